@@ -1,0 +1,141 @@
+"""Events: what happened to a job. Facts of the past, applied by ``lifecycle.apply``; a late or repeated one is safe."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from orchestrator.domain import errors, ids, jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A cycle chose a site. ``number`` must be the next attempt's."""
+
+    at: dt.datetime
+    number: int
+    site: ids.SiteName
+    decision: ids.Digest
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitTried:
+    """A submit for an attempt that an earlier controller may have tried is about to be made (again)."""
+
+    at: dt.datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitAccepted:
+    """The backend has the attempt."""
+
+    at: dt.datetime
+    number: int
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRefused:
+    """The backend certainly did not take the attempt. ``not_before``: back-off before the next placement."""
+
+    at: dt.datetime
+    number: int
+    code: str
+    message: str
+    retry: errors.RetryWhere
+    not_before: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A placement was dropped before anything of it reached the backend (policy, facts or term changed)."""
+
+    at: dt.datetime
+    number: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The backend says that the attempt runs."""
+
+    at: dt.datetime
+    number: int
+    started_at: dt.datetime | None = None
+    handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWaiting:
+    """The backend has the attempt and it does not run yet; adopts a lost reply."""
+
+    at: dt.datetime
+    number: int
+    handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The attempt is over. ``not_before``: back-off should another attempt follow."""
+
+    at: dt.datetime
+    number: int
+    outcome: jobs.Outcome
+    not_before: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRead:
+    """One trusted-looking read did not know the attempt; not yet believed."""
+
+    at: dt.datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """GONE is believed: consistent reads, or old enough and two reads agree."""
+
+    at: dt.datetime
+    number: int
+    not_before: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The job must end, or leave its site: cancel, deadline, policy, fence."""
+
+    at: dt.datetime
+    cause: jobs.StopCause
+    by: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionChanged:
+    """A condition became true or false, or its words changed."""
+
+    at: dt.datetime
+    type: str
+    status: bool
+    reason: str
+    message: str
+
+
+Event: TypeAlias = (
+    Placed
+    | SubmitTried
+    | SubmitAccepted
+    | SubmitRefused
+    | Withdrawn
+    | Started
+    | SeenWaiting
+    | Ended
+    | GoneRead
+    | Vanished
+    | StopRequested
+    | ConditionChanged
+)

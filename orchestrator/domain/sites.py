@@ -1,0 +1,183 @@
+"""Places: operators, backends, pools, and the site, which is what is judged.
+
+Everything a document may leave out is optional here: a missing fact is judged, it is not an error.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from orchestrator.domain import facts, ids, jobs, money
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A holder of a share of an operator. ``percent`` in hundredths of a percent point is not needed: 0..100."""
+
+    name: str
+    country: str | None
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who owns an operator; ``coverage`` is the percentage of ownership that is known."""
+
+    coverage: float | None = None
+    list: tuple[Owner, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs a backend, and which laws reach it."""
+
+    name: str
+    legal_country: str | None = None
+    ultimate_parent_hq: str | None = None
+    owners: Owners = field(default_factory=Owners)
+    transfer_frameworks: tuple[str, ...] = ()
+    exposure_extra: tuple[str, ...] = ()
+    facts: facts.FactStamp = field(default_factory=facts.FactStamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a thing is. ``country`` is an ISO 3166-1 alpha-2 code, ``subdivision`` ISO 3166-2."""
+
+    country: str | None = None
+    subdivision: str | None = None
+    region: str | None = None
+    region_pinned_by_contract: bool | None = None
+    uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certification:
+    """A certificate of a scheme, for a service in regions. Valid when present and not past ``valid_to``."""
+
+    scheme: str
+    service: str | None = None
+    regions: tuple[str, ...] = ()
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
+    evidence: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A licence, clearance or other paper about a backend or a data set."""
+
+    type: str
+    ref: str | None = None
+    valid_to: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """The host's own terms. ``None`` means that the host says nothing about it."""
+
+    tenant_countries: tuple[str, ...] | None = None
+    deny_classes: tuple[str, ...] = ()
+    types: tuple[jobs.JobType, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carbon:
+    """Carbon intensity of the power, grams of CO2 equivalent per kWh."""
+
+    grams_per_kwh: float
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A part of a backend that is alike: declared, or discovered by the adapter.
+
+    ``count`` is the number of accelerators (or of CPUs-only slots where there is none). A pool may override
+    operator, location, administrators, log store, certifications, accepts and the stamp of its backend; it never
+    raises their assurance.
+    """
+
+    name: str
+    accelerator: str | None = None
+    count: int | None = None
+    price_per_hour: money.Money | None = None
+    """Per accelerator and hour; for a pool without accelerators per node and hour."""
+    interconnect: str | None = None
+    in_service_since: dt.date | None = None
+    pue: float | None = None
+    operator: str | None = None
+    location: Location | None = None
+    admin_from: tuple[str, ...] | None = None
+    log_store: Location | None = None
+    certifications: tuple[Certification, ...] | None = None
+    accepts: Accepts | None = None
+    facts: facts.FactStamp | None = None
+    cpu_milli: int | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A registered place and the adapter that reaches it. ``settings`` is the adapter's own, as JSON text."""
+
+    name: str
+    adapter: str
+    settings: str = "{}"
+    operator: str | None = None
+    service: str | None = None
+    location: Location = field(default_factory=Location)
+    admin_from: tuple[str, ...] = ()
+    log_store: Location = field(default_factory=Location)
+    log_retention_days: int | None = None
+    certifications: tuple[Certification, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    accepts: Accepts = field(default_factory=Accepts)
+    pools: tuple[Pool, ...] = ()
+    carbon: Carbon | None = None
+    facts: facts.FactStamp = field(default_factory=facts.FactStamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is judged: one pool of one backend, with every override already applied.
+
+    ``operator`` is None when the named operator is not registered: its facts are then missing, and judged so.
+    ``facts_valid_to`` is the earliest end of the stamps of site, backend and operator (the day is included).
+    ``isolation_none`` marks a site that cannot keep a job from the control plane's own secrets: it takes its
+    owner's jobs only.
+    """
+
+    name: ids.SiteName
+    backend: str
+    pool: str
+    adapter: str
+    operator_name: str | None
+    operator: Operator | None
+    service: str | None
+    location: Location
+    admin_from: tuple[str, ...]
+    log_store: Location
+    log_retention_days: int | None
+    certifications: tuple[Certification, ...]
+    evidence: tuple[Evidence, ...]
+    accepts: Accepts
+    accelerator: str | None
+    """Slug of the catalogue; None: no accelerator."""
+    accelerator_memory_gb: int | None
+    accelerator_watts: int | None
+    count: int | None
+    interconnect: str | None
+    in_service_since: dt.date | None
+    price_per_hour: money.Money | None
+    pue: float | None
+    carbon: Carbon | None
+    facts: facts.FactStamp
+    facts_valid_to: dt.date | None
+    capabilities: frozenset[str] = frozenset()
+    isolation_none: bool = False
+    owner_tenant: str | None = None
+    digest: ids.Digest = ids.Digest("")
+    """Digest of everything above that policy or placement reads; computed where the site is made."""

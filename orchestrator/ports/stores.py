@@ -1,0 +1,277 @@
+"""The store: one place where truth is, written in atomic, fenced commits, read without waiting for the writer.
+
+Two makes of it, memory and SQL, answer the same tests. One writer drains a queue of changes into one transaction
+(group commit); the journal's links are made inside it; whatever a ``Receipt`` confirms is on disk.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime as dt
+import enum
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from orchestrator.domain import decisions, ids, jobs, journal
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A declared document (Backend, Operator, DataSet ...) as stored. ``body`` is its canonical JSON text.
+
+    ``version`` as read; 0 means that it must not exist yet. ``status`` is JSON text that the system writes.
+    ``tenant`` is the owner's tenant, ``""`` for kinds that belong to the installation.
+    """
+
+    kind: str
+    name: str
+    tenant: str
+    body: str
+    version: int = 0
+    status: str = "{}"
+    created_at: dt.datetime | None = None
+    updated_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token as stored: only the hash of its secret. ``roles`` are words of interfaces.md section 2."""
+
+    id: str
+    hash: str
+    tenant: str
+    roles: tuple[str, ...]
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None = None
+    note: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """``(tenant, key)`` -> job, with the digest of the request it first came with."""
+
+    tenant: str
+    key: str
+    request_digest: ids.Digest
+    job: ids.JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A workdir archive, by its SHA-256."""
+
+    digest: ids.Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One atomic wish. ``jobs`` carry the version they were read at (0: new); any mismatch refuses all of it.
+
+    ``term`` None: a change of the use cases, which needs no lease; else it must equal the lease's term.
+    ``documents`` likewise by version; ``delete_documents`` are (kind, name, version).
+    """
+
+    jobs: Sequence[jobs.Job] = ()
+    placements: Sequence[decisions.Placement] = ()
+    decisions: Sequence[decisions.Decision] = ()
+    contents: Sequence[decisions.Content] = ()
+    """Content-addressed, so inserting one twice is fine."""
+    documents: Sequence[Document] = ()
+    delete_documents: Sequence[tuple[str, str, int]] = ()
+    tokens: Sequence[Token] = ()
+    keys: Sequence[IdempotencyKey] = ()
+    entries: Sequence[journal.Entry] = ()
+    term: ids.Term | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of a commit. ``jobs`` are as stored: with their new versions and, for new ones, ``queue_seq``."""
+
+    head: journal.ChainHead
+    jobs: Sequence[jobs.Job] = ()
+    documents: Sequence[Document] = ()
+
+
+class StoreError(Exception):
+    """The store refused or failed."""
+
+
+class VersionConflictError(StoreError):
+    """A row is not at the version it was read at. ``what`` names it, e.g. ``job/01J...``."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was changed by somebody else")
+        self.what = what
+
+
+class StaleTermError(StoreError):
+    """The lease's term is not that of the commit: another controller acts now."""
+
+
+class DuplicateKeyError(StoreError):
+    """The idempotency key exists. ``existing`` says with which request and job."""
+
+    def __init__(self, existing: IdempotencyKey) -> None:
+        super().__init__(f"idempotency key {existing.key!r} exists")
+        self.existing = existing
+
+
+class StoreFullError(StoreError):
+    """The disk is full; reads still work, and so do commits without new jobs while the reserve lasts."""
+
+
+class StoreCorruptError(StoreError):
+    """The database is damaged or of a newer version; the message says which and what to do."""
+
+
+class PhaseGroup(enum.Enum):
+    """Rows that live apart."""
+
+    LIVE = "live"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list, newest first. ``tenant`` None: of all tenants (never from a request body).
+
+    ``cursor`` is the opaque answer of the page before. ``parent`` lists touched elements of an array.
+    """
+
+    tenant: str | None = None
+    phases: frozenset[jobs.Phase] | None = None
+    name: str | None = None
+    id_prefix: str | None = None
+    queue: str | None = None
+    site: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    parent: ids.JobId | None = None
+    top_level_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of jobs, newest first; ``cursor`` None: the last one."""
+
+    items: Sequence[jobs.Job]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may act as the controller. Times are the store's own clock."""
+
+    holder: str
+    term: ids.Term
+    expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """For readiness and metrics. ``read_only_reason`` is empty while commits work."""
+
+    read_only_reason: str = ""
+    queue_depth: int = 0
+    journal: journal.ChainHead | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Store(abc.ABC):
+    """The port. Safe to call from several threads."""
+
+    @abc.abstractmethod
+    def commit(self, changes: Changes) -> Receipt:
+        """Apply all of ``changes`` or nothing, durably. Raises StoreError. Blocks for the group's fsync."""
+
+    @abc.abstractmethod
+    def commit_async(self, changes: Changes) -> Future[Receipt]:
+        """As ``commit``, without blocking the caller."""
+
+    @abc.abstractmethod
+    def live_jobs(self) -> Sequence[jobs.Job]:
+        """Return every job that is not terminal (arrays' parents and touched elements included)."""
+
+    @abc.abstractmethod
+    def job(self, job: ids.JobId) -> jobs.Job | None:
+        """Return one job, live or finished; None for an unknown id and for an untouched element."""
+
+    @abc.abstractmethod
+    def list_jobs(self, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:
+        """Return a page of jobs. Raises ValueError for a cursor that is not ours."""
+
+    @abc.abstractmethod
+    def count_jobs(self, tenant: str | None = None) -> dict[jobs.Phase, int]:
+        """Return how many jobs are in each phase."""
+
+    @abc.abstractmethod
+    def placement(self, key: ids.AttemptKey) -> decisions.Placement | None:
+        """Return the placement record of an attempt."""
+
+    @abc.abstractmethod
+    def decision(self, digest: ids.Digest) -> decisions.Decision | None:
+        """Return a stored decision."""
+
+    @abc.abstractmethod
+    def content(self, digest: ids.Digest) -> decisions.Content | None:
+        """Return a content-addressed document."""
+
+    @abc.abstractmethod
+    def documents(self, kind: str | None = None) -> Sequence[Document]:
+        """Return the declared documents, by kind and name."""
+
+    @abc.abstractmethod
+    def document(self, kind: str, name: str) -> Document | None:
+        """Return one declared document."""
+
+    @abc.abstractmethod
+    def documents_version(self) -> int:
+        """Return a number that grows with every change of a document: cheap to poll."""
+
+    @abc.abstractmethod
+    def tokens(self) -> Sequence[Token]:
+        """Return all tokens, revoked ones too."""
+
+    @abc.abstractmethod
+    def idempotency_key(self, tenant: str, key: str) -> IdempotencyKey | None:
+        """Return what a key stands for."""
+
+    @abc.abstractmethod
+    def entries(self, *, after: int = 0, limit: int = 1000, subject: str | None = None) -> Sequence[journal.ChainedEntry]:
+        """Return journal entries in order, from ``after`` (exclusive)."""
+
+    @abc.abstractmethod
+    def head(self) -> journal.ChainHead:
+        """Return the newest link of the journal."""
+
+    @abc.abstractmethod
+    def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> Blob:
+        """Keep a blob; raises ValueError when the bytes do not match the digest. Same digest twice is fine."""
+
+    @abc.abstractmethod
+    def blob(self, digest: ids.Digest) -> bytes | None:
+        """Return a blob's bytes."""
+
+    @abc.abstractmethod
+    def acquire_lease(self, holder: str, ttl: dt.timedelta) -> Lease | None:
+        """Take or renew the controller's lease; None while somebody else holds it. A new holder has a new term."""
+
+    @abc.abstractmethod
+    def release_lease(self, lease: Lease) -> None:
+        """Let go early; not an error when it is not ours any more."""
+
+    @abc.abstractmethod
+    def current_term(self) -> ids.Term:
+        """Return the term of the newest lease; read just before every effect."""
+
+    @abc.abstractmethod
+    def health(self) -> StoreHealth:
+        """Return how it goes; never raises."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Finish what is queued and let go."""
