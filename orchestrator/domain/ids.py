@@ -17,6 +17,9 @@ SiteName = NewType("SiteName", str)
 Digest = NewType("Digest", str)
 """``sha256:<64 hex>`` of a canonical form (RFC 8785)."""
 
+NO_DIGEST = Digest("")
+"""Not computed yet."""
+
 Term = NewType("Term", int)
 """Number of the controller's lease; compared in every commit and just before every effect."""
 

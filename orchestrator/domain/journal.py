@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain import ids
 
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """Something that happened. ``kind`` is a dotted word, ``subject`` e.g. ``job/01J...`` or ``backend/gra``.

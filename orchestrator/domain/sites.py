@@ -179,5 +179,5 @@ class Site:
     capabilities: frozenset[str] = frozenset()
     isolation_none: bool = False
     owner_tenant: str | None = None
-    digest: ids.Digest = ids.Digest("")
+    digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

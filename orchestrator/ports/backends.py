@@ -180,7 +180,6 @@ class AdapterContext:
     hidden_folders: Sequence[str] = ()
 
 
-
 class AdapterPlugin(Protocol):
     """What an entry point of group ``orchestrator.backends`` names: cheap to import, loads its SDK at first use."""
 

@@ -76,10 +76,10 @@ class Changes:
     """
 
     jobs: Sequence[jobs.Job] = ()
-    placements: Sequence[decisions.Placement] = ()
-    decisions: Sequence[decisions.Decision] = ()
     contents: Sequence[decisions.Content] = ()
     """Content-addressed, so inserting one twice is fine."""
+    placements: Sequence[decisions.Placement] = ()
+    decisions: Sequence[decisions.Decision] = ()
     documents: Sequence[Document] = ()
     delete_documents: Sequence[tuple[str, str, int]] = ()
     tokens: Sequence[Token] = ()
@@ -241,7 +241,9 @@ class Store(abc.ABC):
         """Return what a key stands for."""
 
     @abc.abstractmethod
-    def entries(self, *, after: int = 0, limit: int = 1000, subject: str | None = None) -> Sequence[journal.ChainedEntry]:
+    def entries(
+        self, *, after: int = 0, limit: int = 1000, subject: str | None = None
+    ) -> Sequence[journal.ChainedEntry]:
         """Return journal entries in order, from ``after`` (exclusive)."""
 
     @abc.abstractmethod
