@@ -1,0 +1,110 @@
+"""What is wrong with a document, said so that a person can repair it: where, what, and what to do.
+
+Every reader of this floor collects errors instead of stopping at the first; :class:`InvalidDocumentError` carries them
+all. This module knows no library, so that the YAML loader stays light.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+INVALID = "document.invalid"
+"""A value, a missing field or a combination that the schema refuses."""
+UNKNOWN_FIELD = "document.unknown-field"
+UNKNOWN_KIND = "document.unknown-kind"
+SYNTAX = "document.syntax"
+"""Not YAML 1.2 or JSON as read here."""
+TOO_LARGE = "document.too-large"
+"""A bound on bytes, depth, nodes, aliases or scalar length."""
+JOB_UNSUPPORTED = "job.unsupported"
+"""Prefix of ``job.unsupported:<path>``."""
+DOCUMENT_UNSUPPORTED = "document.unsupported"
+"""Prefix of ``document.unsupported:<path>`` for every other kind."""
+
+ERRORS_MAX = 200
+"""So many errors of one body are kept; more help nobody."""
+
+PathPart = str | int
+Path = tuple[PathPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentError:
+    """One error. ``line`` and ``column`` count from 1; 0 means that the place is unknown (a JSON body)."""
+
+    problem: str
+    path: str = ""
+    """Whole document path, e.g. ``spec.resources.cpus`` or ``spec.outputs[0].path``."""
+    remedy: str = ""
+    code: str = INVALID
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def render(self) -> str:
+        """Return one line: ``file:line: path: problem (remedy)``; parts that are unknown are left out."""
+        place = self.file
+        if self.line:
+            place = f"{place or '-'}:{self.line}"
+        text = ": ".join(part for part in (place, self.path, self.problem) if part)
+        return f"{text} ({self.remedy})" if self.remedy else text
+
+    def as_json(self) -> dict[str, str | int]:
+        """Return the entry of a problem's ``errors``; empty parts are left out."""
+        entry: dict[str, str | int] = {"code": self.code, "path": self.path, "problem": self.problem}
+        for key, value in (("remedy", self.remedy), ("file", self.file)):
+            if value:
+                entry[key] = value
+        if self.line:
+            entry["line"], entry["column"] = self.line, self.column
+        return entry
+
+
+class InvalidDocumentError(Exception):
+    """At least one document cannot be read. ``errors`` holds every error found, in the order of the text."""
+
+    def __init__(self, errors: Iterable[DocumentError]) -> None:
+        self.errors: tuple[DocumentError, ...] = tuple(errors)[:ERRORS_MAX]
+        super().__init__("\n".join(error.render() for error in self.errors))
+
+
+class ValueProblemError(ValueError):
+    """A value that a field cannot take. Raised inside validators; becomes a :class:`DocumentError` with its path."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(problem)
+
+
+def render_path(path: Sequence[PathPart]) -> str:
+    """Return ``spec.outputs[0].path`` for ``("spec", "outputs", 0, "path")``.
+
+    A key that is not a plain word (it holds a dot, say) is written ``["a.b"]``, so that a path stays one line.
+    """
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part and part.replace("-", "a").replace("_", "a").isalnum():
+            text += f".{part}" if text else part
+        else:
+            text += f"[{shorten(part)!a}]"
+    return text
+
+
+def shorten(text: str, *, length: int = 60) -> str:
+    """Return ``text``, cut to ``length`` characters, for use in a message."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that ``word`` most looks like, letter case aside, or None."""
+    if len(word) > 64:
+        return None
+    by_lower = {name.lower(): name for name in known}
+    if found := difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6):
+        return by_lower[found[0]]
+    return None
