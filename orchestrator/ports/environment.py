@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from orchestrator.domain import ids
+from orchestrator.domain import ids, sites
+from orchestrator.ports import backends
 
 T = TypeVar("T")
 
@@ -66,3 +67,16 @@ class Executor(Protocol):
 
     def in_flight(self, bulkhead: str) -> int:
         """Return how many calls of a bulkhead have not returned, those past their deadline included."""
+
+
+class Fleet(Protocol):
+    """The adapters of the registered backends, built from their documents and rebuilt when these change."""
+
+    def refresh(self, declared: Mapping[str, sites.Backend]) -> None:
+        """Build what is new or changed, close what was withdrawn. A broken one is remembered, never raised."""
+
+    def names(self) -> Sequence[str]:
+        """Return the registered backends, the broken ones too, in order of name."""
+
+    def adapter(self, backend: str) -> backends.BackendAdapter:
+        """Return the adapter; raises ``errors.PermanentError`` ``backend.unknown`` or ``backend.broken``."""
