@@ -1,0 +1,48 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all soak lint format bench docs clean
+
+help:  ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## Create .venv with everything that the other targets need
+
+$(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard backends/local/runner/*.c backends/local/runner/*.h)
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Comity needs Python 3.11 or newer; say PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo]'
+	touch $(STAMP)
+
+demo: $(STAMP)  ## The whole story on this machine, with real processes; under a minute after installing
+	$(BIN)/comity demo
+
+test: $(STAMP) lint  ## Everything that must hold; at most 12 minutes on two cores
+	$(PYTEST) -n 2 --dist loadfile tests
+
+test-all: $(STAMP) lint  ## The same at full size
+	COMITY_TEST_SIZE=full $(PYTEST) -n 2 --dist loadfile tests
+
+soak: $(STAMP)  ## Simulated hours until somebody stops it (HOURS=100000)
+	$(BIN)/python -m tests.sim --hours $(or $(HOURS),100000)
+
+lint: $(STAMP)  ## Floors, types, style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## All figures, written to docs/benchmarks.md
+	$(BIN)/python -m bench --all --write docs/benchmarks.md
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
