@@ -1,0 +1,133 @@
+"""Rules between fields, which no single field's type can say.
+
+They read the data as written, not the model, so that they speak even where another field is wrong: a person gets all
+errors at once. Whatever has the wrong shape is left to the model's own errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.wire import errors, quantities, spellings
+
+Found = tuple[errors.Path, str, str]
+"""Path, problem, remedy."""
+
+RESERVED_PREFIX = "COMITY_"
+RESERVED_NAMES = frozenset({"MASTER_ADDR", "MASTER_PORT"})
+"""Variables that every adapter sets inside a job."""
+
+_CLIENT_ONLY = (
+    (("spec", "files"), "fromFile", "send the content: {content: BASE64}"),
+    (("spec", "env"), "fromEnv", "send the value"),
+)
+
+
+def check(kind: str, data: dict[str, Any]) -> Iterator[Found]:
+    """Yield what is wrong between the fields of a document, in either flavour."""
+    match kind:
+        case "Job":
+            yield from _job(data)
+        case "Backend":
+            yield from _unique(data, ("spec", "pools"), "name", "two pools have this name")
+
+
+def check_client_only(data: dict[str, Any]) -> Iterator[Found]:
+    """Yield each place of a Job that only a client can resolve; the API refuses them."""
+    for base, word, remedy in _CLIENT_ONLY:
+        for key, member in _mapping(data, *base).items():
+            if isinstance(member, dict) and member.get(word) is not None:
+                yield (*base, key, word), "is resolved by the client before it sends", remedy
+    workdir = _mapping(data, "spec", "workdir")
+    for word in ("fromDir", "ignore"):
+        if workdir.get(word) is not None:
+            remedy = 'send the archive to /v1/blobs and write {digest: "sha256:..."}'
+            yield ("spec", "workdir", word), "is resolved by the client before it sends", remedy
+
+
+def _job(data: dict[str, Any]) -> Iterator[Found]:
+    spec = _mapping(data, "spec")
+    if spec and spec.get("command") is None and spec.get("image") is None:
+        yield ("spec", "command"), "is required where there is no image", "add a command or an image"
+    command = spec.get("command")
+    if isinstance(command, list) and command and command[0] == "":
+        yield ("spec", "command", 0), "is empty", "name the program to run"
+    nodes = _number(spec.get("nodes"))
+    if spec.get("array") is not None and nodes is not None and nodes > 1:
+        yield ("spec", "array"), "cannot stand together with nodes > 1", "leave one of them out"
+    yield from _sources(spec)
+    yield from _accelerators(_mapping(data, "spec", "resources", "accelerators"))
+    yield from _unique(data, ("spec", "outputs"), "path", "two outputs have this path")
+    yield from _unique(data, ("spec", "data", "reads"), "name", "is read twice")
+    yield from _unique(data, ("spec", "data", "reads"), "mountPath", "two data sets appear here")
+    files = _mapping(data, "spec", "files")
+    for path in files:
+        folders = path.split("/")[:-1]
+        for depth in range(1, min(len(folders), 64) + 1):
+            if "/".join(folders[:depth]) in files:
+                yield ("spec", "files", path), "lies below another file", "rename one of them"
+
+
+def _sources(spec: dict[str, Any]) -> Iterator[Found]:
+    """Yield sources that name no origin, or more than one, and variables that are not the user's to set."""
+    for name in _mapping(spec, "env"):
+        if name.startswith(RESERVED_PREFIX) or name in RESERVED_NAMES:
+            yield ("spec", "env", name), "is set by Comity inside every job", "choose another name"
+    for base, words in (("env", ("fromSecret", "fromEnv")), ("files", ("content", "fromFile"))):
+        for key, member in _mapping(spec, base).items():
+            yield from _one_of(member, words, ("spec", base, key))
+    yield from _one_of(spec.get("workdir"), ("digest", "fromDir"), ("spec", "workdir"))
+
+
+def _one_of(value: object, words: tuple[str, ...], path: errors.Path) -> Iterator[Found]:
+    if isinstance(value, dict) and sum(value.get(word) is not None for word in words) != 1:
+        yield path, f"must have exactly one of {', '.join(words)}", "write one of them"
+
+
+def _accelerators(request: dict[str, Any]) -> Iterator[Found]:
+    """Yield aliases with a count (``h100:8``) that is none, or another than the one already given."""
+    names, count = request.get("anyOf"), _number(request.get("count"))
+    for index, name in enumerate(names if isinstance(names, list) else ()):
+        path = ("spec", "resources", "accelerators", "anyOf", index)
+        if not isinstance(name, str):
+            continue
+        try:
+            _, own = quantities.split_accelerator(name)
+        except errors.ValueProblemError as problem:
+            yield path, problem.problem, problem.remedy
+            continue
+        if own is not None and count is not None and own != count:
+            yield path, f"asks for {own}, but {count} are asked for elsewhere", "say the count once"
+        count = own if count is None else count
+
+
+def _unique(data: dict[str, Any], base: errors.Path, word: str, problem: str) -> Iterator[Found]:
+    members: Any = data
+    for part in base:
+        members = members.get(part) if isinstance(members, dict) else None
+    seen: set[str] = set()
+    for index, member in enumerate(members if isinstance(members, list) else ()):
+        value = member.get(word) if isinstance(member, dict) else None
+        if isinstance(value, str):
+            if value in seen:
+                yield (*base, index, word), problem, "rename or remove one"
+            seen.add(value)
+
+
+def _mapping(data: object, *path: str) -> dict[str, Any]:
+    """Return the mapping at ``path``, or an empty one."""
+    value: Any = data
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number as written, or None for anything else."""
+    if isinstance(value, spellings.Plain):
+        try:
+            value = spellings.resolve(value)
+        except errors.ValueProblemError:
+            return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

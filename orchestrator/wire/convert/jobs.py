@@ -1,0 +1,220 @@
+"""Kind Job, both ways: a checked document to a :class:`~orchestrator.domain.jobs.JobSpec`, and back.
+
+Back means: the shortest document that means the same. ``job_spec(read(job_spec_document(spec))) == spec``.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from orchestrator.domain import ids, jobs
+from orchestrator.wire import fields, quantities
+from orchestrator.wire.convert import sovereignties
+from orchestrator.wire.documents import jobs as documents
+
+
+class UnresolvedError(Exception):
+    """A source that only a client can resolve reached a conversion: the caller read a file as if it were resolved."""
+
+
+def job_spec(document: documents.Job) -> jobs.JobSpec:
+    """Return what the document asks for. Read it in the API flavour first: sources must be resolved.
+
+    Raises :class:`UnresolvedError` for ``fromFile``, ``fromDir``, ``fromEnv`` and ``fromSecret``.
+    """
+    spec = document.spec
+    retry, objective = spec.retry or documents.Retry(), spec.objective or documents.Objective()
+    return jobs.JobSpec(
+        name=document.metadata.name,
+        command=tuple(spec.command or ()),
+        image=spec.image,
+        type=None if spec.type is None else jobs.JobType(spec.type),
+        env=tuple((name, _variable(name, value)) for name, value in spec.env.items()),
+        workdir=_workdir(spec.workdir),
+        files=tuple((path, _content(path, source)) for path, source in spec.files.items()),
+        outputs=tuple(jobs.Output(path=output.path, as_name=output.as_) for output in spec.outputs),
+        data=_data(spec.data),
+        resources=_resources(spec.resources),
+        nodes=1 if spec.nodes is None else spec.nodes,
+        array=None if spec.array is None else jobs.ArraySpec(size=spec.array.size, parallel=spec.array.parallel),
+        tier=spec.tier,
+        sovereignty=sovereignties.sovereignty(spec.sovereignty),
+        objective=_objective(objective),
+        latency_from=spec.latency_from,
+        limits=_limits(spec.limits),
+        queue=spec.queue,
+        priority=spec.priority,
+        retry=_retry(retry),
+        on_unreachable=jobs.OnUnreachable(spec.on_unreachable or jobs.OnUnreachable.WAIT.value),
+        on_non_compliant=jobs.OnNonCompliant(spec.on_non_compliant or jobs.OnNonCompliant.DRAIN.value),
+        labels=tuple(document.metadata.labels.items()),
+        annotations=tuple(document.metadata.annotations.items()),
+    )
+
+
+def _variable(name: str, value: str | documents.EnvSource) -> str:
+    if isinstance(value, str):
+        return value
+    raise UnresolvedError(f"spec.env.{name}")
+
+
+def _content(path: str, source: documents.FileSource) -> bytes:
+    if source.content is None:
+        raise UnresolvedError(f"spec.files: {path}")
+    return source.content
+
+
+def _workdir(written: documents.Workdir | None) -> ids.Digest | None:
+    if written is None:
+        return None
+    if written.digest is None:
+        raise UnresolvedError("spec.workdir")
+    return ids.Digest(written.digest)
+
+
+def _data(written: str | documents.Data | None) -> jobs.DataClause | None:
+    if written is None:
+        return None
+    if isinstance(written, str):
+        return jobs.DataClause(declared_none=True)
+    return jobs.DataClause(
+        reads=tuple(jobs.DataUse(name=read.name, mount_path=read.mount_path) for read in written.reads),
+        writes=tuple(written.writes),
+    )
+
+
+def _resources(written: documents.Resources | None) -> jobs.Resources:
+    if written is None:
+        return jobs.Resources()
+    return jobs.Resources(
+        cpu_milli=written.cpus or 0,
+        memory_bytes=written.memory or 0,
+        accelerators=None if written.accelerators is None else _accelerators(written.accelerators),
+    )
+
+
+def _accelerators(written: documents.Accelerators) -> jobs.AcceleratorRequest:
+    """Return the request; a count in an alias (``h100:8``) is the count, names stay as written."""
+    parts = [quantities.split_accelerator(name) for name in written.any_of]
+    counts = [count for _, count in parts if count is not None]
+    return jobs.AcceleratorRequest(
+        any_of=tuple(name for name, _ in parts),
+        count=written.count or (counts[0] if counts else 1),
+        memory_gb=written.memory,
+        interconnect=written.interconnect,
+    )
+
+
+def _objective(written: documents.Objective) -> jobs.Objective:
+    """Return the weights. Cost alone is the default; whoever names another weight means those that are named."""
+    if written.cost is None and written.carbon is None and written.latency is None:
+        return jobs.Objective()
+    return jobs.Objective(cost=written.cost or 0.0, carbon=written.carbon or 0.0, latency=written.latency or 0.0)
+
+
+def _limits(written: documents.Limits | None) -> jobs.Limits:
+    if written is None:
+        return jobs.Limits()
+    return jobs.Limits(
+        price_per_hour=written.price_per_hour,
+        deadline=written.deadline,
+        rtt_ms=written.rtt_ms,
+        start_within=written.start_within,
+    )
+
+
+def _retry(written: documents.Retry) -> jobs.Retry:
+    default = jobs.Retry()
+    return jobs.Retry(
+        attempts=default.attempts if written.attempts is None else written.attempts,
+        on=default.on if written.on is None else tuple(jobs.RetryOn(word) for word in written.on),
+    )
+
+
+def job_spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
+    """Return ``{apiVersion, kind, metadata, spec}``; defaults are left out."""
+    metadata: dict[str, Any] = {"name": spec.name}
+    if spec.labels:
+        metadata["labels"] = dict(spec.labels)
+    if spec.annotations:
+        metadata["annotations"] = dict(spec.annotations)
+    return {"apiVersion": fields.API_VERSION, "kind": "Job", "metadata": metadata, "spec": _spec_document(spec)}
+
+
+def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
+    default = jobs.JobSpec(name="")
+    found: dict[str, Any] = {
+        "type": spec.type and spec.type.value,
+        "image": spec.image,
+        "command": list(spec.command) or None,
+        "env": dict(spec.env) or None,
+        "workdir": spec.workdir and {"digest": spec.workdir},
+        "files": {path: {"content": base64.b64encode(content).decode()} for path, content in spec.files} or None,
+        "outputs": [_present(path=output.path, **{"as": output.as_name}) for output in spec.outputs] or None,
+        "data": _data_document(spec.data),
+        "resources": _resources_document(spec.resources) or None,
+        "nodes": None if spec.nodes == 1 else spec.nodes,
+        "array": spec.array and _present(size=spec.array.size, parallel=spec.array.parallel),
+        "tier": spec.tier,
+        "sovereignty": sovereignties.document(spec.sovereignty) or None,
+        "objective": None if spec.objective == default.objective else _objective_document(spec.objective),
+        "latencyFrom": spec.latency_from,
+        "limits": _limits_document(spec.limits) or None,
+        "queue": spec.queue,
+        "priority": spec.priority,
+        "retry": None if spec.retry == default.retry else _retry_document(spec.retry),
+        "onUnreachable": None if spec.on_unreachable is default.on_unreachable else spec.on_unreachable.value,
+        "onNonCompliant": None if spec.on_non_compliant is default.on_non_compliant else spec.on_non_compliant.value,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    return {key: value for key, value in members.items() if value is not None}
+
+
+def _data_document(clause: jobs.DataClause | None) -> str | dict[str, Any] | None:
+    if clause is None:
+        return None
+    if clause.declared_none:
+        return "none"
+    found: dict[str, Any] = {}
+    if clause.reads:
+        found["reads"] = [_present(name=use.name, mountPath=use.mount_path) for use in clause.reads]
+    if clause.writes:
+        found["writes"] = list(clause.writes)
+    return found
+
+
+def _resources_document(resources: jobs.Resources) -> dict[str, Any]:
+    request = resources.accelerators
+    return _present(
+        cpus=quantities.format_cpus(resources.cpu_milli) if resources.cpu_milli else None,
+        memory=quantities.format_memory(resources.memory_bytes) if resources.memory_bytes else None,
+        accelerators=request
+        and _present(
+            anyOf=list(request.any_of),
+            count=request.count,
+            memory=None if request.memory_gb is None else quantities.format_accelerator_memory(request.memory_gb),
+            interconnect=request.interconnect,
+        ),
+    )
+
+
+def _objective_document(objective: jobs.Objective) -> dict[str, Any]:
+    return {"cost": objective.cost, "carbon": objective.carbon, "latency": objective.latency}
+
+
+def _limits_document(limits: jobs.Limits) -> dict[str, Any]:
+    price, deadline, start = limits.price_per_hour, limits.deadline, limits.start_within
+    return _present(
+        pricePerHour=None if price is None else quantities.format_money(price),
+        deadline=None if deadline is None else quantities.format_duration(deadline),
+        rttMs=limits.rtt_ms,
+        startWithin=None if start is None else quantities.format_duration(start),
+    )
+
+
+def _retry_document(retry: jobs.Retry) -> dict[str, Any]:
+    return {"attempts": retry.attempts, "on": [outcome.value for outcome in retry.on]}

@@ -1,0 +1,109 @@
+"""Parts that several kinds share: metadata, places, stamps, papers."""
+
+# ruff: noqa: RUF012 -- pydantic copies defaults; they are not shared
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestrator.wire import fields
+
+Assurance = Literal["declared", "documented", "certified", "attested"]
+
+
+class Metadata(fields.Model):
+    """The name and labels of a document. The server adds ``id`` on output; it is not accepted on input."""
+
+    name: fields.Name
+    labels: fields.Labels = {}
+    annotations: fields.Annotations = {}
+
+
+class Document(fields.Model):
+    """What every kind has."""
+
+    api_version: Literal["comity.dev/v1"]
+    metadata: Metadata
+
+
+class Place(fields.Model):
+    """Where something lies."""
+
+    country: fields.Country | None = None
+    subdivision: fields.Subdivision | None = None
+    region: fields.Word | None = None
+
+
+class Location(Place):
+    """Where a backend stands."""
+
+    region_pinned_by_contract: fields.Bool | None = None
+
+
+class Facts(fields.Model):
+    """Where the facts of a document come from, and until when they hold (the day named is included)."""
+
+    source: fields.Line | None = None
+    as_of: fields.Date | None = None
+    valid_from: fields.Date | None = None
+    valid_to: fields.Date | None = None
+    assurance: Assurance | None = None
+
+
+class Evidence(fields.Model):
+    """A licence, a clearance, a safeguard: a paper about a backend or a data set."""
+
+    type: fields.Word
+    ref: fields.Line | None = None
+    valid_to: fields.Date | None = None
+
+
+class Certification(fields.Model):
+    """A certificate of a scheme for a service in regions."""
+
+    scheme: fields.Word
+    service: fields.Word | None = None
+    regions: fields.Words = []
+    valid_from: fields.Date | None = None
+    valid_to: fields.Date | None = None
+    evidence: fields.Line | None = None
+    digest: fields.Sha256 | None = None
+
+
+class Accepts(fields.Model):
+    """The host's own terms."""
+
+    tenant_countries: fields.CountriesOrSets | None = None
+    deny_classes: fields.DataClasses = []
+    types: Annotated[list[JobType], Field(max_length=5)] | None = None
+
+
+class Licence(fields.Model):
+    """A licence that lets a controlled item leave its territory."""
+
+    ref: fields.Line
+    destinations: fields.CountriesOrSets = []
+    end_users: Annotated[list[fields.Line], Field(max_length=fields.LIST_MAX)] = []
+    valid_to: fields.Date | None = None
+
+
+class ExportControl(fields.Model):
+    """What a regime says about data or a model: an item number, ``none`` or ``unknown``."""
+
+    regime: fields.Word
+    item: fields.Word
+    licences: Annotated[list[Licence], Field(max_length=fields.LIST_MAX)] = []
+
+
+JobType = Literal["train", "finetune", "infer", "batch", "service"]
+Seal = Annotated[
+    dict[
+        Annotated[str, fields.bounded(r"^SOV-[1-8]$", "SOV-1 to SOV-8", length_max=5)],
+        Annotated[int, fields.RESOLVED, Field(ge=0, le=4)],
+    ],
+    Field(max_length=8),
+]
+Certifications = Annotated[list[Certification], Field(max_length=fields.LIST_MAX)]
+Papers = Annotated[list[Evidence], Field(max_length=fields.LIST_MAX)]
+ExportControls = Annotated[list[ExportControl], Field(max_length=32)]
