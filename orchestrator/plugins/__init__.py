@@ -1,0 +1,1 @@
+"""What arrives from outside by entry point: adapters, found, built, and called within bounds."""

@@ -1,0 +1,1 @@
+"""Settings, read strictly and told back completely: those of adapters and those of the server."""

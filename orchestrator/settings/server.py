@@ -1,0 +1,135 @@
+"""The settings of a server: where its state lies, where it listens, who may reach it.
+
+Read once, from flags and the environment that the caller passes; nothing here looks at the process by itself.
+A non-loopback address without TLS is refused unless somebody says aloud that a proxy ends TLS in front of us.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+import pydantic
+from pydantic import Field
+
+from orchestrator.settings import adapters
+
+DEFAULT_LISTEN = "127.0.0.1:7070"
+HOST_MAX = 253
+
+
+class ServerSettings(pydantic.BaseModel):
+    """Everything ``comity serve`` can be told. ``listen_port`` 0 takes a free port."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    state_dir: pathlib.Path
+    listen_host: Annotated[str, Field(min_length=1, max_length=HOST_MAX)] = "127.0.0.1"
+    listen_port: Annotated[int, Field(ge=0, le=65535)] = 7070
+    database: str | None = None
+    """URL; None: a SQLite file in the state folder."""
+    documents_dir: pathlib.Path | None = None
+    """Documents that are applied at start (``comity.d``)."""
+    secrets_dir: pathlib.Path | None = None
+    """Files that ``fromFile`` in settings of a Backend may name; None: none."""
+    tls_cert: pathlib.Path | None = None
+    tls_key: pathlib.Path | None = None
+    insecure_behind_proxy: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which a proxy or a client reaches us, besides our own address."""
+    log_level: str = "info"
+
+    @classmethod
+    def resolve(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        listen: str | None = None,
+        state_dir: str | None = None,
+        database: str | None = None,
+        documents_dir: str | None = None,
+        secrets_dir: str | None = None,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        insecure_behind_proxy: bool = False,
+        allowed_hosts: tuple[str, ...] = (),
+        log_level: str = "info",
+    ) -> Self:
+        """Return the settings; raises :class:`adapters.SettingsError` with every problem at once."""
+        problems: list[str] = []
+        host, port = DEFAULT_LISTEN.rsplit(":", 1)
+        try:
+            host, port = split_address(listen or DEFAULT_LISTEN)
+        except ValueError as error:
+            problems.append(f"--listen: {error}")
+        if bool(tls_cert) != bool(tls_key):
+            problems.append("--tls-cert and --tls-key: give both or none")
+        if not problems and not is_loopback(host) and not tls_cert and not insecure_behind_proxy:
+            problems.append(
+                f"--listen: {host} can be reached from other machines, and tokens would travel in the clear: "
+                "give --tls-cert and --tls-key, or say --insecure-behind-proxy if a proxy ends TLS"
+            )
+        problems += [
+            f"{flag}: {path} is not a file"
+            for flag, path in (("--tls-cert", tls_cert), ("--tls-key", tls_key))
+            if path and not pathlib.Path(path).is_file()
+        ]
+        if problems:
+            raise adapters.SettingsError(problems)
+        try:
+            return cls(
+                state_dir=pathlib.Path(state_dir).absolute() if state_dir else state_folder(environment),
+                listen_host=host,
+                listen_port=int(port),
+                database=database,
+                documents_dir=_path(documents_dir),
+                secrets_dir=_path(secrets_dir),
+                tls_cert=_path(tls_cert),
+                tls_key=_path(tls_key),
+                insecure_behind_proxy=insecure_behind_proxy,
+                allowed_hosts=allowed_hosts,
+                log_level=log_level,
+            )
+        except pydantic.ValidationError as error:
+            raise adapters.SettingsError(adapters.problems_of(error)) from error
+
+    @property
+    def database_url(self) -> str:
+        """Return the URL of the database."""
+        return self.database or f"sqlite:///{self.state_dir / 'comity.db'}"
+
+
+def state_folder(environment: Mapping[str, str]) -> pathlib.Path:
+    """Return ``$COMITY_STATE_DIR``, else ``$XDG_STATE_HOME/comity``, else ``~/.local/state/comity``."""
+    if own := environment.get("COMITY_STATE_DIR"):
+        return pathlib.Path(own).absolute()
+    xdg = environment.get("XDG_STATE_HOME", "")
+    if xdg.startswith("/"):  # the specification ignores relative paths
+        return pathlib.Path(xdg) / "comity"
+    home = environment.get("HOME")
+    return (pathlib.Path(home) if home else pathlib.Path.home()) / ".local" / "state" / "comity"
+
+
+def split_address(text: str) -> tuple[str, str]:
+    """Return host and port of ``host:port`` or ``[v6]:port``; raises ValueError with what is wrong."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(f"{text!r} is not an address; write host:port, e.g. {DEFAULT_LISTEN}")
+    return host, port
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _path(text: str | None) -> pathlib.Path | None:
+    return pathlib.Path(text).absolute() if text else None

@@ -1,0 +1,87 @@
+"""Metrics for Prometheus, in a registry of our own. Labels come from closed sets, or from a bounded set of names.
+
+The one module that knows the library. Others are given :class:`Metrics` and call its verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import prometheus_client
+from prometheus_client import exposition
+
+LABEL_VALUES_MAX = 256
+"""Values of one label that comes from documents (names of backends); what is beyond is counted as ``other``."""
+CONTENT_TYPE = exposition.CONTENT_TYPE_LATEST
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """What is counted. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._registry = registry = prometheus_client.CollectorRegistry(auto_describe=False)
+        self._names: dict[str, set[str]] = {}
+        self._requests = prometheus_client.Counter(
+            "comity_http_requests", "Answers by route and status class", ["route", "status"], registry=registry
+        )
+        self._latency = prometheus_client.Histogram(
+            "comity_http_seconds", "Time to answer by route", ["route"], registry=registry, buckets=_SECONDS
+        )
+        self._submitted = prometheus_client.Counter("comity_jobs_submitted", "Jobs accepted", registry=registry)
+        self._ticks = prometheus_client.Histogram(
+            "comity_loop_seconds", "Time of one turn of the loop", registry=registry, buckets=_SECONDS
+        )
+        self._jobs = prometheus_client.Gauge("comity_jobs", "Jobs by phase", ["phase"], registry=registry)
+        self._journal = prometheus_client.Gauge("comity_journal_entries", "Entries of the journal", registry=registry)
+        self._queue = prometheus_client.Gauge(
+            "comity_store_queue", "Commits that wait for the writer", registry=registry
+        )
+        self._backend_calls = prometheus_client.Counter(
+            "comity_backend_calls", "Calls of adapters by outcome", ["backend", "outcome"], registry=registry
+        )
+        self._children: dict[tuple[str, str], tuple[prometheus_client.Counter, prometheus_client.Histogram]] = {}
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one HTTP answer. ``route`` is a template of the router, never a path that somebody sent."""
+        key = (route, f"{status // 100}xx")
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = (self._requests.labels(*key), self._latency.labels(route))
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def submitted(self, count: int) -> None:
+        """Count accepted jobs."""
+        self._submitted.inc(count)
+
+    def ticked(self, seconds: float) -> None:
+        """Count one turn of the loop."""
+        self._ticks.observe(seconds)
+
+    def backend_called(self, backend: str, outcome: str) -> None:
+        """Count one call of an adapter; ``outcome`` is ``ok``, ``error``, ``timeout`` or ``full``."""
+        self._backend_calls.labels(self._bounded("backend", backend), outcome).inc()
+
+    def phases(self, counts: Mapping[str, int]) -> None:
+        """Set the number of jobs by phase."""
+        for phase, count in counts.items():
+            self._jobs.labels(phase).set(count)
+
+    def store(self, *, journal_entries: int, queue_depth: int) -> None:
+        """Set what the store says of itself."""
+        self._journal.set(journal_entries)
+        self._queue.set(queue_depth)
+
+    def render(self) -> bytes:
+        """Return the text that Prometheus scrapes."""
+        return exposition.generate_latest(self._registry)
+
+    def _bounded(self, label: str, value: str) -> str:
+        known = self._names.setdefault(label, set())
+        if value not in known:
+            if len(known) >= LABEL_VALUES_MAX:
+                return "other"
+            known.add(value)
+        return value
