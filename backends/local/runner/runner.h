@@ -1,0 +1,132 @@
+/* What the parts of the runner share. The contract with the caller is PROTOCOL.md. */
+#ifndef COMITY_RUNNER_H
+#define COMITY_RUNNER_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* Exit statuses of `comity-runner DIR`; PROTOCOL.md says what each allows the caller to conclude. */
+enum {
+    CODE_RUNNING = 0,
+    CODE_LOCKED = 10,
+    CODE_STARTED_BEFORE = 11,
+    CODE_FENCED = 12,
+    CODE_EXEC_FAILED = 13,
+    CODE_ISOLATION_FAILED = 14,
+    CODE_SETUP_FAILED = 15,
+    CODE_USAGE = 64,
+    CODE_BAD_SPEC = 65,
+    CODE_NO_FOLDER = 66,
+    CODE_NOT_STARTED = 70,
+};
+
+enum reason {
+    REASON_NONE,
+    REASON_EXITED,
+    REASON_SIGNALED,
+    REASON_TIMEOUT,
+    REASON_STOPPED,
+    REASON_TERMINATED,
+    REASON_LOST,
+    REASON_EXEC_FAILED,
+    REASON_ISOLATION_FAILED,
+    REASON_SETUP_FAILED,
+};
+
+/* Why the job could not be started. Sent over a pipe between forks of this one image, which is why
+ * it may hold pointers: text constants and the spec lie at the same addresses in each of them. */
+struct failure {
+    enum reason reason;
+    int error;
+    const char *step;
+    const char *detail;
+};
+
+enum { ISOLATE_MOUNT = 1, ISOLATE_PID = 2, ISOLATE_IPC = 4, ISOLATE_DEV = 8 };
+enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16 };
+
+struct reveal {
+    const char *path;
+    bool writable;
+};
+
+/* What DIR/exit will say. */
+struct outcome {
+    enum reason reason;
+    struct failure failure; /* for the reasons of a job that never ran */
+    bool main_ended, log_truncated;
+    int main_status;
+    struct rusage usage;
+    int64_t started_ns, started_boottime_ns, ended_ns, ended_boottime_ns, oom_kills_before;
+};
+
+struct log {
+    int pipe, file; /* pipe -1: no copying */
+    int64_t bytes_max, bytes;
+    bool truncated;
+};
+
+struct spec {
+    void *arena; /* one mapping behind every pointer below, given back once the job runs */
+    size_t arena_size;
+    char **argv;
+    char **envp;
+    size_t argc, envc;
+    const char *cwd;
+    mode_t umask;
+    int64_t timeout_ms; /* 0: none */
+    int64_t grace_ms;
+    int64_t log_bytes_max; /* 0: no cap, and no copying */
+    bool has_nice, has_cpus, has_uid, has_gid, has_oom_score_adj;
+    int nice, oom_score_adj;
+    cpu_set_t cpus;
+    size_t rlimits;
+    struct {
+        int resource;
+        struct rlimit value;
+    } rlimit[RLIMITS_MAX];
+    uid_t uid;
+    gid_t gid;
+    size_t groups;
+    gid_t group[GROUPS_MAX];
+    unsigned isolate;
+    size_t masks, reveals, devices;
+    const char *mask[PATHS_MAX];
+    struct reveal reveal[PATHS_MAX];
+    const char *device[PATHS_MAX];
+    const char *tmp;
+};
+
+/* spec.c */
+const char *spec_read(int folder, struct spec *spec); /* NULL, or what is wrong */
+void spec_release(struct spec *spec);
+bool path_within(const char *path, const char *parent); /* equal or beneath */
+
+/* records.c */
+int64_t clock_ns(clockid_t clock);
+bool record_exists(int folder, const char *name);
+int record_write(int folder, const char *name, const char *text, bool exclusive); /* 0 or errno */
+int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns);         /* 0 or errno */
+int64_t record_grace_ms(int folder, int64_t otherwise);
+int64_t oom_kills(void); /* the machine's counter; -1 where the kernel does not tell */
+
+/* outcome.c, log.c */
+int outcome_write(int folder, struct outcome *outcome); /* 0 or errno */
+bool log_copy(struct log *log); /* reads on beyond the cap, for a job must not block; false at the end */
+
+/* isolation.c: each answers 0 or errno, and on error names the step */
+int isolation_enter(const struct spec *spec, struct failure *failure);
+int isolation_drop(const struct spec *spec, struct failure *failure);
+int isolation_probe(void);
+
+/* processes.c */
+void processes_signal(int signal_number, bool own_pid_namespace); /* every descendant of the caller */
+void processes_sweep(bool own_pid_namespace); /* SIGKILL and reap until there is no descendant */
+
+/* init.c */
+_Noreturn void init_main(struct spec *spec, int control, int report, int output);
+
+#endif
