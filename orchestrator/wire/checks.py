@@ -56,6 +56,9 @@ def _job(data: dict[str, Any]) -> Iterator[Found]:
     nodes = _number(spec.get("nodes"))
     if spec.get("array") is not None and nodes is not None and nodes > 1:
         yield ("spec", "array"), "cannot stand together with nodes > 1", "leave one of them out"
+    data_clause = spec.get("data")
+    if isinstance(data_clause, dict) and not any(data_clause.values()):
+        yield ("spec", "data"), "names no data", "write `data: none` if there is none, or leave the field out"
     yield from _sources(spec)
     yield from _accelerators(_mapping(data, "spec", "resources", "accelerators"))
     yield from _unique(data, ("spec", "outputs"), "path", "two outputs have this path")

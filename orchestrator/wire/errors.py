@@ -6,7 +6,9 @@ all. This module knows no library, so that the YAML loader stays light.
 
 from __future__ import annotations
 
+import ast
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +19,9 @@ UNKNOWN_KIND = "document.unknown-kind"
 SYNTAX = "document.syntax"
 """Not YAML 1.2 or JSON as read here."""
 TOO_LARGE = "document.too-large"
-"""A bound on bytes, depth, nodes, aliases or scalar length."""
+"""More bytes than are read."""
+TOO_COMPLEX = "document.too-complex"
+"""A bound on depth, values, aliases or the length of one value."""
 JOB_UNSUPPORTED = "job.unsupported"
 """Prefix of ``job.unsupported:<path>``."""
 DOCUMENT_UNSUPPORTED = "document.unsupported"
@@ -93,6 +97,24 @@ def render_path(path: Sequence[PathPart]) -> str:
         else:
             text += f"[{shorten(part)!a}]"
     return text
+
+
+_PART = re.compile(
+    r"""\[(?P<index>[0-9]+)\]|\[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]|\.?(?P<word>[^.\[]+)"""
+)
+
+
+def parse_path(text: str) -> Path:
+    """Return the parts of a path that :func:`render_path` wrote; keys that were cut for display stay cut."""
+    path: list[PathPart] = []
+    for found in _PART.finditer(text[:4096]):
+        if found["index"] is not None:
+            path.append(int(found["index"]))
+        elif found["quoted"] is not None:
+            path.append(str(ast.literal_eval(found["quoted"])))
+        else:
+            path.append(found["word"])
+    return tuple(path)
 
 
 def shorten(text: str, *, length: int = 60) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import json
 import re
 from typing import Annotated, Any
 
@@ -202,18 +201,6 @@ def _content(value: object) -> bytes:
     return content
 
 
-def _free(value: object) -> object:
-    """Return free-form data with spellings resolved; a fraction that would lose its spelling (1.10) stays text."""
-    if type(value) is spellings.Plain:
-        number = spellings.resolve(value)
-        return str(value) if isinstance(number, float) and json.dumps(number) != value else number
-    if isinstance(value, dict):
-        return {key: _free(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_free(member) for member in value]
-    return value
-
-
 def _written(pattern: str, example: str, *, number: bool) -> Any:
     text = {"type": "string", "pattern": pattern, "maxLength": 32, "examples": [example]}
     return WithJsonSchema({"anyOf": [text, {"type": "number", "minimum": 0}]} if number else text)
@@ -225,7 +212,7 @@ Content = Annotated[
     BeforeValidator(_content),
     WithJsonSchema({"type": "string", "contentEncoding": "base64", "maxLength": -(-FILE_BYTES_MAX // 3) * 4}),
 ]
-FreeForm = Annotated[dict[str, Any], BeforeValidator(_free), Field(max_length=LIST_MAX)]
+FreeForm = Annotated[dict[str, Any], BeforeValidator(spellings.free_form), Field(max_length=LIST_MAX)]
 Cpus = Annotated[int, BeforeValidator(quantities.parse_cpus), _written(quantities.CPU_PATTERN, "500m", number=True)]
 Memory = Annotated[
     int, BeforeValidator(quantities.parse_memory), _written(quantities.MEMORY_PATTERN, "64Gi", number=True)

@@ -71,9 +71,9 @@ def _check_shape(source: bytes, text: str, limits: bounds.Limits) -> None:
         if sign != ",":
             depth += 1
         if depth > limits.depth_max:
-            raise _invalid(f"nests deeper than {limits.depth_max} levels", "flatten it", code=errors.TOO_LARGE)
+            raise _invalid(f"nests deeper than {limits.depth_max} levels", "flatten it", code=errors.TOO_COMPLEX)
         if nodes > limits.nodes_max:
-            raise _invalid(f"holds more than {limits.nodes_max} values", "send less at once", code=errors.TOO_LARGE)
+            raise _invalid(f"holds more than {limits.nodes_max} values", "send less at once", code=errors.TOO_COMPLEX)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

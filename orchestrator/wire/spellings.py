@@ -7,6 +7,7 @@ that wants a number or a truth value calls :func:`resolve`, which follows the YA
 
 from __future__ import annotations
 
+import json
 import math
 import re
 
@@ -93,3 +94,21 @@ def _resolved(value: object, seen: dict[int, object]) -> object:
         else:
             seen[id(value)] = [_resolved(member, seen) for member in value]
     return seen[id(value)]
+
+
+def free_form(value: object) -> object:
+    """Return data whose schema somebody else has (an adapter's settings) with spellings resolved.
+
+    A fraction that would lose its spelling (``1.10``) stays text, and so does a number that cannot be kept.
+    """
+    if isinstance(value, Plain):
+        try:
+            number = resolve(value)
+        except errors.ValueProblemError:
+            return str(value)
+        return str(value) if isinstance(number, float) and json.dumps(number) != value else number
+    if isinstance(value, dict):
+        return {key: free_form(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [free_form(member) for member in value]
+    return value

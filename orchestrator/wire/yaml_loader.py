@@ -362,7 +362,7 @@ class _Composer:
         if len(self._errors) >= errors.ERRORS_MAX:
             raise _LimitError
 
-    def _stop(self, problem: str, place: int, remedy: str, *, code: str = errors.TOO_LARGE) -> NoReturn:
+    def _stop(self, problem: str, place: int, remedy: str, *, code: str = errors.TOO_COMPLEX) -> NoReturn:
         self._note(problem, place, remedy, code=code)
         raise _LimitError
 
