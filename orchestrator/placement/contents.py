@@ -1,0 +1,173 @@
+"""Values of the domain as canonical JSON and back: what decisions refer to, content-addressed.
+
+One codec for every frozen dataclass, driven by its annotations, so that a new field of a site is stored without a
+line here. ``encode`` leaves out fields that hold their default, which keeps digests when a field is added later.
+Not the format of documents that users write: that is ``wire``.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections.abc
+import dataclasses
+import datetime as dt
+import enum
+import functools
+import json
+import types
+import typing
+from typing import Any, TypeVar
+
+from orchestrator.domain import decisions, ids, sites
+from orchestrator.evidence import canonical
+
+T = TypeVar("T")
+
+
+class ContentError(ValueError):
+    """The stored text is not what the type asks for."""
+
+
+def encode(value: object) -> Any:
+    """Return ``value`` as JSON: dataclasses as objects, sets sorted, days and times in ISO form, bytes in base64."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value.value if isinstance(value, enum.Enum) else value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: encode(item)
+            for field, default in _fields(type(value))
+            if (item := getattr(value, field.name)) != default or type(item) is not type(default)
+        }
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (dt.datetime, dt.date)):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return value // dt.timedelta(microseconds=1)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, collections.abc.Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (frozenset, set)):
+        return sorted((encode(item) for item in value), key=canonical.text)
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no stored form")
+
+
+def decode(kind: type[T], value: Any) -> T:
+    """Return the ``kind`` that ``encode`` wrote. Raises ContentError."""
+    try:
+        return typing.cast("T", _decode(kind, value))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ContentError(f"not a {kind.__name__}: {error}") from error
+
+
+def content(value: object) -> decisions.Content:
+    """Return ``value`` under the digest of its canonical form."""
+    body = canonical.dumps(encode(value))
+    return decisions.Content(canonical.digest_of_bytes(body), body)
+
+
+def read(kind: type[T], stored: decisions.Content) -> T:
+    """Return the value of a stored content. Raises ContentError, also when the digest does not match the body."""
+    return decode(kind, parse(stored))
+
+
+def parse(stored: decisions.Content) -> Any:
+    """Return the JSON of a stored content. Raises ContentError."""
+    if canonical.digest_of_bytes(stored.body) != stored.digest:
+        raise ContentError(f"the body of {stored.digest} has another digest")
+    return json.loads(stored.body)
+
+
+def site_content(site: sites.Site) -> decisions.Content:
+    """Return a site under its digest. The digest covers everything but itself."""
+    return content(dataclasses.replace(site, digest=ids.NO_DIGEST))
+
+
+def with_digest(site: sites.Site) -> sites.Site:
+    """Return the site with its digest filled in: for whoever makes sites."""
+    return dataclasses.replace(site, digest=site_content(site).digest)
+
+
+_MISSING = object()
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[tuple[dataclasses.Field[Any], object], ...]:
+    found = []
+    for field in dataclasses.fields(kind):
+        default: object = _MISSING
+        if field.default is not dataclasses.MISSING:
+            default = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        found.append((field, default))
+    return tuple(found)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    # `Owners.list` shadows the built-in in its own class body, so names are resolved in the module.
+    return typing.get_type_hints(kind)
+
+
+def _decode(kind: Any, value: Any) -> Any:
+    kind = getattr(kind, "__supertype__", kind)
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(typing.get_args(kind), value)
+    if origin is not None:
+        return _decode_many(origin, typing.get_args(kind), value)
+    if kind in (Any, object):
+        return value
+    if dataclasses.is_dataclass(kind):
+        hints = _hints(typing.cast("type", kind))
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise ContentError(f"{kind} has no {sorted(unknown)}")
+        return typing.cast("Any", kind)(**{name: _decode(hints[name], item) for name, item in value.items()})
+    if issubclass(kind, enum.Enum):
+        return kind(value)
+    return _decode_plain(kind, value)
+
+
+def _decode_plain(kind: type, value: Any) -> Any:
+    if kind is dt.datetime:
+        return dt.datetime.fromisoformat(value)
+    if kind is dt.date:
+        return dt.date.fromisoformat(value)
+    if kind is dt.timedelta:
+        return dt.timedelta(microseconds=value)
+    if kind is bytes:
+        return base64.b64decode(value, validate=True)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ContentError(f"expected {kind.__name__}, not {value!r}")
+    return value
+
+
+def _decode_union(kinds: tuple[Any, ...], value: Any) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    problems = []
+    for kind in kinds:
+        if kind is not type(None):
+            try:
+                return _decode(kind, value)
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
+                problems.append(str(error))
+    raise ContentError("; ".join(problems) or f"{value!r} is not allowed")
+
+
+def _decode_many(origin: Any, args: tuple[Any, ...], value: Any) -> Any:
+    if issubclass(origin, collections.abc.Mapping):
+        return {_decode(args[0], key): _decode(args[1], item) for key, item in value.items()}
+    if not isinstance(value, list):
+        raise ContentError(f"expected a list, not {value!r}")
+    if origin is tuple and not (len(args) == 2 and args[1] is Ellipsis):
+        return tuple(_decode(kind, item) for kind, item in zip(args, value, strict=True))
+    items = (_decode(args[0], item) for item in value)
+    return frozenset(items) if origin is frozenset else tuple(items)
