@@ -1,0 +1,261 @@
+"""The declared world as one immutable value: who asks, which places there are, what is broken.
+
+Documents come from the store as JSON and go through ``wire`` into domain values. A stored document that cannot be
+read any more is a :class:`BrokenDocument`, never an exception: the others go on, and what needs it is refused.
+
+What the system itself keeps about a document stands in its ``status`` (JSON): of a Backend ``cordoned`` and
+``draining`` (true or false), of the ControlPlane ``freezes``: a list of ``{backend?, operator?, country?}``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from orchestrator.domain import ids
+from orchestrator.domain import sites as site_values
+from orchestrator.domain import tenants as tenant_values
+from orchestrator.evidence import canonical
+from orchestrator.inventory import assembly, catalogues, digests, sightings
+from orchestrator.policy import rulebook
+from orchestrator.ports import stores
+from orchestrator.wire import errors
+from orchestrator.wire.convert import places
+from orchestrator.wire.documents import backends as backend_documents
+from orchestrator.wire.documents import control_planes, data_sets, operators, queues, reading
+from orchestrator.wire.documents import tenants as tenant_documents
+
+DEFAULT_TENANT = "default"
+"""Tenant of the first administrator; owns what belongs to the installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenDocument:
+    """A stored document that cannot be used, and why: all problems."""
+
+    kind: str
+    name: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A stop of new placements; what is None does not narrow it."""
+
+    backend: str | None = None
+    operator: str | None = None
+    country: str | None = None
+
+    def covers(self, site: site_values.Site) -> bool:
+        """Say whether the site is frozen by it."""
+        return (
+            (self.backend is None or self.backend == site.backend)
+            and (self.operator is None or self.operator == site.operator_name)
+            and (self.country is None or self.country == site.location.country)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything declared, with overrides applied. Equal versions mean the same world.
+
+    ``sites`` are in order of name. ``facts`` is the digest over all of it that policy or placement reads besides the
+    rule book; it does not change when offers do.
+    """
+
+    documents_version: int = 0
+    sightings_version: int = 0
+    book: rulebook.RuleBook | None = None
+    control_plane: tenant_values.ControlPlane | None = None
+    operators: Mapping[str, site_values.Operator] = field(default_factory=dict)
+    backends: Mapping[str, site_values.Backend] = field(default_factory=dict)
+    data_sets: Mapping[str, tenant_values.DataSet] = field(default_factory=dict)
+    tenants: Mapping[str, tenant_values.Tenant] = field(default_factory=dict)
+    queues: Mapping[str, tenant_values.Queue] = field(default_factory=dict)
+    sites: tuple[site_values.Site, ...] = ()
+    site_index: Mapping[ids.SiteName, site_values.Site] = field(default_factory=dict)
+    broken: tuple[BrokenDocument, ...] = ()
+    cordoned: frozenset[str] = frozenset()
+    draining: frozenset[str] = frozenset()
+    freezes: tuple[Freeze, ...] = ()
+    facts: ids.Digest = ids.NO_DIGEST
+
+    def site(self, name: ids.SiteName) -> site_values.Site | None:
+        """Return one site; None when it is not, or no longer, declared."""
+        return self.site_index.get(name)
+
+    def closed(self, site: site_values.Site) -> bool:
+        """Say whether the site takes nothing new: cordoned, draining or frozen."""
+        out = site.backend in self.cordoned or site.backend in self.draining
+        return out or any(freeze.covers(site) for freeze in self.freezes)
+
+
+class Inventory:
+    """Makes the world, once for each version of the documents and of what is seen. Thread-safe."""
+
+    def __init__(
+        self,
+        store: stores.Store,
+        book: rulebook.RuleBook | Callable[[], rulebook.RuleBook] | None,
+        catalogue: catalogues.Catalogue,
+        seen: sightings.Sightings,
+        *,
+        owner_tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        self._store = store
+        self._book = book
+        self._catalogue = catalogue
+        self._seen = seen
+        self._owner_tenant = owner_tenant
+        self._lock = threading.Lock()
+        self._world: World | None = None
+        self._read: dict[tuple[str, str, int], object] = {}
+        self._made: dict[str, tuple[tuple[object, ...], tuple[site_values.Site, ...]]] = {}
+
+    @property
+    def sightings(self) -> sightings.Sightings:
+        """Return the record of what was last seen."""
+        return self._seen
+
+    def world(self) -> World:
+        """Return the world as it is declared now. Cheap while nothing changed; never waits for a backend."""
+        book = self._current_book()
+        marks = (self._store.documents_version(), self._seen.version)
+        known = self._world
+        if known is not None and (known.documents_version, known.sightings_version) == marks and known.book is book:
+            return known
+        with self._lock:
+            # Versions are read before what they stand for: a change in between only makes the next caller look again.
+            known = self._world
+            marks = (self._store.documents_version(), self._seen.version)
+            if known is None or (known.documents_version, known.sightings_version) != marks or known.book is not book:
+                self._world = known = self._make(marks, book)
+            return known
+
+    def _current_book(self) -> rulebook.RuleBook | None:
+        book = self._book
+        return book() if callable(book) else book
+
+    def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
+        stored = self._store.documents()
+        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in _CONVERTERS}
+        broken: list[BrokenDocument] = []
+        fresh: dict[tuple[str, str, int], object] = {}
+        for document in stored:
+            if document.kind not in _CONVERTERS:
+                continue
+            key = (document.kind, document.name, document.version)
+            value = self._read[key] if key in self._read else read(document)
+            fresh[key] = value
+            if isinstance(value, BrokenDocument):
+                broken.append(value)
+            else:
+                by_kind[document.kind][document.name] = value
+        self._read = fresh
+        statuses = {(d.kind, d.name): _status(d) for d in stored if d.status != "{}"}
+        owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
+        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners)
+        control_plane = next(iter(by_kind["ControlPlane"].values()), None)
+        facts = {
+            "sites": digests.of_sites(all_sites),
+            **{kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in _JUDGED},
+        }
+        return World(
+            documents_version=marks[0],
+            sightings_version=marks[1],
+            book=book,
+            control_plane=control_plane,
+            operators=by_kind["Operator"],
+            backends=by_kind["Backend"],
+            data_sets=by_kind["DataSet"],
+            tenants=by_kind["Tenant"],
+            queues=by_kind["Queue"],
+            sites=all_sites,
+            site_index={site.name: site for site in all_sites},
+            broken=tuple(broken),
+            cordoned=_flagged(statuses, "cordoned"),
+            draining=_flagged(statuses, "draining"),
+            freezes=_freezes(statuses),
+            facts=canonical.digest(facts),
+        )
+
+    def _sites(
+        self,
+        declared: Mapping[str, site_values.Backend],
+        operators_: Mapping[str, site_values.Operator],
+        owners: Mapping[str, str],
+    ) -> tuple[site_values.Site, ...]:
+        made: dict[str, tuple[tuple[object, ...], tuple[site_values.Site, ...]]] = {}
+        for name, backend in declared.items():
+            seen = sightings.facts_of(self._seen.of(name))
+            owner = owners[name]
+            named = {pool.operator for pool in (*backend.pools, *seen.pools)} | {backend.operator}
+            key = (backend, seen, owner, tuple(operators_.get(each or "") for each in sorted(map(str, named))))
+            known = self._made.get(name)
+            if known is not None and known[0] == key:
+                made[name] = known
+                continue
+            made[name] = (
+                key,
+                assembly.sites_of(
+                    backend, operators=operators_, seen=seen, catalogue=self._catalogue, owner_tenant=owner
+                ),
+            )
+        self._made = made
+        return tuple(sorted((s for _, found in made.values() for s in found), key=lambda site: site.name))
+
+
+def read(document: stores.Document) -> object:
+    """Return the domain value of a stored document, or :class:`BrokenDocument`."""
+    try:
+        model = reading.read(json.loads(document.body)).model
+        return _CONVERTERS[document.kind](model, document)
+    except errors.InvalidDocumentError as error:
+        return BrokenDocument(document.kind, document.name, tuple(f"{one.path}: {one.problem}" for one in error.errors))
+    except Exception as error:  # noqa: BLE001 -- a document of another version must not take the others down
+        return BrokenDocument(document.kind, document.name, (f"{type(error).__name__}: {error}",))
+
+
+_CONVERTERS: Mapping[str, Callable[[Any, stores.Document], object]] = {
+    "ControlPlane": lambda model, _: places.control_plane(cast("control_planes.ControlPlane", model)),
+    "Operator": lambda model, _: places.operator(cast("operators.Operator", model)),
+    "Backend": lambda model, _: places.backend(cast("backend_documents.Backend", model)),
+    "DataSet": lambda model, stored: places.data_set(cast("data_sets.DataSet", model), tenant=stored.tenant),
+    "Tenant": lambda model, _: places.tenant(cast("tenant_documents.Tenant", model)),
+    "Queue": lambda model, _: places.queue(cast("queues.Queue", model)),
+}
+
+_JUDGED = ("ControlPlane", "DataSet", "Tenant")
+"""Kinds that rules read beside the sites (operators and backends are in the sites)."""
+
+
+def _status(document: stores.Document) -> Mapping[str, Any]:
+    try:
+        found = json.loads(document.status)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _flagged(statuses: Mapping[tuple[str, str], Mapping[str, Any]], flag: str) -> frozenset[str]:
+    return frozenset(
+        name for (kind, name), status in statuses.items() if kind == "Backend" and status.get(flag) is True
+    )
+
+
+def _freezes(statuses: Mapping[tuple[str, str], Mapping[str, Any]]) -> tuple[Freeze, ...]:
+    found = []
+    for (kind, _), status in sorted(statuses.items()):
+        entries = status.get("freezes", []) if kind == "ControlPlane" else []
+        for entry in entries if isinstance(entries, list) else []:
+            # What cannot be read freezes everything: a stop that is half understood is still a stop.
+            known = entry if isinstance(entry, dict) else {}
+            found.append(Freeze(*(_text(known.get(key)) for key in ("backend", "operator", "country"))))
+    return tuple(found)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
