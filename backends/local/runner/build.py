@@ -34,7 +34,7 @@ def compile_runner(target: pathlib.Path = BINARY) -> pathlib.Path:
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if not compiler or shutil.which(compiler[0]) is None:
         raise CompilerError(
-            f"Comity's job runner is a small C program and there is no C compiler here ({os.environ.get('CC', 'cc')!r} is not found). "
+            f"Comity's job runner is a small C program, and the C compiler {os.environ.get('CC', 'cc')!r} is not here. "
             "Install one (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora: dnf install gcc glibc-devel; "
             "Alpine: apk add gcc musl-dev linux-headers), or name one in the environment variable CC."
         )

@@ -48,14 +48,6 @@ def until(what: str, probe: collections.abc.Callable[[], T | None]) -> T:
     raise AssertionError(f"not within {DEADLINE_S} s: {what}")
 
 
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 class Attempt:
     """One attempt folder, and the runner of it."""
 
@@ -107,6 +99,10 @@ class Attempt:
             os.close(fd)
         kind, _, _, _, pid = FLOCK.unpack(answer)
         return 0 if kind == fcntl.F_UNLCK else int(pid)
+
+    def until(self, what: str, probe: collections.abc.Callable[[], T | None]) -> T:
+        """Poll until `probe` answers something true."""
+        return until(what, probe)
 
     def free(self) -> None:
         until("the lock is free", lambda: self.runner_pid() == 0)

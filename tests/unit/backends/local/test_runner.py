@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,8 +41,9 @@ FOREVER = READY + 'ready("main"); time.sleep(1000)'
 
 
 def alive(pid):
+    """Whether the process runs: a zombie does not, nor one that is being reaped at this moment."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -171,6 +174,17 @@ class TestData:
             assert process.communicate(timeout=20)[0] == b""
         assert attempt.runner_pid()
         attempt.stop(0)
+
+    def test_runner_keeps_no_descriptor_of_the_caller(self, attempt):
+        """A pipe that the caller leaked to the runner is closed while the job still runs."""
+        read, write = os.pipe()
+        attempt.python(FOREVER)
+        with subprocess.Popen([attempt.binary, attempt.folder], pass_fds=[write]) as process:
+            assert process.wait() == 0
+        os.close(write)
+        assert select.select([read], [], [], 20)[0]
+        os.close(read)
+        assert attempt.runner_pid()
 
     def test_signals_are_as_new(self, attempt):
         """Signals that the caller ignored or blocked are neither in the job."""
@@ -305,6 +319,18 @@ class TestStop:
                 assert attempt.record("exit")["reason"] == "stopped"
             reasons.add(code)
         assert 0 in reasons
+
+    @pytest.mark.skipif(shutil.which("strace") is None, reason="strace holds the runner at the moment in question")
+    def test_stop_file_between_claim_and_start(self, attempt):
+        """A stop file that appears after the first look, from a caller that then dies, is seen in time."""
+        attempt.write("/bin/sh", "-c", "echo x >> count")
+        hold = ["strace", "-f", "-o", "/dev/null", "-e", "trace=linkat", "-e", "inject=linkat:delay_enter=300000"]
+        with subprocess.Popen([*hold, attempt.binary, attempt.folder]) as process:
+            attempt.until("the lock is held", attempt.runner_pid)
+            (attempt.folder / "stopped").write_text("grace_ms=0\n")
+            assert process.wait() == 12
+        assert attempt.outcome()["reason"] == "stopped"
+        assert not (attempt.work / "count").exists()
 
     def test_grace(self, attempt):
         """A job that ends itself on SIGTERM does so within its grace and its code is kept."""
@@ -448,7 +474,20 @@ class TestDescendants:
         attempt.python(DEAF, timeout_ms=300, grace_ms=0)
         assert attempt.start() == 0
         os.kill(init_of(attempt), signal.SIGSTOP)
-        assert attempt.outcome()["reason"] == "timeout"
+        outcome = attempt.outcome()
+        # With its signal: the init reported it, and was not merely killed in the end.
+        assert (outcome["reason"], outcome["signal"]) == ("timeout", "9")
+
+    def test_kernel_kills_the_main_process(self, attempt):
+        """The main process dies with its init even while no runner can act."""
+        attempt.python(DEAF)
+        assert attempt.start() == 0
+        main, runner, init = int(attempt.wrote("main")), attempt.runner_pid(), init_of(attempt)
+        os.kill(runner, signal.SIGSTOP)
+        os.kill(init, signal.SIGKILL)
+        assert gone(main)
+        os.kill(runner, signal.SIGCONT)
+        assert attempt.outcome()["reason"] == "lost"
 
     def test_runner_outlives_its_caller(self, attempt):
         """A caller killed with its whole group and session leaves the runner at work."""

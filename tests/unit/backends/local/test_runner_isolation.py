@@ -114,7 +114,10 @@ class TestPowers:
             "print([int(lines[n], 16) for n in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')])\n"
             "print(os.getresuid(), os.getresgid(), os.getgroups(), lines['NoNewPrivs'].strip())\n"
         )
-        isolated(attempt, program).run()
+        isolated(attempt, program)
+        with subprocess.Popen([attempt.binary, attempt.folder], extra_groups=[0, 4, 24]) as process:
+            assert process.wait() == 0
+        attempt.outcome()
         assert attempt.log() == f"[0, 0, 0, 0, 0]\n{(NOBODY,) * 3} {(NOBODY,) * 3} [] 1\n"
 
     def test_set_user_id_program_gains_nothing(self, attempt):
