@@ -100,7 +100,10 @@ def render_path(path: Sequence[PathPart]) -> str:
 
 
 _PART = re.compile(
-    r"""\[(?P<index>[0-9]+)\]|\[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]|\.?(?P<word>[^.\[]+)"""
+    r"""\[(?P<index>[0-9]{1,9})\]                                     # [0]
+      | \[(?P<quoted>'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*")\]         # ['a.b']
+      | \.?(?P<word>[^.\[]+)                                         # .name""",
+    re.VERBOSE,
 )
 
 
@@ -111,7 +114,10 @@ def parse_path(text: str) -> Path:
         if found["index"] is not None:
             path.append(int(found["index"]))
         elif found["quoted"] is not None:
-            path.append(str(ast.literal_eval(found["quoted"])))
+            try:
+                path.append(str(ast.literal_eval(found["quoted"])))
+            except (ValueError, SyntaxError):
+                break
         else:
             path.append(found["word"])
     return tuple(path)

@@ -51,8 +51,8 @@ RESOLVED = BeforeValidator(_resolve)
 Bool = Annotated[bool, RESOLVED]
 Int = Annotated[int, RESOLVED]
 Float = Annotated[float, RESOLVED]
-Count = Annotated[int, RESOLVED, Field(ge=0, le=10**15)]
-Percent = Annotated[float, RESOLVED, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0, le=10**15), RESOLVED]
+Percent = Annotated[float, Field(ge=0, le=100), RESOLVED]
 
 HINTS = {
     ids.NAME_PATTERN: "1 to 63 letters, digits, - _ . with a letter or digit at both ends",
@@ -212,7 +212,7 @@ Content = Annotated[
     BeforeValidator(_content),
     WithJsonSchema({"type": "string", "contentEncoding": "base64", "maxLength": -(-FILE_BYTES_MAX // 3) * 4}),
 ]
-FreeForm = Annotated[dict[str, Any], BeforeValidator(spellings.free_form), Field(max_length=LIST_MAX)]
+FreeForm = Annotated[dict[str, Any], Field(max_length=LIST_MAX), BeforeValidator(spellings.free_form)]
 Cpus = Annotated[int, BeforeValidator(quantities.parse_cpus), _written(quantities.CPU_PATTERN, "500m", number=True)]
 Memory = Annotated[
     int, BeforeValidator(quantities.parse_memory), _written(quantities.MEMORY_PATTERN, "64Gi", number=True)

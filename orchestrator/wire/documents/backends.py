@@ -21,7 +21,7 @@ class Attestation(fields.Model):
 class Carbon(fields.Model):
     """Carbon intensity of the power."""
 
-    grams_per_kwh: Annotated[float, fields.RESOLVED, Field(ge=0, le=10_000)]
+    grams_per_kwh: Annotated[float, Field(ge=0, le=10_000), fields.RESOLVED]
     source: fields.Line | None = None
 
 
@@ -30,13 +30,13 @@ class Pool(fields.Model):
 
     name: fields.Name
     accelerator: fields.Word | None = None
-    count: Annotated[int, fields.RESOLVED, Field(ge=0, le=10_000_000)] | None = None
+    count: Annotated[int, Field(ge=0, le=10_000_000), fields.RESOLVED] | None = None
     cpus: fields.Cpus | None = None
     memory: fields.Memory | None = None
     price_per_hour: fields.Money | None = None
     interconnect: fields.Word | None = None
     in_service_since: fields.Date | None = None
-    pue: Annotated[float, fields.RESOLVED, Field(ge=1, le=10)] | None = None
+    pue: Annotated[float, Field(ge=1, le=10), fields.RESOLVED] | None = None
     operator: fields.Name | None = None
     location: common.Location | None = None
     admin_from: fields.Countries | None = None
@@ -56,7 +56,7 @@ class BackendSpec(fields.Model):
     location: common.Location | None = None
     admin_from: fields.Countries = []
     log_store: common.Place | None = None
-    log_retention_days: Annotated[int, fields.RESOLVED, Field(ge=0, le=36_500)] | None = None
+    log_retention_days: Annotated[int, Field(ge=0, le=36_500), fields.RESOLVED] | None = None
     certifications: common.Certifications = []
     seal: common.Seal = {}
     evidence: common.Papers = []

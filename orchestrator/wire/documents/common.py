@@ -100,7 +100,7 @@ JobType = Literal["train", "finetune", "infer", "batch", "service"]
 Seal = Annotated[
     dict[
         Annotated[str, fields.bounded(r"^SOV-[1-8]$", "SOV-1 to SOV-8", length_max=5)],
-        Annotated[int, fields.RESOLVED, Field(ge=0, le=4)],
+        Annotated[int, Field(ge=0, le=4), fields.RESOLVED],
     ],
     Field(max_length=8),
 ]

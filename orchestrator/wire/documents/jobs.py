@@ -76,7 +76,7 @@ class Accelerators(fields.Model):
     """Accelerators per node: any one of these models."""
 
     any_of: Annotated[list[fields.Word], Field(min_length=1, max_length=64)]
-    count: Annotated[int, fields.RESOLVED, Field(ge=1, le=100_000)] | None = None
+    count: Annotated[int, Field(ge=1, le=100_000), fields.RESOLVED] | None = None
     memory: fields.AcceleratorMemory | None = None
     interconnect: fields.Word | None = None
 
@@ -92,8 +92,8 @@ class Resources(fields.Model):
 class Array(fields.Model):
     """``size`` elements, at most ``parallel`` at once."""
 
-    size: Annotated[int, fields.RESOLVED, Field(ge=1, le=1_000_000)]
-    parallel: Annotated[int, fields.RESOLVED, Field(ge=1, le=1_000_000)] | None = None
+    size: Annotated[int, Field(ge=1, le=1_000_000), fields.RESOLVED]
+    parallel: Annotated[int, Field(ge=1, le=1_000_000), fields.RESOLVED] | None = None
 
 
 class ModelController(fields.Model):
@@ -107,12 +107,12 @@ class ModelUse(fields.Model):
 
     id: fields.Word | None = None
     controller: ModelController | None = None
-    train_flop: Annotated[float, fields.RESOLVED, Field(ge=0, le=1e40)] | None = None
+    train_flop: Annotated[float, Field(ge=0, le=1e40), fields.RESOLVED] | None = None
     ai_act: fields.Word | None = None
     export_control: common.ExportControls = []
 
 
-Weight = Annotated[float, fields.RESOLVED, Field(ge=0, le=1_000_000)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000), fields.RESOLVED]
 
 
 class Objective(fields.Model):
@@ -128,14 +128,14 @@ class Limits(fields.Model):
 
     price_per_hour: fields.Money | None = None
     deadline: fields.Duration | None = None
-    rtt_ms: Annotated[int, fields.RESOLVED, Field(ge=1, le=3_600_000)] | None = None
+    rtt_ms: Annotated[int, Field(ge=1, le=3_600_000), fields.RESOLVED] | None = None
     start_within: fields.Duration | None = None
 
 
 class Retry(fields.Model):
     """How many tries in all, and after which outcomes."""
 
-    attempts: Annotated[int, fields.RESOLVED, Field(ge=1, le=100)] | None = None
+    attempts: Annotated[int, Field(ge=1, le=100), fields.RESOLVED] | None = None
     on: Annotated[list[Literal["preempted", "backendLost", "exitCode"]], Field(max_length=3)] | None = None
 
 
@@ -149,8 +149,8 @@ class Checkpoint(fields.Model):
 class Verification(fields.Model):
     """Run it several times in different hands, and compare."""
 
-    replicas: Annotated[int, fields.RESOLVED, Field(ge=1, le=100)]
-    quorum: Annotated[int, fields.RESOLVED, Field(ge=1, le=100)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=100), fields.RESOLVED]
+    quorum: Annotated[int, Field(ge=1, le=100), fields.RESOLVED] | None = None
     distinct: Annotated[list[Literal["operator", "country", "backend"]], Field(max_length=3)] = []
 
 
@@ -174,7 +174,7 @@ class JobSpec(fields.Model):
         | None
     ) = None
     resources: Resources | None = None
-    nodes: Annotated[int, fields.RESOLVED, Field(ge=1, le=100_000)] | None = None
+    nodes: Annotated[int, Field(ge=1, le=100_000), fields.RESOLVED] | None = None
     array: Array | None = None
     tier: fields.Name | None = None
     sovereignty: sovereignties.Sovereignty | None = None

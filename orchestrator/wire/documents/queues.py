@@ -15,9 +15,9 @@ class QueueSpec(fields.Model):
     """Whose queue it is and how it stands against others."""
 
     tenant: fields.Name | None = None
-    weight: Annotated[int, fields.RESOLVED, Field(ge=1, le=1_000_000)] | None = None
+    weight: Annotated[int, Field(ge=1, le=1_000_000), fields.RESOLVED] | None = None
     priorities: Annotated[
-        dict[fields.Name, Annotated[int, fields.RESOLVED, Field(ge=-1_000_000, le=1_000_000)]], Field(max_length=64)
+        dict[fields.Name, Annotated[int, Field(ge=-1_000_000, le=1_000_000), fields.RESOLVED]], Field(max_length=64)
     ] = {}
 
 

@@ -65,7 +65,7 @@ def _read(loaded: yaml_loader.LoadedDocument, flavour: Flavour) -> ReadDocument:
     data = loaded.data
     kind, found = _header(data)
     if kind is None:
-        raise errors.InvalidDocumentError(_placed(loaded, entry) for entry in found)
+        raise _refusal(loaded, found)
     model: common.Document | None = None
     try:
         model = registry.MODELS[kind].model_validate(data)
@@ -78,8 +78,7 @@ def _read(loaded: yaml_loader.LoadedDocument, flavour: Flavour) -> ReadDocument:
     if kind == "Job" and flavour is Flavour.API:
         found += _checked(checks.check_client_only(data))
     if model is None or found:
-        placed = [_placed(loaded, entry) for entry in found]
-        raise errors.InvalidDocumentError(sorted(placed, key=lambda error: (error.line, error.column)))
+        raise _refusal(loaded, found)
     return ReadDocument(kind, model.metadata.name, model, data, loaded.file, loaded.start[0])
 
 
@@ -112,6 +111,12 @@ def _header(data: object) -> tuple[str | None, _Found]:
         problem = errors.DocumentError(f"must be {fields.API_VERSION}", "apiVersion", "")
         found.append((("apiVersion",), False, problem))
     return (None, found) if found else (str(kind), [])
+
+
+def _refusal(loaded: yaml_loader.LoadedDocument, found: _Found) -> errors.InvalidDocumentError:
+    """Return all errors, each at its place, in the order of the text."""
+    placed = [_placed(loaded, entry) for entry in found]
+    return errors.InvalidDocumentError(sorted(placed, key=lambda error: (error.line, error.column)))
 
 
 def _placed(loaded: yaml_loader.LoadedDocument, entry: translations.Found) -> errors.DocumentError:

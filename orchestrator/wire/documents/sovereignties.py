@@ -32,6 +32,6 @@ class Sovereignty(fields.Model):
     exposure: Exposure | None = None
     certifications: fields.Words = []
     seal: common.Seal = {}
-    sovereignty_score: Annotated[int, fields.RESOLVED, Field(ge=0, le=100)] | None = None
+    sovereignty_score: Annotated[int, Field(ge=0, le=100), fields.RESOLVED] | None = None
     tee: fields.Words = []
     min_assurance: common.Assurance | None = None
