@@ -210,6 +210,9 @@ static const char *parse(struct spec *spec, char *text, size_t size) {
             static char why[64];
             strcpy(why, known ? "bad or repeated value of " : "unknown key ");
             strncat(why, key, 24);
+            for (char *c = why; *c != '\0'; c++) /* it goes to a terminal */
+                if (*c < 0x20 || *c > 0x7e)
+                    *c = '?';
             return why;
         }
     }

@@ -202,6 +202,7 @@ class TestData:
             (b"comity-spec=1\0arg=x\0cwd=/\0end=", "no NUL"),
             (b"comity-spec=2\0arg=x\0cwd=/\0end=\0", "version 1"),
             (b"comity-spec=1\0arg=x\0cwd=/\0memory=1\0end=\0", "unknown key memory"),
+            (b"comity-spec=1\0arg=x\0cwd=/\0\x1b[2J\xff=1\0end=\0", "unknown key ?[2J?"),
             (b"comity-spec=1\0arg=x\0cwd=/\0nonsense\0end=\0", "without ="),
             (b"comity-spec=1\0cwd=/\0end=\0", "no arg"),
             (b"comity-spec=1\0arg=x\0end=\0", "no cwd"),
