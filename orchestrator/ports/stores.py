@@ -20,8 +20,10 @@ from orchestrator.domain import decisions, ids, jobs, journal
 class Document:
     """A declared document (Backend, Operator, DataSet ...) as stored. ``body`` is its canonical JSON text.
 
-    ``version`` as read; 0 means that it must not exist yet. ``status`` is JSON text that the system writes.
-    ``tenant`` is the owner's tenant, ``""`` for kinds that belong to the installation.
+    ``version`` as read; 0 means that it must not exist yet. It grows with every commit and never repeats, not even
+    when the document is deleted and made again; it does not count by one. The store sets both times.
+    ``status`` is JSON text that the system writes. ``tenant`` is the owner's tenant, ``""`` for kinds that belong to
+    the installation.
     """
 
     kind: str
@@ -129,6 +131,16 @@ class StoreCorruptError(StoreError):
     """The database is damaged or of a newer version; the message says which and what to do."""
 
 
+class StoreBusyError(StoreError):
+    """Nothing was written, and the same commit may be tried again: somebody outside holds the database, or more
+    waits than the queue may hold."""
+
+
+class StoreReadOnlyError(StoreError):
+    """An earlier write failed in a way that leaves the disk's state unknown (an I/O error). Nothing is written any
+    more; reads work; a restart reads what the disk has."""
+
+
 class PhaseGroup(enum.Enum):
     """Rows that live apart."""
 
@@ -186,7 +198,11 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def commit(self, changes: Changes) -> Receipt:
-        """Apply all of ``changes`` or nothing, durably. Raises StoreError. Blocks for the group's fsync."""
+        """Apply all of ``changes`` or nothing, durably. Raises StoreError. Blocks for the group's fsync.
+
+        Raises ValueError for changes that cannot be stored: one row named twice, text that is not Unicode, a moment
+        without a time zone, a job without ``spec_digest``. Equal digests must mean equal specs: the first is kept.
+        """
 
     @abc.abstractmethod
     def commit_async(self, changes: Changes) -> Future[Receipt]:
@@ -202,7 +218,8 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def list_jobs(self, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:
-        """Return a page of jobs. Raises ValueError for a cursor that is not ours."""
+        """Return a page of jobs, newest first; with ``parent`` set its elements by index. Raises ValueError for a
+        cursor that is not ours."""
 
     @abc.abstractmethod
     def count_jobs(self, tenant: str | None = None) -> dict[jobs.Phase, int]:
@@ -251,6 +268,11 @@ class Store(abc.ABC):
         """Return the newest link of the journal."""
 
     @abc.abstractmethod
+    def verify_journal(self) -> int | None:
+        """Return the number of the first bad journal entry, or None when the chain up to the head holds. Reads all
+        of it, without parsing: for audits."""
+
+    @abc.abstractmethod
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> Blob:
         """Keep a blob; raises ValueError when the bytes do not match the digest. Same digest twice is fine."""
 
@@ -260,7 +282,11 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def acquire_lease(self, holder: str, ttl: dt.timedelta) -> Lease | None:
-        """Take or renew the controller's lease; None while somebody else holds it. A new holder has a new term."""
+        """Take or renew the controller's lease; None while somebody else holds it. A new holder has a new term.
+
+        ``holder`` names one run of one process: a restarted one needs another name, or it is not fenced. A lease is
+        over when this store has seen it unrenewed for ``ttl`` of its own monotonic clock.
+        """
 
     @abc.abstractmethod
     def release_lease(self, lease: Lease) -> None:

@@ -1,0 +1,221 @@
+"""The reading half: own connections, one statement or one snapshot each, never behind the writer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from orchestrator.domain import decisions, ids, jobs, journal
+from orchestrator.evidence import chain
+from orchestrator.ports import stores
+from orchestrator.store import codec, codec_specs, rules
+from orchestrator.store.sql import dialects, lists, rows, schema, statements
+
+_SLICE = 2_000
+_SPECS_KEPT = 2_048
+_SPEC_CHARACTERS_MAX = 4_096
+"""Longer specs are not kept in memory."""
+
+
+class Reader:
+    """Answers questions. Safe for several threads; at most ``dialects.READERS_MAX`` at once."""
+
+    def __init__(self, engine: sa.Engine, dialect: dialects.Dialect) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._texts = statements.Statements(dialect)
+        self._specs: dict[str, jobs.JobSpec] = {}
+        with_spec = [
+            sa.select(*table.c, schema.specs.c.body.label("spec_body"))
+            .join(schema.specs, schema.specs.c.digest == table.c.spec_digest)
+            .where(table.c.id == sa.bindparam("id"))
+            for table in (schema.live_jobs, schema.finished_jobs)
+        ]
+        self._job = sa.union_all(*with_spec)  # one statement: a job that ends meanwhile is in one of the two
+        self._term = sa.select(schema.lease.c.term)
+        self._head = sa.select(schema.state.c.head_seq, schema.state.c.head_hash)
+
+    @contextlib.contextmanager
+    def _connect(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                if snapshot:
+                    self._dialect.begin_snapshot(connection)
+                yield connection
+        except exc.TimeoutError as error:
+            raise stores.StoreBusyError("too many readers at once; try again") from error
+        except codec_specs.CodecError as error:
+            raise stores.StoreCorruptError(
+                f"{error}: restore the newest backup, or install the newer version"
+            ) from error
+        except exc.DBAPIError as error:
+            match self._dialect.fault(error):
+                case dialects.Fault.BUSY:
+                    raise stores.StoreBusyError("the database is locked; try again") from error
+                case dialects.Fault.CORRUPT:
+                    raise stores.StoreCorruptError(
+                        f"the database is damaged ({error.orig}): restore the newest backup"
+                    ) from error
+                case _:
+                    raise stores.StoreError(f"the database cannot be read: {error.orig}") from error
+
+    def _rows(self, query: sa.Executable, parameters: dict[str, Any] | None = None) -> Sequence[Any]:
+        with self._connect() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def _spec(self, digest: str, body: str) -> jobs.JobSpec:
+        spec = self._specs.get(digest)
+        if spec is None:
+            spec = codec_specs.decode_spec(body)
+            if len(body) <= _SPEC_CHARACTERS_MAX:
+                if len(self._specs) >= _SPECS_KEPT:
+                    self._specs = {}  # a new one: other threads may be looking into the old
+                self._specs[digest] = spec
+        return spec
+
+    def live_jobs(self) -> list[jobs.Job]:
+        """See the port."""
+        table = schema.live_jobs
+        used = sa.select(schema.specs).where(schema.specs.c.digest.in_(sa.select(table.c.spec_digest)))
+        made: list[jobs.Job] = []
+        with self._connect(snapshot=True) as connection:
+            specs: dict[str, jobs.JobSpec] = {}
+            for part in connection.execute(used).partitions(_SLICE):
+                specs.update((digest, codec_specs.decode_spec(body)) for digest, body in part)
+            for part in connection.execute(sa.select(table)).partitions(_SLICE):
+                made += [rows.job(row, specs[row[10]]) for row in part]
+        made.sort(key=lambda job: job.queue_seq)
+        return made
+
+    def job(self, job: ids.JobId) -> jobs.Job | None:
+        """See the port."""
+        with self._connect() as connection:
+            row = connection.execute(self._job, {"id": job}).first()
+            return None if row is None else rows.job(row, self._spec(row[10], row[14]))
+
+    def list_jobs(self, wanted: stores.JobFilter, *, limit: int, cursor: str | None) -> stores.JobPage:
+        """See the port."""
+        below, above = rules.read_cursor(wanted, cursor)
+        with self._connect(snapshot=True) as connection:
+            names = lists.find_ids(connection, wanted, limit=limit + 1, below=below, above=above)
+            shown = names[:limit]
+            found = {job.id: job for job in self._whole(connection, shown)}
+        page = [found[ids.JobId(name)] for name in shown]
+        more = page and len(names) > limit
+        return stores.JobPage(page, rules.cursor_for(wanted, page[-1]) if more else None)
+
+    def _whole(self, connection: sa.Connection, names: Sequence[str]) -> Iterator[jobs.Job]:
+        columns = [column.name for column in schema.live_jobs.c]
+        got: list[Any] = []
+        for table in (schema.live_jobs, schema.finished_jobs):
+            for text, parameters in self._texts.find(table, columns, "id", names):
+                got += connection.exec_driver_sql(text, parameters).fetchall()
+        kept = self._specs
+        missing = sorted({row[10] for row in got} - kept.keys())
+        specs: dict[str, jobs.JobSpec] = {}
+        for text, parameters in self._texts.find(schema.specs, ("digest", "body"), "digest", missing):
+            for digest, body in connection.exec_driver_sql(text, parameters).fetchall():
+                specs[digest] = self._spec(digest, body)
+        for row in got:
+            yield rows.job(row, specs.get(row[10]) or kept[row[10]])
+
+    def count_jobs(self, tenant: str | None) -> dict[jobs.Phase, int]:
+        """See the port."""
+        table = schema.job_counts
+        query = sa.select(table.c.phase, sa.func.sum(table.c.jobs)).group_by(table.c.phase)
+        if tenant is not None:
+            query = query.where(table.c.tenant == tenant)
+        return {codec.phase(phase): int(count) for phase, count in self._rows(query) if count}
+
+    def placement(self, key: str) -> decisions.Placement | None:
+        """See the port."""
+        found = self._rows(sa.select(schema.placements).where(schema.placements.c.key == key))
+        return rows.placement(found[0]) if found else None
+
+    def decision(self, digest: str) -> decisions.Decision | None:
+        """See the port."""
+        found = self._rows(sa.select(schema.decisions).where(schema.decisions.c.digest == digest))
+        return rows.decision(found[0]) if found else None
+
+    def content(self, digest: str) -> decisions.Content | None:
+        """See the port."""
+        found = self._rows(sa.select(schema.contents).where(schema.contents.c.digest == digest))
+        return decisions.Content(found[0][0], bytes(found[0][1])) if found else None
+
+    def documents(self, kind: str | None, name: str | None = None) -> list[stores.Document]:
+        """See the port."""
+        table = schema.documents
+        query = sa.select(table).order_by(table.c.kind, table.c.name)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        if name is not None:
+            query = query.where(table.c.name == name)
+        return [rows.document(row) for row in self._rows(query)]
+
+    def documents_version(self) -> int:
+        """See the port."""
+        return int(self._rows(sa.select(schema.state.c.documents_version))[0][0])
+
+    def tokens(self) -> list[stores.Token]:
+        """See the port."""
+        found = self._rows(sa.select(schema.tokens).order_by(schema.tokens.c.id))
+        return [
+            stores.Token(
+                id=row[0],
+                hash=row[1],
+                tenant=row[2],
+                roles=tuple(json.loads(row[3])),
+                created_at=codec.moment(row[4]),
+                expires_at=codec.moment_or_none(row[5]),
+                revoked_at=codec.moment_or_none(row[6]),
+                note=row[7],
+                version=row[8],
+            )
+            for row in found
+        ]
+
+    def idempotency_key(self, tenant: str, key: str) -> stores.IdempotencyKey | None:
+        """See the port."""
+        table = schema.idempotency_keys
+        found = self._rows(sa.select(table).where(table.c.tenant == tenant, table.c.key == key))
+        return stores.IdempotencyKey(tenant, key, found[0][2], found[0][3]) if found else None
+
+    def entries(self, *, after: int, limit: int, subject: str | None) -> list[journal.ChainedEntry]:
+        """See the port."""
+        table = schema.journal
+        query = sa.select(table).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
+        if subject is not None:
+            query = query.where(table.c.subject == subject)
+        try:
+            return [_chained(row) for row in self._rows(query)]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise stores.StoreCorruptError(f"a journal entry cannot be read: {error}; verify the journal") from error
+
+    def verify(self) -> int | None:
+        """See ``verify_journal`` of the port."""
+        with self._connect(snapshot=True) as connection:
+            seq, link = connection.execute(self._head).one()
+            head = journal.ChainHead(seq, chain.to_digest(link))
+            query = connection.execute(sa.select(schema.journal).order_by(schema.journal.c.seq))
+            records = (row for part in query.partitions(_SLICE) for row in part)
+            return chain.verify_records(records, head=head)
+
+    def head(self) -> journal.ChainHead:
+        """See the port."""
+        seq, link = self._rows(self._head)[0]
+        return journal.ChainHead(seq, chain.to_digest(link))
+
+    def term(self) -> ids.Term:
+        """See the port."""
+        return ids.Term(self._rows(self._term)[0][0])
+
+
+def _chained(row: Sequence[Any]) -> journal.ChainedEntry:
+    seq, kind, subject, tenant, at, actor, body, previous, link = row
+    entry = journal.Entry(kind, subject, chain.time_of(at), actor, json.loads(body), tenant)
+    return journal.ChainedEntry(seq, entry, chain.to_digest(previous), chain.to_digest(link))

@@ -1,0 +1,278 @@
+"""The one writer: a thread that drains a queue of commits into one transaction at a time (group commit).
+
+Nothing waits for a timer. A commit that finds the writer idle is written at once; those that come while it syncs
+make the next group. So one caller pays one sync each, and many callers share one. Steps of a group: begin (the
+write lock), judge and write, sync, tell everybody. What the world does wrong is sorted in ``_survive``.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from orchestrator.ports import environment, stores
+from orchestrator.store import failpoints as points
+from orchestrator.store.sql import batches, dialects, prepared, spaces, statements
+
+T = TypeVar("T")
+
+QUEUE_MAX = 50_000
+"""Commits that may wait; one more is refused as busy."""
+GROUP_COMMITS_MAX = 1_000
+GROUP_ROWS_MAX = 20_000
+_SPECS_REMEMBERED = 20_000
+
+_FULL = "the disk is full: free some space, or move the state folder; new jobs are refused until then"
+_BUSY = "another process holds the database's write lock; try again"
+
+
+class _Task:
+    """Something else to be done in a write transaction of its own, such as renewing the lease."""
+
+    def __init__(self, what: Callable[[sa.Connection], Any]) -> None:
+        self.what = what
+        self.future: Future[Any] = Future()
+
+
+class Writer:
+    """Owns the writing connection. ``submit`` and ``run`` may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        dialect: dialects.Dialect,
+        clock: environment.Clock,
+        reserve: spaces.Reserve,
+        failpoints: points.Failpoints,
+    ) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._clock = clock
+        self._reserve = reserve
+        self._failpoints = failpoints
+        self._texts = statements.Statements(dialect)
+        self._queue: queue.SimpleQueue[prepared.Prepared | _Task | None] = queue.SimpleQueue()
+        self._specs: set[str] = set()
+        self._connection = engine.connect()
+        self._dead: stores.StoreError | None = None
+        self._closed = False
+        self._gate = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def read_only_reason(self) -> str:
+        """Return why nothing, or no new job, is written; empty while all is well."""
+        if self._dead is not None:
+            return str(self._dead)
+        return _FULL if self._reserve.full else ""
+
+    @property
+    def depth(self) -> int:
+        """Return how many commits wait."""
+        return self._queue.qsize()
+
+    def submit(self, changes: stores.Changes) -> Future[stores.Receipt]:
+        """Queue a commit. Raises ValueError and TypeError for what cannot be stored, StoreError when not open."""
+        ready = prepared.prepare(changes, self._specs)
+        self._put(ready)
+        return ready.future
+
+    def run(self, what: Callable[[sa.Connection], T]) -> T:
+        """Do ``what`` in a write transaction and wait for it. Raises StoreError."""
+        task = _Task(what)
+        self._put(task)
+        done: T = task.future.result()
+        return done
+
+    def close(self) -> None:
+        """Write what is queued, then let go. Calling it twice is fine."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _put(self, item: prepared.Prepared | _Task) -> None:
+        with self._gate:
+            if self._closed:
+                raise stores.StoreError("the store is closed")
+            if self._queue.qsize() >= QUEUE_MAX:
+                raise stores.StoreBusyError(f"{QUEUE_MAX} commits wait already; try again")
+            self._queue.put(item)
+
+    def _serve(self) -> None:
+        """Take groups off the queue until it is closed."""
+        held: _Task | None = None
+        while True:
+            item = held or self._queue.get()
+            held = None
+            if item is None:
+                break
+            if isinstance(item, _Task):
+                self._do(item)
+                continue
+            group, last = [item], False
+            weight = item.weight
+            while len(group) < GROUP_COMMITS_MAX and weight < GROUP_ROWS_MAX:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    last = True
+                    break
+                if isinstance(more, _Task):
+                    held = more
+                    break
+                group.append(more)
+                weight += more.weight
+            self._commit(group)
+            if last:
+                break
+        self._connection.close()
+
+    def _commit(self, group: list[prepared.Prepared]) -> None:
+        """Write a group and tell everybody."""
+        if self._dead is not None:
+            _answer(group, [self._dead] * len(group))
+            return
+        if self._reserve.full and self._reserve.look():
+            _answer([ready for ready in group if ready.has_new_jobs], [stores.StoreFullError(_FULL)] * len(group))
+            group = [ready for ready in group if not ready.has_new_jobs]
+        if group:
+            self._try(group, again=True)
+
+    def _try(self, group: list[prepared.Prepared], *, again: bool) -> None:
+        try:
+            answers = self._transaction(group)
+        except BaseException as error:  # noqa: BLE001  # this thread must outlive everything; somebody waits
+            self._roll_back()
+            self._survive(group, error, again=again)
+            return
+        try:
+            self._failpoints(points.AFTER_COMMIT)
+        except BaseException as error:  # noqa: BLE001  # a failpoint of a test: durable, but nobody is told
+            _answer(group, [error] * len(group))
+            return
+        if len(self._specs) > _SPECS_REMEMBERED:
+            self._specs.clear()
+        for ready, answer in zip(group, answers, strict=True):
+            if ready.specs and isinstance(answer, stores.Receipt):
+                self._specs.update(row[0] for row in ready.specs)
+        _answer(group, answers)
+
+    def _transaction(self, group: list[prepared.Prepared]) -> list[batches.Answer]:
+        connection = self._connection
+        self._dialect.begin_write(connection)
+        batch = batches.Batch(connection, self._texts, self._clock.now())
+        answers = batch.run(group)
+        if batch.wrote:
+            self._failpoints(points.BEFORE_COMMIT)
+            connection.commit()
+        else:
+            connection.rollback()
+        return answers
+
+    def _survive(self, group: list[prepared.Prepared], error: BaseException, *, again: bool) -> None:
+        """Sort what went wrong. Nothing of the group was acknowledged."""
+        fault = self._dialect.fault(error) if isinstance(error, exc.DBAPIError) else dialects.Fault.OTHER
+        if fault is dialects.Fault.FULL and again:
+            self._make_room()
+            full = [ready for ready in group if ready.has_new_jobs]
+            _answer(full, [stores.StoreFullError(_FULL)] * len(full))
+            rest = [ready for ready in group if not ready.has_new_jobs]
+            if rest:
+                self._try(rest, again=False)
+        elif fault is dialects.Fault.OTHER and len(group) > 1:
+            for ready in group:  # one of them is poisonous: let it fail alone
+                self._try([ready], again=True)
+        else:
+            told = self._told(fault, error)
+            _answer(group, [told] * len(group))
+
+    def _told(self, fault: dialects.Fault, error: BaseException) -> BaseException:
+        """Return what callers hear, and stop writing where the disk cannot be trusted any more."""
+        match fault:
+            case dialects.Fault.FULL:
+                return stores.StoreFullError(_FULL)
+            case dialects.Fault.BUSY:
+                return stores.StoreBusyError(_BUSY)
+            case dialects.Fault.IO:
+                self._dead = stores.StoreReadOnlyError(
+                    f"a write failed ({_cause(error)}): nothing more is written; check the disk, then restart"
+                )
+                return self._dead
+            case dialects.Fault.CORRUPT:
+                self._dead = stores.StoreCorruptError(
+                    f"the database is damaged ({_cause(error)}): restore the newest backup, then restart"
+                )
+                return self._dead
+            case dialects.Fault.OTHER:
+                if isinstance(error, exc.StatementError):
+                    return stores.StoreError(f"the database refused the rows: {_cause(error)}")
+                return error
+
+    def _do(self, task: _Task) -> None:
+        try:
+            if self._dead is not None:
+                raise self._dead
+            try:
+                result = self._do_once(task)
+            except exc.DBAPIError as error:
+                if self._dialect.fault(error) is not dialects.Fault.FULL:
+                    raise
+                self._make_room()
+                result = self._do_once(task)
+        except exc.DBAPIError as error:
+            told = self._told(self._dialect.fault(error), error)
+            task.future.set_exception(told)
+        except BaseException as error:  # noqa: BLE001  # as above
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(result)
+
+    def _do_once(self, task: _Task) -> Any:
+        try:
+            self._dialect.begin_write(self._connection)
+            result = task.what(self._connection)
+            self._connection.commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        return result
+
+    def _make_room(self) -> None:
+        self._reserve.release()
+        try:
+            self._dialect.tidy(self._connection)
+            self._connection.rollback()
+        except exc.DBAPIError:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.rollback()
+        except exc.DBAPIError:  # the statement's own error is the one to tell
+            self._connection.invalidate()
+
+
+def _cause(error: BaseException) -> str:
+    return str(error.orig) if isinstance(error, exc.StatementError) else str(error)
+
+
+def _answer(group: Sequence[prepared.Prepared], answers: Sequence[stores.Receipt | BaseException]) -> None:
+    for ready, answer in zip(group, answers, strict=False):
+        try:
+            if isinstance(answer, BaseException):
+                ready.future.set_exception(answer)
+            else:
+                ready.future.set_result(answer)
+        except InvalidStateError:  # cancelled by who waited; the commit stands
+            pass
