@@ -1,0 +1,196 @@
+"""The table of rules read column by column: one rule over all sites at once.
+
+A leaf that reads an attribute of the site is evaluated once per distinct value and spread through the codes. A rule
+that runs over locations is evaluated over (distinct attributes x distinct places), packed into words, and met with
+the words of each site's own places. A leaf that raises marks the values it raised for; the caller denies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.policy import attributes, dated, instances, operands, rules, table
+
+Truth = bool | table.Bools
+
+
+class _Arrays:
+    """Truth values that are plain where they are the same for every site."""
+
+    def both(self, left: Truth, right: Truth) -> Truth:
+        if isinstance(left, bool):
+            return right if left else False
+        if isinstance(right, bool):
+            return left if right else False
+        return left & right
+
+    def either(self, left: Truth, right: Truth) -> Truth:
+        if isinstance(left, bool):
+            return True if left else right
+        if isinstance(right, bool):
+            return True if right else left
+        return left | right
+
+    def negate(self, value: Truth) -> Truth:
+        return not value if isinstance(value, bool) else ~value
+
+
+ARRAYS = _Arrays()
+
+
+class ColumnReader:
+    """Judges rules for one job over one table on one day."""
+
+    def __init__(self, job: attributes.JobAttributes, sites: table.SiteTable, day: dated.DayFacts) -> None:
+        self.job = job
+        self.sites = sites
+        self.day = day
+        self.shared = tuple(sorted({place.code for place in job.places}))
+
+    def read(self, rule: rules.Rule) -> tuple[Truth, Truth]:
+        """Return (where the rule fires, where it could not be judged)."""
+        fires: Truth = False
+        broken: Truth = False
+        for instance in instances.instances(rule, self.job, self.day):
+            if instance.problem is not None:
+                broken = True
+                continue
+            one, bad = self._located(rule, instance) if rule.per_location else self._body(rule, instance)
+            fires = ARRAYS.either(fires, one)
+            broken = ARRAYS.either(broken, bad)
+        return fires, broken
+
+    def _body(self, rule: rules.Rule, instance: instances.Instance) -> tuple[Truth, Truth]:
+        errors: list[Truth] = []
+
+        def leaf_truth(leaf: rules.Leaf) -> Truth:
+            if leaf.site is None:
+                lut, bad = self._values(leaf, instance.binding, (None,), (None,))
+                errors.extend([True] if bad is not None else [])
+                return bool(lut[0, 0])
+            spread, bad = self._spread(leaf, instance.binding)
+            errors.extend([bad] if bad is not None else [])
+            return spread
+
+        fires: Truth = instances.combine(rule.body, leaf_truth, ARRAYS)
+        broken = _any(errors)
+        return ARRAYS.both(fires, ARRAYS.negate(broken)), broken
+
+    def _spread(self, leaf: rules.Leaf, binding: operands.Binding) -> table.Spread:
+        column = self.sites.columns[leaf.site.name if leaf.site else ""]
+        key = self._key(leaf, binding, ())
+
+        def make() -> table.Spread:
+            values = column.values
+            lut, bad = self.sites.lut(
+                key, len(values), lambda start: self._values(leaf, binding, values[start:], (None,))
+            )
+            codes = column.codes
+            return lut[:, 0].take(codes), None if bad is None else bad[:, 0].take(codes)
+
+        return self.sites.spread(key, make)
+
+    def _key(self, leaf: rules.Leaf, binding: operands.Binding, places: Sequence[str]) -> Hashable:
+        free = (operands.SITE, operands.LOCATION)
+        read = [arg for arg in leaf.args if isinstance(arg, operands.Operand) and arg.scope not in free]
+        try:
+            # Sets are those of the day: the frozen day itself is part of the key.
+            return (leaf, self.day, places, *(arg.read(binding[arg.scope]) for arg in read))
+        except Exception:  # noqa: BLE001 - reading it again below turns it into a refusal
+            return object()
+
+    def _located(self, rule: rules.Rule, instance: instances.Instance) -> tuple[Truth, Truth]:
+        own = self._over(rule, instance, self.sites.locations, shared=False)
+        if not self.shared:
+            return own
+        common = self._over(rule, instance, self.shared, shared=True)
+        return ARRAYS.either(own[0], common[0]), ARRAYS.either(own[1], common[1])
+
+    def _over(
+        self, rule: rules.Rule, instance: instances.Instance, places: Sequence[str], *, shared: bool
+    ) -> tuple[Truth, Truth]:
+        """Evaluate over places x combinations; a shared place concerns every site, others only sites that have it."""
+        names = tuple(operand.name for operand in rule.location_operands)
+        combined = self.sites.combined(names)
+        errors: list[Truth] = []
+
+        def leaf_truth(leaf: rules.Leaf) -> Truth:
+            values: Sequence[Any] = self.sites.columns[leaf.site.name].values if leaf.site else (None,)
+
+            def make(start: int) -> table.Lut:
+                chosen = places if leaf.location else (None,)
+                return self._values(leaf, instance.binding, values[start:], chosen)
+
+            lut, bad = self.sites.lut(self._key(leaf, instance.binding, (*places, "")), len(values), make)
+            rows = combined.parts[leaf.site.name] if leaf.site else None
+            if bad is not None:
+                errors.append(bad if rows is None else bad[rows])
+            return lut if rows is None else lut[rows]
+
+        fires: Truth = instances.combine(rule.body, leaf_truth, ARRAYS)
+        broken = _any(errors)
+        fires = ARRAYS.both(fires, ARRAYS.negate(broken))
+        return self._meet(fires, combined, len(places), shared), self._meet(broken, combined, len(places), shared)
+
+    def _meet(self, value: Truth, combined: table.Combined, count: int, shared: bool) -> Truth:
+        if value is False or count == 0 or not np.any(value):
+            return False
+        grid = np.broadcast_to(np.asarray(value), (combined.size, count))
+        if shared:
+            everywhere: table.Bools = grid.any(axis=1).take(combined.codes)
+            return everywhere
+        padded = np.zeros((combined.size, table.words_for(count) * 64), dtype=np.bool_)
+        padded[:, :count] = grid
+        words = table.pack(padded)
+        own = self.sites.location_words
+        met: table.Bools
+        if words.shape[1] == 1:
+            met = (own[:, 0] & words[:, 0].take(combined.codes)) != 0
+        else:
+            met = ((own & words[combined.codes]) != 0).any(axis=1)
+        return met
+
+    def _values(
+        self, leaf: rules.Leaf, binding: operands.Binding, site_values: Sequence[Any], places: Sequence[Any]
+    ) -> table.Lut:
+        """Evaluate a leaf for every (value of its site attribute, place); where it raises it counts as broken."""
+        day = self.day.day
+        args: list[Any] = []
+        site_at = place_at = -1
+        out = np.zeros((len(site_values), len(places)), dtype=np.bool_)
+        bad: table.Bools | None = None
+        try:
+            for position, arg in enumerate(leaf.args):
+                if isinstance(arg, operands.Operand) and arg.scope == operands.SITE:
+                    site_at = position
+                    args.append(None)
+                elif isinstance(arg, operands.Operand) and arg.scope == operands.LOCATION:
+                    place_at = position
+                    args.append(None)
+                else:
+                    args.append(instances.value_of(arg, binding, self.day))
+        except Exception:  # noqa: BLE001 - whatever a rule meets must become a refusal
+            return out, np.ones_like(out)
+        predicate = leaf.predicate.test
+        for row, site_value in enumerate(site_values):
+            if site_at >= 0:
+                args[site_at] = site_value
+            for number, place in enumerate(places):
+                if place_at >= 0:
+                    args[place_at] = place
+                try:
+                    out[row, number] = predicate(day, *args)
+                except Exception:  # noqa: BLE001 - whatever a rule meets must become a refusal
+                    bad = np.zeros_like(out) if bad is None else bad
+                    bad[row, number] = True
+        return out, bad
+
+
+def _any(errors: list[Truth]) -> Truth:
+    broken: Truth = False
+    for error in errors:
+        broken = ARRAYS.either(broken, error)
+    return broken

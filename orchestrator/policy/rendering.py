@@ -1,0 +1,271 @@
+"""From a rule that fired to the reason a person reads: message, cited facts, remedy. No decision is made here.
+
+Whatever goes wrong while a sentence is made, the reason itself stays: its code and effect never depend on a template.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from orchestrator.domain import facts, reasons
+from orchestrator.policy import attributes, dated, operands, rulebook, rules
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_TEXT_MAX = 400
+
+_VIA = {
+    "backend.location.country": "the site lies in {code}",
+    "backend.adminFrom": "it is administered from {code}",
+    "backend.logStore.country": "its logs lie in {code}",
+    "backend.stores": "a store of the job lies in {code}",
+    "operator.legalCountry": "the operator is established in {code}",
+    "operator.ultimateParentHq": "the operator's ultimate parent has its headquarters in {code}",
+    "operator.owners.list": "an owner of {percent} % of the operator is in {code}",
+    "operator.exposureExtra": "the operator declares a reach from {code}",
+    "controlPlane.location.country": "the control plane lies in {code}",
+    "controlPlane.adminFrom": "the control plane is administered from {code}",
+    "controlPlane.logStore.country": "the control plane's log lies in {code}",
+    "controlPlane.backupStore.country": "the control plane's backups lie in {code}",
+    "dataSet.location.country": "what the job writes is kept in {code}",
+}
+
+
+def reason(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts, book: rulebook.RuleBook) -> reasons.Reason:
+    """Return the reason of a rule that fired for one binding."""
+    try:
+        return reasons.Reason(
+            code=fill(rule.code, rule, binding, day),
+            effect=rule.effect,
+            basis=rule.basis,
+            message=fill(rule.message, rule, binding, day)[:_TEXT_MAX],
+            facts=_citations(rule, binding, day),
+            remedy=_remedy(rule, binding, day, book),
+        )
+    except Exception as error:  # noqa: BLE001 - a broken sentence must not lose the reason
+        message = f"{rule.id} fires, and its sentence could not be made ({type(error).__name__})"
+        return reasons.Reason(rule.id, rule.effect, rule.basis, message)
+
+
+def refusal(code: str, sentence: str) -> reasons.Reason:
+    """Return the refusal of something that nobody can judge."""
+    remedy = reasons.Remedy(reasons.RemedyKind.CHANGE_POLICY, "install, mend or switch on what would judge it")
+    return reasons.Reason(code, reasons.Effect.DENY, reasons.Basis.DILIGENCE, sentence, (), remedy)
+
+
+def broken(rule: rules.Rule, problem: str) -> reasons.Reason:
+    """Return the refusal for a rule that raised."""
+    code = f"{rulebook.UNSUPPORTED}:rules.{rule.id}"
+    return refusal(code, f"the rule {rule.id} could not be evaluated, so it refuses: {problem}")
+
+
+def united(found: Iterable[reasons.Reason]) -> tuple[reasons.Reason, ...]:
+    """Return one reason a code, sorted; facts of several (one a data set) are put together."""
+    by_code: dict[tuple[str, str], reasons.Reason] = {}
+    for one in found:
+        key = (one.code, one.effect.value)
+        known = by_code.get(key)
+        if known is None:
+            by_code[key] = one
+        elif one.facts != known.facts:
+            extra = tuple(fact for fact in one.facts if fact not in known.facts)
+            by_code[key] = reasons.Reason(
+                known.code, known.effect, known.basis, known.message, known.facts + extra, known.remedy
+            )
+    return tuple(by_code[key] for key in sorted(by_code))
+
+
+def caveats(book: rulebook.RuleBook, day: dated.DayFacts, weak: Iterable[tuple[str, str]]) -> list[reasons.Reason]:
+    """Return what every answer of this book rests on: packs that do not judge, and facts known only weakly."""
+    found = [_caveat(f"caveat.pack-off:{name}", f"the pack {name} is switched off") for name in book.off]
+    if book.absent:
+        names = ", ".join(book.absent)
+        found.append(_caveat("caveat.packs-absent", f"these packs are not installed and judged nothing: {names}"))
+    for set_name, value in sorted(weak):
+        member = day.sets[set_name].members[value]
+        mark = member.mark.value if member.mark else ""
+        text = f"that {value} is in {set_name} is marked {mark}: {_MARKS[mark]}"
+        cited = _citation(f"facts.{set_name}", value, member.stamp)
+        found.append(_caveat(f"caveat.{mark}:{set_name}.{value}", text, (cited,)))
+    return found
+
+
+_MARKS = {
+    "memory": "a single reading, not confirmed against its source",
+    "unverified": "looked for, not confirmed",
+    "": "",
+}
+
+
+def _caveat(code: str, message: str, cited: tuple[reasons.FactCitation, ...] = ()) -> reasons.Reason:
+    return reasons.Reason(code, reasons.Effect.CAVEAT, reasons.Basis.DILIGENCE, message, cited)
+
+
+def fill(template: str, rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:
+    """Fill a template from the bound values; ``{via}`` says through what a place or country comes in."""
+    return "".join(_text(part, rule, binding, day) for part in _segments(template))
+
+
+@functools.lru_cache(maxsize=4096)
+def _segments(template: str) -> tuple[str | operands.Operand | None, ...]:
+    """Split a template into text, operands, ``None`` for ``{via}``; ``{day}`` stays as written."""
+    found: list[str | operands.Operand | None] = []
+    for index, part in enumerate(_PLACEHOLDER.split(template)):
+        if index % 2 == 0:
+            found.append(part)
+        else:
+            found.append(None if part == "via" else "{day}" if part == "day" else operands.OPERANDS[part])
+    return tuple(found)
+
+
+def _text(part: str | operands.Operand | None, rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:
+    match part:
+        case None:
+            return _via(rule, binding, day)
+        case "{day}":
+            return day.day.isoformat()
+        case str():
+            return part
+        case _:
+            return text_of(part.read(binding[part.scope]))
+
+
+def text_of(value: Any) -> str:
+    """Return a value as a person reads it."""
+    match value:
+        case None:
+            return "not stated"
+        case bool():
+            return "true" if value else "false"
+        case dt.date():
+            return value.isoformat()
+        case attributes.Place() | attributes.Reach():
+            return value.code or attributes.UNKNOWN
+        case attributes.Paper():
+            return _paper(value)
+        case frozenset():
+            return ", ".join(sorted(value)) or "none"
+        case tuple():
+            return ", ".join(text_of(item) for item in value) or "none"
+        case _:
+            return str(value)
+
+
+def _paper(paper: attributes.Paper) -> str:
+    text = paper.kind
+    if paper.valid_to is not None:
+        text += f" valid to {paper.valid_to.isoformat()}"
+    return text if paper.in_scope else f"{text} (for another service or region)"
+
+
+def _via(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:
+    phrases: dict[str, None] = {}
+    for cite in rule.cite:
+        for item in _picked(cite, rule, binding, day):
+            if isinstance(item, attributes.Place | attributes.Reach):
+                percent = f"{getattr(item, 'percent', 100.0):g}"
+                phrase = _VIA.get(item.path, f"{item.path} is {{code}}")
+                phrases[phrase.format(code=item.code or "an unknown country", percent=percent)] = None
+    return "; ".join(phrases)
+
+
+def _picked(cite: rules.Cite, rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> tuple[Any, ...]:
+    value = cite.operand.read(binding[cite.operand.scope])
+    if cite.key is None or not isinstance(value, tuple):
+        return (value,)
+    key = fill(cite.key, rule, binding, day)
+    return tuple(item for item in value if _matches(item, key))
+
+
+def _matches(item: Any, key: str) -> bool:
+    match item:
+        case attributes.Reach(code, _path, _percent):
+            return code is None or code == key
+        case attributes.Place(code, _path):
+            return code == key
+        case attributes.Paper():
+            return item.kind == key
+        case _:
+            return bool(item == key)
+
+
+def _citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> tuple[reasons.FactCitation, ...]:
+    found: dict[reasons.FactCitation, None] = {}
+    for cite in rule.cite:
+        picked = _picked(cite, rule, binding, day)
+        stamp = _stamp(cite.operand.path, binding)
+        items = [item for item in picked if isinstance(item, attributes.Place | attributes.Reach | attributes.Paper)]
+        for item in items:
+            found[_item_citation(cite, item, binding)] = None
+        if not items and cite.operand.name not in ("site.places", "job.places"):
+            key = "" if cite.key is None else f"[{fill(cite.key, rule, binding, day)}]"
+            value = text_of(picked[0]) if cite.key is None else "none"
+            found[_citation(f"{cite.operand.path}{key}", value, stamp)] = None
+    for set_citation in _set_citations(rule, binding, day):
+        found[set_citation] = None
+    found[reasons.FactCitation(f"rules.{rule.id}", rule.effect.value, rule.source)] = None
+    return tuple(found)
+
+
+def _item_citation(cite: rules.Cite, item: Any, binding: operands.Binding) -> reasons.FactCitation:
+    if isinstance(item, attributes.Paper):
+        stamp = _stamp(cite.operand.path, binding)
+        path = f"{cite.operand.path}[{item.kind}]"
+        return reasons.FactCitation(
+            path, _paper(item), item.source or stamp.source, stamp.as_of, item.valid_to, stamp.assurance
+        )
+    percent = f" ({item.percent:g} %)" if isinstance(item, attributes.Reach) and item.percent < 100 else ""
+    return _citation(item.path, (item.code or attributes.UNKNOWN) + percent, _stamp(item.path, binding))
+
+
+def _set_citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> Iterable[reasons.FactCitation]:
+    """Cite the dated sets that the place of a rule over locations was looked up in."""
+    if not rule.per_location:
+        return
+    place = binding[operands.LOCATION]
+    for leaf in rule.leaves():
+        for arg in leaf.args if leaf.location else ():
+            if isinstance(arg, rules.SetRef):
+                live = day.sets[arg.name]
+                member = live.members.get(place)
+                if member is None:
+                    yield _citation(f"facts.{arg.name}", f"{place} is not a member", live.stamp)
+                else:
+                    needs = f" for recipients in {member.condition}" if member.condition else ""
+                    yield _citation(f"facts.{arg.name}", f"{place} is a member{needs}", member.stamp)
+
+
+def _citation(path: str, value: str, stamp: facts.FactStamp) -> reasons.FactCitation:
+    return reasons.FactCitation(path, value[:_TEXT_MAX], stamp.source, stamp.as_of, stamp.valid_to, stamp.assurance)
+
+
+def _stamp(path: str, binding: operands.Binding) -> facts.FactStamp:
+    site, job = binding.get(operands.SITE), binding[operands.JOB]
+    document = path.partition(".")[0]
+    if document == "operator" and site is not None:
+        return site.operator_stamp  # type: ignore[no-any-return]
+    if document == "backend" and site is not None:
+        return site.backend_stamp  # type: ignore[no-any-return]
+    if document == "dataSet" and "data" in binding:
+        return binding["data"].stamp  # type: ignore[no-any-return]
+    return job.control_plane_stamp if document == "controlPlane" else facts.FactStamp()
+
+
+def _remedy(
+    rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts, book: rulebook.RuleBook
+) -> reasons.Remedy | None:
+    for template in rule.remedies:
+        until = None
+        if template.wait_for is not None:
+            operand, set_name = operands.OPERANDS[template.wait_for[0]], template.wait_for[1]
+            start = book.facts.starts(set_name, operand.read(binding[operand.scope]), day.day)
+            if start is None:
+                continue
+            until = rulebook.midnight(start)
+        return reasons.Remedy(
+            template.kind, fill(template.change, rule, binding, day), until, template.drops_constraint
+        )
+    return None

@@ -1,0 +1,81 @@
+"""The table of rules read row by row: one rule at one site, with the sentences of what fires.
+
+Instances of a rule depend on the job only, so they are made once. In a table, sites whose attributes agree in
+everything that a rule reads, cites or says get the very same reasons.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from orchestrator.domain import reasons
+from orchestrator.policy import attributes, instances, operands, rendering, rulebook, rules, table
+
+
+class RowReader:
+    """Judges rules for one job on one day, a site at a time.
+
+    ``weak`` collects (set, value) of the weakly known facts that spoke for a site since the reader was made.
+    """
+
+    def __init__(self, job: attributes.JobAttributes, book: rulebook.RuleBook, day: dt.date) -> None:
+        self.job = job
+        self.book = book
+        self.facts = book.facts.on(day)
+        self.weak: set[tuple[str, str]] = set()
+        self._instances: dict[rules.Rule, tuple[instances.Instance, ...]] = {}
+        self._reasons: dict[tuple[object, ...], list[reasons.Reason]] = {}
+
+    def refusals(self) -> list[reasons.Reason]:
+        """Return what the evaluator itself refuses, wherever the job would go."""
+        return [rendering.refusal(code, sentence) for code, sentence in self.book.refusals(self.job, self.facts.day)]
+
+    def remembered(self, rule: rules.Rule, sites: table.SiteTable, row: int) -> list[reasons.Reason]:
+        """Return the reasons of a rule at the site in a row of the table, made once for equal attributes."""
+        key = (rule, *(int(sites.columns[name].codes[row]) for name in rule.site_reads))
+        found = self._reasons.get(key)
+        if found is None:
+            found = self._reasons[key] = self.read(rule, sites.sites[row])
+        return found
+
+    def read(self, rule: rules.Rule, site: attributes.SiteAttributes) -> list[reasons.Reason]:
+        """Return the reasons of a rule at a site; a rule that is not in force has none."""
+        if not rule.active(self.facts.day):
+            return []
+        found = []
+        for instance in self._of(rule):
+            if instance.problem is not None:
+                found.append(rendering.broken(rule, instance.problem))
+                continue
+            places: tuple[str | None, ...] = (None,)
+            if rule.per_location:
+                places = tuple(sorted({place.code for place in (*site.places, *self.job.places)}))
+            for place in places:
+                binding = {**instance.binding, operands.SITE: site, operands.LOCATION: place}
+                reason = self._one(rule, binding)
+                if reason is not None:
+                    found.append(reason)
+        return found
+
+    def _of(self, rule: rules.Rule) -> tuple[instances.Instance, ...]:
+        known = self._instances.get(rule)
+        if known is None:
+            known = self._instances[rule] = tuple(instances.instances(rule, self.job, self.facts))
+        return known
+
+    def _one(self, rule: rules.Rule, binding: operands.Binding) -> reasons.Reason | None:
+        try:
+            fires = instances.plain(rule.body, lambda leaf: self._leaf(leaf, binding))
+        except Exception as error:  # noqa: BLE001 - whatever a rule meets must become a refusal
+            return rendering.broken(rule, instances.describe(error))
+        return rendering.reason(rule, binding, self.facts, self.book) if fires else None
+
+    def _leaf(self, leaf: rules.Leaf, binding: operands.Binding) -> bool:
+        holds = instances.test(leaf, binding, self.facts)
+        if holds and leaf.location:
+            for arg in leaf.args:
+                if isinstance(arg, rules.SetRef):
+                    member = self.facts.sets[arg.name].members.get(binding[operands.LOCATION])
+                    if member is not None and member.mark is not None:
+                        self.weak.add((arg.name, member.value))
+        return holds
