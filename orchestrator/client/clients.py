@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ PIECE_BYTES = 64 * 1024
 
 def make_key() -> str:
     """Return a fresh idempotency key."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 class Client:
@@ -201,10 +201,11 @@ class Client:
         """Return the newest signed head of the journal."""
         return self._get("/v1/log/checkpoint")
 
-    def events(self, *, last_id: str | None = None) -> Iterator[results.ServerEvent]:
-        """Yield events as they happen; ``last_id`` resumes after that one. Ends when the server closes."""
+    def events(self, *, last_id: str | None = None, follow: bool = True) -> Iterator[results.ServerEvent]:
+        """Yield the journal's events, from the first or after ``last_id``; ``follow`` goes on as they happen."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
-        with self.connection.stream("/v1/events", headers=headers) as answer:
+        query = {} if follow else {"follow": "false"}
+        with self.connection.stream("/v1/events", query=query, headers=headers) as answer:
             yield from _events(line.decode("utf-8", "replace").rstrip("\r\n") for line in answer)
 
     def ready(self) -> bool:

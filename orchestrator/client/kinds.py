@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from types import MappingProxyType
 
 PLURALS = MappingProxyType(
@@ -29,7 +28,6 @@ def plural(word: str) -> str | None:
     return _BY_WORD.get(word.lower())
 
 
-def guess(word: str) -> str | None:
-    """Return the kind that ``word`` most looks like."""
-    found = difflib.get_close_matches(word.lower(), [*_BY_WORD, *READ_ONLY], n=1)
-    return found[0] if found else None
+def known() -> tuple[str, ...]:
+    """Return every word that stands for a kind."""
+    return (*_BY_WORD, *READ_ONLY)

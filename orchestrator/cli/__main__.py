@@ -1,0 +1,5 @@
+"""``python -m orchestrator.cli``: the same as ``comity``."""
+
+from orchestrator.cli import main
+
+main.main()

@@ -1,0 +1,38 @@
+"""Commands of the interface that are not built yet: refused by name, never silently absent, never pretending."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.cli import failures
+
+
+def _absent(name: str, what: str, instead: str) -> click.Command:
+    """Return a command that takes anything and refuses."""
+
+    @click.command(
+        name.rpartition(" ")[2],
+        short_help=f"{what} (not built yet)",
+        help=f"{what}\n\nNot built yet: this version refuses it with exit code 2. {instead}\n\n\b\n"
+        f"Example:\n  comity {name}",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def refuse() -> int:
+        failures.say(f"`comity {name}` is not built yet")
+        failures.hint(instead)
+        return failures.USAGE
+
+    return refuse
+
+
+freeze = _absent("freeze", "Stop new placements now.", "`comity backend cordon NAME` stops them for one backend.")
+unfreeze = _absent("unfreeze", "Allow new placements again.", "`comity backend uncordon NAME` does for one backend.")
+evidence = _absent("evidence", "The signed bundle of a job.", "`comity explain JOB -o json` has the unsigned decision.")
+verify = _absent("verify", "Check a signed bundle offline.", "`comity log verify` checks the journal's chain.")
+audit = _absent("audit", "Inventory of AI workloads.", "`comity plan -f FILE` judges one job.")
+drain = _absent("backend drain", "Move a backend's jobs elsewhere.", "`comity backend cordon NAME` stops new ones.")
+confirm = _absent("backend confirm", "Pin a backend's identity.", "`comity backend check NAME` shows what it says.")
+policy_check = _absent("policy check", "Check policy documents.", "Policies of your own are not built yet.")
+policy_replay = _absent("policy replay", "Judge past jobs by other rules.", "`comity plan --at DATE` judges one job.")
+policy_diff = _absent("policy diff", "What two sets of rules answer differently.", "`comity policy test` runs cases.")
+policy_export = _absent("policy export", "The packs as Cedar or CEL.", "`comity policy packs -o yaml` lists them.")

@@ -1,0 +1,95 @@
+"""``policy``: run cases against the packs, list the packs."""
+
+from __future__ import annotations
+
+import pathlib
+
+import click
+
+from orchestrator.cli import failures, index, lazy, options, output, style
+from orchestrator.cli.rendering import tables
+from orchestrator.plugins import lazy as lazy_import
+
+policy = lazy.LazyGroup("policy", index.POLICY, help="Rules and packs.\n\n\b\nExample:\n  comity policy packs")
+
+
+@click.command(short_help="Run cases against the packs.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--off", multiple=True, metavar="PACK", help="Judge as if this pack were switched off.")
+def test(files: tuple[str, ...], off: tuple[str, ...]) -> int:
+    """Run cases: one job against one place at one date, and what the rules must answer. Needs no server. Prints each
+    disagreement with the reasons expected and got; exit 1 if there is any.
+
+    \b
+    Example:
+      comity policy test cases.yaml
+    """
+    cases = lazy_import.lazy("orchestrator.policy.cases")
+    yamls = lazy_import.lazy("orchestrator.sources.yamls")
+    book = lazy_import.lazy("orchestrator.sources.packs").load(off=off)
+    reader = lazy_import.lazy("orchestrator.bootstrap.cases").reader() if _has_documents() else None
+    for name, problem in book.failed:
+        failures.say(f"the pack {name} failed to load and denies everything: {problem}")
+    count, disagreements = 0, []
+    for file in files:
+        if not pathlib.Path(file).exists():
+            raise click.UsageError(f"{file} does not exist")
+        try:
+            document = yamls.read(pathlib.Path(file))
+            found = cases.read(document.data, documents=reader)
+        except yamls.YamlError as error:
+            failures.say(str(error))
+            return failures.FAILED
+        except cases.CaseError as error:
+            for path, text in error.problems:
+                failures.say(f"{document.locate(path)}: {text}")
+            return failures.FAILED
+        count += len(found)
+        disagreements += cases.run(found, book)
+    for one in disagreements:
+        click.echo(str(one))
+    click.echo(cases.summary(count, disagreements))
+    return failures.FAILED if disagreements else failures.DONE
+
+
+def _has_documents() -> bool:
+    """Say whether whole documents can be read in cases; the composition root knows how."""
+    try:
+        lazy_import.lazy("orchestrator.bootstrap.cases")
+    except ImportError:
+        return False
+    return True
+
+
+@click.command(short_help="The packs in force.")
+@options.output
+def packs(format: str) -> int:
+    """The packs of this installation, with version and number of rules; then what is not installed, by name. Needs no
+    server.
+
+    \b
+    Example:
+      comity policy packs
+      comity policy packs -o yaml
+    """
+    book = lazy_import.lazy("orchestrator.sources.packs").load()
+    items = [
+        {"name": pack.name, "version": pack.version, "title": pack.title, "rules": [rule.id for rule in pack.rules]}
+        for pack in book.packs
+    ]
+    failed = [{"name": name, "problem": problem} for name, problem in book.failed]
+    absent = list(book.absent)
+    if format in ("json", "yaml"):
+        digests = {"policy": book.digest, "facts": book.facts_digest}
+        output.show({"items": items, "failed": failed, "absent": absent, "digests": digests}, format)
+    elif format == "name":
+        click.echo("\n".join(str(one["name"]) for one in items))
+    else:
+        rows = [["PACK", "VERSION", "RULES", "WHAT"]]
+        rows += [[str(one["name"]), str(one["version"]), str(len(one["rules"])), str(one["title"])] for one in items]
+        click.echo("\n".join(tables.aligned(rows, right=frozenset({2}))))
+        if absent:
+            style.note(f"not installed, named in a caveat of every yes: {', '.join(absent)}")
+    for one in failed:
+        failures.say(f"{one['name']} failed to load and denies everything it should judge: {one['problem']}")
+    return failures.FAILED if failed else failures.DONE

@@ -1,0 +1,69 @@
+"""``serve``: a control plane in the foreground."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import click
+
+from orchestrator.cli import failures
+from orchestrator.cli.commands.init import FOLDER
+from orchestrator.plugins.lazy import lazy
+
+
+@click.command(short_help="Run a control plane.")
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.  [127.0.0.1:7070]")
+@click.option("--state", "state_dir", metavar="DIR", help="State folder.  [$COMITY_STATE_DIR or ~/.local/state/comity]")
+@click.option("--database", metavar="URL", help="Instead of SQLite in the state folder.")
+@click.option("--documents", "documents_dir", metavar="DIR", help=f"Documents applied at start.  [./{FOLDER} if there]")
+@click.option("--secrets-dir", metavar="DIR", help="Files that settings of a Backend may name.")
+@click.option("--tls-cert", metavar="FILE")
+@click.option("--tls-key", metavar="FILE")
+@click.option("--insecure-behind-proxy", is_flag=True, help="A proxy in front ends TLS; say so aloud.")
+@click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name under which we are reached.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def serve(
+    listen: str | None,
+    state_dir: str | None,
+    database: str | None,
+    documents_dir: str | None,
+    secrets_dir: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    insecure_behind_proxy: bool,
+    allowed_hosts: tuple[str, ...],
+    log_level: str,
+) -> int:
+    """Run a control plane until it is told to stop; jobs outlive it. State is one folder with one SQLite file.
+
+    \b
+    Example:
+      comity serve
+      comity serve --listen 127.0.0.1:7071 --state ./state
+    """
+    if documents_dir is None and pathlib.Path(FOLDER).is_dir():
+        documents_dir = FOLDER
+    adapters = lazy("orchestrator.settings.adapters")
+    try:
+        settings = lazy("orchestrator.settings.server").ServerSettings.resolve(
+            os.environ,
+            listen=listen,
+            state_dir=state_dir,
+            database=database,
+            documents_dir=documents_dir,
+            secrets_dir=secrets_dir,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            insecure_behind_proxy=insecure_behind_proxy,
+            allowed_hosts=allowed_hosts,
+            log_level=log_level,
+        )
+    except adapters.SettingsError as error:
+        for problem in error.problems:
+            failures.say(problem)
+        return failures.USAGE
+    code = lazy("orchestrator.bootstrap").serve(settings)
+    return int(code or 0)

@@ -1,0 +1,66 @@
+"""Every command by name: where it lives and the one line that ``--help`` says about it. Imports nothing of them."""
+
+from __future__ import annotations
+
+from orchestrator.cli.lazy import Entry
+
+START, DECLARE, JOBS, PLACES, PROOF = "Start", "Declare", "Jobs", "Places and policy", "Proof and access"
+ABSENT = "Not built yet (refused by name)"
+
+ROOT: dict[str, Entry] = {
+    "init": Entry("init", "init", "Write and apply the documents of this machine, so that a job runs.", START),
+    "demo": Entry("demo", "demo", "The whole story on this machine, with real processes.", START),
+    "serve": Entry("serve", "serve", "Run a control plane.", START),
+    "apply": Entry("declare", "apply", "Declare what documents say.", DECLARE),
+    "delete": Entry("declare", "delete", "Withdraw a document.", DECLARE),
+    "get": Entry("read", "get", "List documents, jobs and sites, or show one.", DECLARE),
+    "describe": Entry("read", "describe", "Tell all about one document or job.", DECLARE),
+    "run": Entry("run", "run", "Run a command without YAML: submit, follow, show its output.", JOBS),
+    "plan": Entry("plan", "plan", "Say where a job would go, and why nowhere else.", JOBS),
+    "submit": Entry("submit", "submit", "Submit jobs and print their ids.", JOBS),
+    "wait": Entry("jobs", "wait", "Wait until a job has ended.", JOBS),
+    "logs": Entry("jobs", "logs", "Show a job's output.", JOBS),
+    "explain": Entry("plan", "explain", "Tell why a job is where it is: every site, every reason, every fact.", JOBS),
+    "cancel": Entry("jobs", "cancel", "Ask a job to end.", JOBS),
+    "retry": Entry("jobs", "retry", "Submit an ended job again, as a new job.", JOBS),
+    "cp": Entry("jobs", "cp", "Copy a file that a job left.", JOBS),
+    "backend": Entry("backend", "backend", "Adapters, live probes, taking backends out of service.", PLACES),
+    "policy": Entry("policy", "policy", "Test rules, list the packs in force.", PLACES),
+    "log": Entry("log", "log", "Check the journal.", PROOF),
+    "token": Entry("token", "token", "Create, list and revoke tokens.", PROOF),
+    "freeze": Entry("absent", "freeze", "Stop new placements now.", ABSENT),
+    "unfreeze": Entry("absent", "unfreeze", "Allow them again.", ABSENT),
+    "evidence": Entry("absent", "evidence", "The signed bundle of a job.", ABSENT),
+    "verify": Entry("absent", "verify", "Check such a bundle offline.", ABSENT),
+    "audit": Entry("absent", "audit", "Inventory of AI workloads.", ABSENT),
+}
+
+BACKEND: dict[str, Entry] = {
+    "types": Entry("backend", "types", "The adapters installed here, and their settings."),
+    "check": Entry("backend", "check", "Probe a backend now."),
+    "cordon": Entry("backend", "cordon", "Take a backend out of new placements."),
+    "uncordon": Entry("backend", "uncordon", "Take it back in."),
+    "new": Entry("backend_new", "new", "Write a ready adapter package with passing conformance tests."),
+    "drain": Entry("absent", "drain", "Move its jobs elsewhere.", ABSENT),
+    "confirm": Entry("absent", "confirm", "Pin its identity.", ABSENT),
+}
+
+POLICY: dict[str, Entry] = {
+    "test": Entry("policy", "test", "Run cases against the packs."),
+    "packs": Entry("policy", "packs", "The packs in force."),
+    "check": Entry("absent", "policy_check", "Check policy documents.", ABSENT),
+    "replay": Entry("absent", "policy_replay", "Judge past jobs by other rules.", ABSENT),
+    "diff": Entry("absent", "policy_diff", "What two sets of rules answer differently.", ABSENT),
+    "export": Entry("absent", "policy_export", "The packs as Cedar or CEL.", ABSENT),
+}
+
+LOG: dict[str, Entry] = {
+    "verify": Entry("log", "verify", "Check the journal's chain; needs no server."),
+    "checkpoint": Entry("log", "checkpoint", "Show the newest signed head."),
+}
+
+TOKEN: dict[str, Entry] = {
+    "create": Entry("token", "create", "Make a token; it is shown once."),
+    "list": Entry("token", "list_", "List tokens, without their secrets."),
+    "revoke": Entry("token", "revoke", "Revoke a token at once."),
+}

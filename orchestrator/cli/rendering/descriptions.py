@@ -1,0 +1,50 @@
+"""One document or job, told whole: first what matters, then the document itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.cli.rendering import documents, tables
+from orchestrator.cli.rendering.columns import cell
+
+Item = Mapping[str, Any]
+
+
+def describe(kind: str, item: Item) -> str:
+    """Return the text of ``comity describe``."""
+    if kind == "jobs":
+        return "\n".join(_job(item))
+    return documents.dump(dict(item)).rstrip("\n")
+
+
+def _job(item: Item) -> list[str]:
+    metadata, status = item.get("metadata", {}), item.get("status", {})
+    rows = [
+        ("name", metadata.get("name")),
+        ("id", metadata.get("id")),
+        ("phase", status.get("phase")),
+        ("reason", status.get("reason")),
+        ("exit code", status.get("exitCode")),
+        ("signal", status.get("signal")),
+        ("submitted", status.get("submittedAt")),
+        ("by", status.get("submittedBy")),
+        ("ended", status.get("endedAt")),
+    ]
+    lines = tables.aligned([[f"{key}:", tables.clean(cell(value))] for key, value in rows if value not in (None, "")])
+    if attempts := status.get("attempts"):
+        heading = ["ATTEMPT", "SITE", "PHASE", "EXIT", "STARTED", "ENDED", "REASON"]
+        table = [
+            [cell(one.get(key)) for key in ("number", "site", "phase", "exitCode", "startedAt", "endedAt", "reason")]
+            for one in attempts
+        ]
+        lines += ["", *tables.aligned([heading, *table])]
+    if conditions := status.get("conditions"):
+        heading = ["CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE"]
+        table = [
+            [tables.clean(cell(one.get(key))) for key in ("type", "status", "since", "reason", "message")]
+            for one in conditions
+        ]
+        lines += ["", *tables.aligned([heading, *table])]
+    lines += ["", "spec:", *(f"  {line}" for line in documents.dump(dict(item.get("spec", {}))).splitlines())]
+    return lines
