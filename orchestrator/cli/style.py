@@ -9,9 +9,11 @@ import click
 
 
 def enabled(*, err: bool = False) -> bool:
-    """Say whether colour may be written to stdout, or to stderr."""
+    """Say whether colour may be written to stdout, or to stderr; ``FORCE_COLOR`` says yes where nobody says no."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
     stream = sys.stderr if err else sys.stdout
     return bool(stream and stream.isatty())
 

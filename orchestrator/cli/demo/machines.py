@@ -1,0 +1,191 @@
+"""The demonstration's own small world: a folder, a control plane in a child process, and their end.
+
+The control plane is ``comity serve`` as a user starts it. Whatever was started is ended here, by its process id, on
+every way out; jobs are cancelled first, because they outlive the control plane by design.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from orchestrator.client import access, clients, errors
+
+START_S = 30.0
+STOP_S = 10.0
+STEP_S = 0.05
+COMMAND_S = 120.0
+
+
+class DemoError(Exception):
+    """A step differs from what it claims."""
+
+
+class World:
+    """A temporary folder with documents, state and one control plane."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.documents = folder / "comity.d"
+        self.port = _free_port()
+        self.server = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        for made in (self.state, self.documents):
+            made.mkdir(mode=0o700)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return the environment of every child: ours, pointed at this world."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("COMITY_")}
+        return kept | {"COMITY_STATE_DIR": str(self.state), "COMITY_SERVER": self.server, "PYTHONUNBUFFERED": "1"}
+
+    def client(self) -> clients.Client:
+        """Return a client with the administrator's token that the server wrote."""
+        return clients.Client(self.server, access.token(self.environment))
+
+    def start(self) -> int:
+        """Start the control plane, wait until it is ready, and return its process id."""
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 -- our own program, fixed arguments
+                [
+                    *comity(),
+                    *("serve", "--listen", f"127.0.0.1:{self.port}", "--documents", str(self.documents)),
+                    *("--log-level", "warning"),
+                ],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        process = self.process
+        with clients.Client(self.server, None, timeout_s=2.0) as client:
+            until(lambda: client.ready() or process.poll() is not None, START_S, "the control plane did not get ready")
+        if process.poll() is not None:
+            raise DemoError(f"the control plane ended at once (exit {process.returncode}):\n{self.server_log()}")
+        return process.pid
+
+    def kill(self) -> None:
+        """End the control plane as a power cut would: SIGKILL, no goodbye."""
+        process = self._running()
+        process.kill()
+        process.wait(STOP_S)
+
+    def server_log(self) -> str:
+        """Return the last lines the control plane wrote."""
+        text = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-15:])
+
+    def run(self, arguments: Sequence[str], *, colour: bool) -> subprocess.CompletedProcess[str]:
+        """Run one ``comity`` command as a user would, and return what it printed."""
+        looks = {"FORCE_COLOR": "1"} if colour else {"NO_COLOR": "1"}
+        return subprocess.run(  # noqa: S603 -- our own program, fixed arguments
+            [*comity(), *arguments],
+            cwd=self.folder,
+            env={**self.environment, **looks},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+
+    def close(self) -> None:
+        """End every job, then the control plane."""
+        if self.process is None:
+            return
+        with contextlib.suppress(DemoError, errors.ClientError, OSError):
+            if self.process.poll() is not None:
+                self.start()  # only a control plane can end jobs that outlived one
+            self._cancel_all()
+        process = self.process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_S)
+
+    def _cancel_all(self) -> None:
+        with self.client() as client:
+            live = "phase=QUEUED,PLACED,STARTING,RUNNING,STOPPING"
+            left = list(client.list_all("jobs", filter=live))
+            for job in left:
+                client.cancel(job["metadata"]["id"])
+            if left:
+                until(lambda: not list(client.list_all("jobs", filter=live)), STOP_S, "jobs did not end")
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self.process is None:
+            raise DemoError("the control plane was not started")
+        return self.process
+
+
+@contextlib.contextmanager
+def world() -> Iterator[World]:
+    """Make a world in a temporary folder; leave nothing of it behind."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="comity-demo-"))
+    made = World(folder)
+    try:
+        yield made
+    finally:
+        with _deaf():
+            try:
+                made.close()
+            finally:
+                shutil.rmtree(folder, onerror=_make_writable)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Take no notice of a second Ctrl-C while cleaning up; it takes seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def comity() -> list[str]:
+    """Return how this very program is started again."""
+    return [sys.executable, "-m", "orchestrator.cli"]
+
+
+def until(what: Callable[[], object], seconds: float, otherwise: str) -> None:
+    """Wait until ``what`` is true. Raises DemoError."""
+    wait = threading.Event().wait
+    tries = int(seconds / STEP_S)
+    for _ in range(tries):
+        if what():
+            return
+        wait(STEP_S)
+    raise DemoError(f"{otherwise} within {seconds:.0f} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _make_writable(function: Callable[[str], object], path: str, _: object) -> None:
+    """Remove what a job left read-only."""
+    with contextlib.suppress(OSError):
+        pathlib.Path(path).parent.chmod(0o700)
+        pathlib.Path(path).chmod(0o700)
+        function(path)
