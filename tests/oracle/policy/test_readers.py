@@ -1,0 +1,127 @@
+"""The fast reading of the table (columns) against the slow, obvious one (rows)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import hypothesis
+from hypothesis import strategies as st
+
+from orchestrator.domain import reasons
+from orchestrator.policy import attributes, evaluator, instances, operands, predicates, rulebook, rules, table
+from orchestrator.sources import packs
+from tests.oracle.policy import worlds
+
+BOOK = packs.load()
+FAST = hypothesis.settings(max_examples=150, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+
+
+def rows_say(job: attributes.JobAttributes, site: attributes.SiteAttributes, book: rulebook.RuleBook, day: dt.date):
+    """Judge one site without any of the product's combining: each rule, instance, place, by plain Python."""
+    facts = book.facts.on(day)
+    fired, refused = set(), bool(book.refusals(job, day))
+    for rule in book.rules:
+        for instance in instances.instances(rule, job, facts) if rule.active(day) else ():
+            spots = {p.code for p in (*site.places, *job.places)} if rule.per_location else {None}
+            for spot in spots:
+                binding = {**instance.binding, operands.SITE: site, operands.LOCATION: spot}
+                try:
+                    if instance.problem is not None:
+                        raise ValueError(instance.problem)
+                    values = {leaf: instances.test(leaf, binding, facts) for leaf in rules.leaves(rule.body)}
+                except Exception:
+                    refused = True
+                    continue
+                if truth(rule.body, values):
+                    fired.add(rule.id)
+    return fired, refused
+
+
+def truth(expr: rules.Expr, values: dict[rules.Leaf, bool]) -> bool:
+    """Evaluate an expression whose predicates are known."""
+    match expr:
+        case rules.Leaf():
+            return values[expr]
+        case rules.Not(item):
+            return not truth(item, values)
+        case rules.All(items):
+            return all(truth(item, values) for item in items)
+        case rules.Some(items):
+            return any(truth(item, values) for item in items)
+
+
+def check(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.RuleBook, at: dt.datetime) -> None:
+    """Compare bits, masks and sentences of every site."""
+    judged = evaluator.judge(job, sites, book, at)
+    for row, site in enumerate(sites.sites):
+        fired, refused = rows_say(job, site, book, at.date())
+        assert {rule.id for rule in judged.fired(row)} == fired
+        assert bool(int(judged.bits[0, row]) & 1) == refused
+        effects = {rule.effect for rule in book.rules if rule.id in fired}
+        assert bool(judged.denied[row]) == (refused or reasons.Effect.DENY in effects)
+        assert bool(judged.obliged[row]) == (reasons.Effect.OBLIGE in effects)
+        said = [r for r in evaluator.explain(job, site, book, at) if r.effect is not reasons.Effect.CAVEAT]
+        assert sorted(r.code for r in judged.reasons(row)) == sorted(r.code for r in said)
+        assert {r.effect for r in said} == effects | ({reasons.Effect.DENY} if refused else set())
+
+
+@FAST
+@hypothesis.given(worlds.job_attributes(), worlds.sites(), worlds.days)
+def test_columns_say_what_rows_say(job, sites, day) -> None:
+    """For any job, sites and day, bits, masks and codes are those of the plain reading."""
+    check(job, table.SiteTable(sites), BOOK, rulebook.midnight(day))
+
+
+@FAST
+@hypothesis.given(worlds.job_attributes(), worlds.sites(), st.data(), worlds.days)
+def test_an_updated_table_says_what_a_new_one_says(job, sites, data, day) -> None:
+    """After some rows changed the updated table judges like one made from scratch, whatever it remembered."""
+    before = table.SiteTable(sites)
+    evaluator.judge(job, before, BOOK, rulebook.midnight(day))
+    changed = list(sites)
+    row = data.draw(st.integers(0, len(sites) - 1))
+    changed[row] = dataclasses.replace(data.draw(worlds.site_attributes()), name=sites[row].name)
+    after = before.updated(changed)
+    assert after.sites == tuple(changed)
+    check(job, after, BOOK, rulebook.midnight(day))
+    check(job, before, BOOK, rulebook.midnight(day))
+
+
+@FAST
+@hypothesis.given(
+    worlds.job_attributes(), worlds.sites(), worlds.days, st.sampled_from(sorted(predicates.PREDICATES)), worlds.countries
+)
+def test_both_readers_refuse_where_a_predicate_raises(job, sites, day, name, country) -> None:
+    """A predicate that raises for some values refuses exactly there, in both readings, and lets nobody through."""
+    broken = _breaking(name, country)
+    sound = [evaluator.judge(job, table.SiteTable(sites), BOOK, rulebook.midnight(day)).denied.tolist()]
+    check(job, table.SiteTable(sites), broken, rulebook.midnight(day))
+    worse = evaluator.judge(job, table.SiteTable(sites), broken, rulebook.midnight(day)).denied.tolist()
+    assert all(after or not before for before, after in zip(sound[0], worse, strict=True))
+
+
+def _breaking(name: str, country: str) -> rulebook.RuleBook:
+    """Return the book with one predicate that raises whenever the country is among its values."""
+
+    def broken(day: dt.date, *values: object) -> bool:
+        if any(value == country or country in str(value) for value in values if not hasattr(value, "members")):
+            raise RuntimeError("planted")
+        return predicates.PREDICATES[name].test(day, *values)
+
+    def mend(expr: rules.Expr) -> rules.Expr:
+        match expr:
+            case rules.Leaf(predicate, args, site, location):
+                bad = predicates.Predicate(name, broken, predicate.kinds)
+                return rules.Leaf(bad if predicate.name == name else predicate, args, site, location)
+            case rules.Not(item):
+                return rules.Not(mend(item))
+            case rules.All(items):
+                return rules.All(tuple(map(mend, items)))
+            case rules.Some(items):
+                return rules.Some(tuple(map(mend, items)))
+
+    table_ = tuple(
+        dataclasses.replace(rule, guard=tuple(map(mend, rule.guard)), body=mend(rule.body)) for rule in BOOK.rules
+    )
+    return dataclasses.replace(BOOK, rules=table_)
