@@ -90,7 +90,11 @@ def test_an_updated_table_says_what_a_new_one_says(job, sites, data, day) -> Non
 
 @FAST
 @hypothesis.given(
-    worlds.job_attributes(), worlds.sites(), worlds.days, st.sampled_from(sorted(predicates.PREDICATES)), worlds.countries
+    worlds.job_attributes(),
+    worlds.sites(),
+    worlds.days,
+    st.sampled_from(sorted(predicates.PREDICATES)),
+    worlds.countries,
 )
 def test_both_readers_refuse_where_a_predicate_raises(job, sites, day, name, country) -> None:
     """A predicate that raises for some values refuses exactly there, in both readings, and lets nobody through."""

@@ -41,9 +41,7 @@ data_sets = st.builds(
     name=st.sampled_from(("d", "e")),
     classes=frozen(st.sampled_from(("personal", "health", "industrial", "open", "x-own")), 2),
     subjects=frozen(st.sampled_from(("EU", "FR", "IN", "NO")), 2),
-    safeguards=tuples(
-        st.builds(attributes.Paper, kind=st.sampled_from(("scc-eu", "bcr-eu", "tia")), valid_to=ends), 3
-    ),
+    safeguards=tuples(st.builds(attributes.Paper, kind=st.sampled_from(("scc-eu", "bcr-eu", "tia")), valid_to=ends), 3),
     controller_country=maybe_country,
     controller_operator=st.sampled_from((None, "op")),
 )

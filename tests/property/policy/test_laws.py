@@ -122,4 +122,6 @@ def test_a_constraint_or_a_floor_never_allows(job, site, day, own, floor) -> Non
     for alone in (own, floor):
         one = constraints.merge((alone,))
         if decide(dataclasses.replace(job, constraints=one, asks=one.asks()), site, day).decision == cases.DENY:
-            assert decide(dataclasses.replace(job, constraints=both, asks=both.asks()), site, day).decision == cases.DENY
+            assert (
+                decide(dataclasses.replace(job, constraints=both, asks=both.asks()), site, day).decision == cases.DENY
+            )

@@ -1,0 +1,165 @@
+"""Packs that load, fail, are switched off, and what that answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain import facts as domain_facts
+from orchestrator.domain import jobs
+from orchestrator.policy import attributes, cases, constraints, evaluator, rulebook, table
+from orchestrator.sources import packs
+
+AT = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+PLACE = attributes.SiteAttributes(name="s", country="FR", legal_country="FR", parent_hq="FR")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of the packs that ship."""
+    return Path(shutil.copytree(packs.BUILT_IN, tmp_path / "packs"))
+
+
+def asking(**asked: object) -> attributes.JobAttributes:
+    """Return a job with constraints."""
+    merged = constraints.merge((jobs.Sovereignty(**asked),))  # type: ignore[arg-type]
+    return attributes.JobAttributes(constraints=merged, asks=merged.asks())
+
+
+def denials(
+    job: attributes.JobAttributes, book: rulebook.RuleBook, site: attributes.SiteAttributes = PLACE
+) -> list[str]:
+    """Return the codes that deny, after checking that both readers deny alike."""
+    answer = cases.answer(evaluator.explain(job, site, book, AT))
+    found = list(answer.rules) if answer.decision == cases.DENY else []
+    assert bool(found) == bool(evaluator.judge(job, table.SiteTable((site,)), book, AT).denied[0])
+    return found
+
+
+def test_the_packs_that_ship_load_without_a_problem() -> None:
+    """Nothing is failed, and the six packs are in force."""
+    book = packs.load()
+    assert book.failed == ()
+    assert [name for name, _ in book.versions] == ["accepts", "certs", "core", "eu-gdpr", "exposure", "fr-hds"]
+
+
+def test_a_bad_rule_names_file_line_and_path(folder: Path) -> None:
+    """The problem can be found without searching."""
+    file = folder / "certs" / "rules.yaml"
+    file.write_text(file.read_text().replace("holds_named", "holdz"))
+    text = dict(packs.load(folder).failed)["certs"]
+    line = next(n for n, row in enumerate(file.read_text().splitlines(), 1) if "holdz" in row)
+    assert f"{file}:{line}: rules[0].unless[0].holdz: unknown key" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("effect: deny", "effect: forbid", "expected one of caveat, deny, oblige"),
+        ("site.country", "site.planet", "not an attribute"),
+        ("eea", "atlantis", "the set 'atlantis' is not known"),
+        ("for_each: [data]", "for_each: [moon]", "'moon' is not one of"),
+        ("{site.service}", "{site.secret}", "not an attribute"),
+        ("pack: fr-hds", "pack: other", "the name of the folder"),
+        ("version: '1'", "version: '1'\nversion: '2'", "appears twice"),
+        ("version: '1'", "version: &a '1'", "anchors"),
+    ],
+)
+def test_a_bad_law_pack_denies_everything(folder: Path, old: str, new: str, text: str) -> None:
+    """A law that should be in force and is not lets no job anywhere, and says why."""
+    file = folder / "fr-hds" / "rules.yaml"
+    file.write_text(file.read_text().replace(old, new))
+    book = packs.load(folder)
+    assert text in dict(book.failed)["fr-hds"]
+    assert denials(attributes.JobAttributes(), book) == ["core.unsupported:packs.fr-hds"]
+
+
+def test_a_pack_that_vanished_denies_everything(folder: Path) -> None:
+    """A missing folder is a failure, not a policy without that law."""
+    shutil.rmtree(folder / "eu-gdpr")
+    assert "core.unsupported:packs.eu-gdpr" in denials(attributes.JobAttributes(), packs.load(folder))
+
+
+def test_a_failed_constraint_pack_denies_only_who_asks(folder: Path) -> None:
+    """Without the pack `exposure` a job that denies no exposure is judged as ever."""
+    (folder / "exposure" / "rules.yaml").write_text("rules: [")
+    book = packs.load(folder)
+    assert denials(attributes.JobAttributes(), book) == []
+    assert denials(asking(exposure=jobs.Exposure(("US",))), book) == ["core.unsupported:spec.sovereignty.exposure"]
+
+
+def test_a_constraint_pack_switched_off_denies_who_asks() -> None:
+    """What a job asks for is never accepted and ignored."""
+    found = denials(asking(certifications=("c5",)), packs.load(off=("certs",)))
+    assert found == ["core.unsupported:spec.sovereignty.certifications"]
+
+
+def test_constraints_without_a_pack_deny() -> None:
+    """Seal, score, environment and assurance have no pack yet."""
+    job = asking(seal=(("SOV-1", 1),), sovereignty_score=1, tee=("tdx",), min_assurance=domain_facts.Assurance.DECLARED)
+    fields = ("minAssurance", "seal", "sovereigntyScore", "tee")
+    assert denials(job, packs.load()) == [f"core.unsupported:spec.sovereignty.{field}" for field in fields]
+
+
+def test_core_cannot_be_switched_off() -> None:
+    """Facts that must be known stay so."""
+    book = packs.load(off=("core", "eu-gdpr"))
+    assert book.off == ("eu-gdpr",)
+    assert denials(attributes.JobAttributes(), book, attributes.SiteAttributes(name="s"))
+
+
+def test_a_pack_switched_off_is_a_caveat_of_every_answer() -> None:
+    """A yes says which laws judged nothing."""
+    found = evaluator.explain(attributes.JobAttributes(), PLACE, packs.load(off=("eu-gdpr",)), AT)
+    assert "caveat.pack-off:eu-gdpr" in {reason.code for reason in found}
+
+
+def test_a_misspelt_country_denies_instead_of_protecting_nobody() -> None:
+    """`UK` is not a code: the job is refused, for the lists of countries too."""
+    book = packs.load()
+    assert denials(asking(countries_deny=("UK",)), book) == ["core.unsupported:spec.sovereignty.countries"]
+    assert denials(asking(countries_allow=("EEA", "CH")), book) == []
+
+
+def test_digests_follow_what_they_name(folder: Path) -> None:
+    """A changed rule changes the policy digest only; a changed fact changes both; switching off changes the policy."""
+    before = packs.load(folder)
+    file = folder / "certs" / "rules.yaml"
+    file.write_text(file.read_text().replace("Required certificates", "Certificates"))
+    ruled = packs.load(folder)
+    facts = folder / "eu-gdpr" / "facts.yaml"
+    facts.write_text(facts.read_text().replace("2031-12-27", "2031-12-26"))
+    after = packs.load(folder)
+    assert before.digest != ruled.digest != after.digest
+    assert before.facts_digest == ruled.facts_digest != after.facts_digest
+    assert packs.load(off=("certs",)).digest != packs.load().digest
+
+
+def test_a_parameter_of_the_house_changes_the_answer() -> None:
+    """The threshold of owners can be set, and one that the pack does not have is a failure."""
+    reach = (attributes.Reach("US", "operator.owners.list", 15.0),)
+    owned = attributes.SiteAttributes(name="s", country="FR", legal_country="FR", parent_hq="FR", reach=reach)
+    job = asking(exposure=jobs.Exposure(("US",)))
+    assert denials(job, packs.load(), owned) == []
+    strict = packs.load(parameters={"exposure": {"owner_percent_min": 10}})
+    assert denials(job, strict, owned) == ["exposure.US"]
+    assert "exposure" in dict(packs.load(parameters={"exposure": {"nonsense": 1}}).failed)
+
+
+def test_boundaries_are_the_days_on_which_facts_change() -> None:
+    """After today the next change of the shipped facts is the end of the decision on the United Kingdom."""
+    assert packs.load().boundaries(AT) == (dt.datetime(2031, 12, 28, tzinfo=dt.UTC),)
+
+
+def test_named_sets_stand_for_their_countries_on_the_day() -> None:
+    """EEA has 30 members, EU 27, NATO 32 since Sweden joined, FVEY 5; Croatia joined in 2013."""
+    book, day = packs.load(), AT.date()
+    sizes = {name: len(book.countries((name,), day)[0]) for name in ("EEA", "EU", "EFTA", "NATO", "FVEY")}
+    assert sizes == {"EEA": 30, "EU": 27, "EFTA": 4, "NATO": 32, "FVEY": 5}
+    assert len(book.countries(("EEA",), dt.date(2013, 6, 30))[0]) == 29
+    assert len(book.countries(("NATO",), dt.date(2024, 3, 6))[0]) == 31
+    assert len(book.facts.on(day).sets["eu-adequate"].members) == 16
+    assert book.countries(("Atlantis", "FR"), day) == (frozenset({"FR"}), ("Atlantis",))

@@ -1,0 +1,112 @@
+"""The readers of shipped data: YAML without surprises, countries, accelerators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.sources import accelerators, countries, yamls
+
+
+def parse(text: str) -> object:
+    """Parse a text."""
+    return yamls.parse(text.encode(), "f").data
+
+
+def test_norway_is_a_country_and_dates_are_text() -> None:
+    """Only true and false are booleans; quoted numbers and items of control lists are text."""
+    found = parse("a: NO\nb: 2026-01-26\nc: true\nd: yes\ne: 12\nf: '12'\ng: 2.5\nh: ~\ni: 3E001\nj: on\nk:")
+    assert found == {
+        "a": "NO", "b": "2026-01-26", "c": True, "d": "yes", "e": 12, "f": "12", "g": 2.5, "h": None, "i": "3E001",
+        "j": "on", "k": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\na: 2", "f:2: the key 'a' appears twice"),
+        ("a: &x 1\nb: *x", "f:1: anchors"),
+        ("a: !!python/object:x {}", "f:1: tags are not allowed"),
+        ("a: [1,\nb", "f:"),
+        ("<<: {a: 1}", "f:1: a key must be plain text"),
+        ("[" * 100, "f"),
+        ("a: 1\n---\nb: 2", "f:"),
+    ],
+)
+def test_what_would_surprise_is_refused_with_its_line(text: str, problem: str) -> None:
+    """Duplicates, anchors, tags, merges, depth and second documents are errors."""
+    with pytest.raises(yamls.YamlError, match=problem.replace("(", r"\(")):
+        parse(text)
+
+
+def test_a_path_leads_to_its_line() -> None:
+    """The nearest existing part of a path is found."""
+    document = yamls.parse(b"a:\n- b: 1\n  c: 2\n", "f")
+    assert [document.locate(path) for path in (("a", 0, "c"), ("a", 0, "zzz"), ("q",))] == ["f:3", "f:2", "f:1"]
+
+
+def test_a_file_that_is_not_there_is_an_error_of_this_kind(tmp_path: Path) -> None:
+    """No other exception leaves the reader."""
+    with pytest.raises(yamls.YamlError, match="No such file"):
+        yamls.read(tmp_path / "none.yaml")
+
+
+def test_there_are_249_countries() -> None:
+    """ISO 3166-1 has 249 codes of two capital letters, each with a name of its own."""
+    found = countries.names()
+    assert len(found) == len(set(found.values())) == 249
+    assert all(len(code) == 2 and code.isascii() and code.isupper() for code in found)
+
+
+def test_the_nearest_country_is_found() -> None:
+    """Common mistakes and names lead to the code."""
+    assert [countries.nearest(text) for text in ("UK", "fr", "Germnay", "zz")] == ["GB", "FR", "DE", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("H100", "nvidia-h100-sxm"), ("nvidia-h100-sxm", "nvidia-h100-sxm"), ("A100-80GB", "nvidia-a100-80g"),
+        ("a100 80g", "nvidia-a100-80g"), ("mi300x", "amd-mi300x"), ("H200", "nvidia-h200-sxm"),
+    ],
+)  # fmt: skip
+def test_names_lead_to_slugs(name: str, slug: str) -> None:
+    """Slugs and aliases resolve whatever their case and separators."""
+    assert accelerators.catalogue().resolve(name) == slug
+
+
+def test_an_unknown_accelerator_names_the_nearest() -> None:
+    """A misspelt name says what was probably meant."""
+    with pytest.raises(accelerators.UnknownAcceleratorError, match="did you mean H100"):
+        accelerators.catalogue().resolve("H1OO")
+
+
+def test_a_count_follows_a_colon() -> None:
+    """`h100:8` is eight of them; a count that is none is refused."""
+    found = accelerators.catalogue()
+    assert found.parse("h100:8") == ("nvidia-h100-sxm", 8)
+    assert found.parse("H100") == ("nvidia-h100-sxm", None)
+    for text in ("h100:", "h100:0", "h100:-1", "h100:x"):
+        with pytest.raises(ValueError, match="whole number"):
+            found.parse(text)
+
+
+def test_every_accelerator_has_a_source_and_consistent_figures() -> None:
+    """41 rows; the dense figure that counts is never below the 16-bit one at 16 bits."""
+    rows = accelerators.catalogue().rows
+    assert len(rows) == 41
+    for row in rows.values():
+        assert row.source
+        if row.best_dense_tops and row.best_dense_bits and row.dense_16bit_tflops:
+            assert row.best_dense_tops * row.best_dense_bits >= row.dense_16bit_tflops * 16 - 1
+
+
+def test_a_name_used_twice_is_an_error_with_its_line(tmp_path: Path) -> None:
+    """Two rows cannot share a name."""
+    file = tmp_path / "a.yaml"
+    row = "- {slug: %s, model: m, vendor: v, vendor_hq: US, source: s, aliases: [x]}\n"
+    file.write_text("as_of: 2026-11-22\naccelerators:\n" + row % "a" + row % "b")
+    with pytest.raises(yamls.YamlError, match=r"a\.yaml:4: the name 'x' is used twice"):
+        accelerators.read(file)
