@@ -1,0 +1,127 @@
+"""Answers for people: where one document would go and why nowhere else, and what a stored decision said.
+
+Neither queues nor changes anything. The digest of a plan is that of the decision a cycle would record for the same
+class while nothing changed, so that a job can be submitted "as decided".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain import decisions, ids, jobs, reasons, sites
+from orchestrator.placement import contents, explanations, judgements, records, select
+from orchestrator.policy import attributes, evaluator, rulebook
+from orchestrator.scheduler import caches, classes, snapshots, waits
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An answer, with what would be stored for it, and the condition a job would wait with."""
+
+    answer: decisions.Answer
+    decision: decisions.Decision
+    contents: tuple[decisions.Content, ...]
+    wait: waits.Wait | None
+    """None where a site takes it now."""
+
+
+def plan_one(
+    spec: jobs.JobSpec,
+    snapshot: snapshots.Snapshot,
+    *,
+    tenant: str,
+    at: dt.datetime | None = None,
+    cache: caches.Cache | None = None,
+) -> Planned:
+    """Judge one document without queueing it, on the snapshot's day or another.
+
+    ``cache`` must not be the control loop's own: it belongs to one thread. Raises what a poisonous spec brings about.
+    """
+    at = at or snapshot.at
+    memory = cache if cache is not None else caches.Cache()
+    table = memory.refresh(snapshot)
+    job = memory.class_of(classes.kind_of(tenant, spec))
+    verdict = memory.verdict(job, at)
+    selection = select.choose(verdict, table)
+    decision, own = memory.decision(job, selection, at)
+    facts = memory.facts()
+    answer = explanations.explain(
+        selection,
+        table,
+        explains(selection),
+        decision=decision,
+        versions=records.versions(memory.policy(), facts.facts.digest),
+    )
+    wait = None if len(selection.ranking) else waits.explain(selection)
+    return Planned(answer, decision, (*own, facts.facts, facts.shapes, *facts.each), wait)
+
+
+def explains(selection: select.Selection) -> judgements.Explains:
+    """Return policy's sentences for a selection just made.
+
+    A refused site gets what refuses or obliges, from the bits; one that policy permits also gets its caveats, because
+    every yes carries them.
+    """
+    judgement = selection.verdict.judgement
+    assert isinstance(judgement, evaluator.Judgement)  # noqa: S101 - the scheduler asks no other judge
+
+    def of(position: int, _site: sites.Site) -> tuple[reasons.Reason, ...]:
+        if judgement.denied[position] or selection.bits[position]:
+            return judgement.reasons(position)
+        return evaluator.explain(judgement.job, judgement.sites.sites[position], judgement.book, judgement.at)
+
+    return of
+
+
+def render(
+    decision: decisions.Decision,
+    stored: Callable[[ids.Digest], decisions.Content | None],
+    books: Mapping[ids.Digest, rulebook.RuleBook],
+) -> decisions.Answer:
+    """Return the whole answer of a stored decision. Raises ``contents.ContentError`` when something is missing.
+
+    ``stored`` looks a content up; ``books`` holds the rule books at hand, by digest. Without the one that decided,
+    the codes of what fired are known, and no more.
+    """
+    found = gather(decision, stored)
+
+    def policy_of(past: records.Past) -> judgements.Explains | None:
+        book = books.get(past.policy.digest)
+        if book is None or past.policy.evaluator != evaluator.EVALUATOR_VERSION:
+            return None
+        raw = contents.parse(found[decision.class_digest])
+        job = contents.decode(attributes.JobAttributes, raw["job"])
+        caveats = [not bits and not denied for bits, denied in zip(past.filter_bits, past.denied, strict=True)]
+
+        def of(position: int, site: sites.Site) -> tuple[reasons.Reason, ...]:
+            why = evaluator.explain(job, attributes.of_site(site), book, decision.at)
+            if caveats[position]:
+                return why
+            return tuple(reason for reason in why if reason.effect is not reasons.Effect.CAVEAT)
+
+        return of
+
+    return explanations.render(decision, found, policy_of)
+
+
+def gather(
+    decision: decisions.Decision, stored: Callable[[ids.Digest], decisions.Content | None]
+) -> dict[ids.Digest, decisions.Content]:
+    """Return everything that a decision names, sites included. Raises ``contents.ContentError`` when one is missing."""
+    found: dict[ids.Digest, decisions.Content] = {}
+
+    def fetch(digest: ids.Digest) -> decisions.Content:
+        content = stored(digest)
+        if content is None:
+            raise contents.ContentError(f"{digest} is not stored")
+        found[digest] = content
+        return content
+
+    *own, listed = records.references(decision)
+    for digest in own:
+        fetch(digest)
+    for digest in records.site_references(fetch(listed)):
+        fetch(digest)
+    return found

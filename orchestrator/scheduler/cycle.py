@@ -1,0 +1,246 @@
+"""One scheduling cycle: a snapshot in, a plan out. It acts on nothing; the control loop commits and acts.
+
+No step is proportional to queue times sites: each class is judged once (and remembered), each class walks down its
+ranking once, and a lane is left at the first job of it that finds no room. A job that raises anywhere is quarantined
+with its error, and the others go on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.domain import decisions as made
+from orchestrator.domain import ids, offers
+from orchestrator.placement import columns, select
+from orchestrator.scheduler import caches, classes, elements, gangs, queues, rooms, shares, snapshots, waits
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A job, or element ``index`` of an array, is to go to a site. The rest becomes its placement record."""
+
+    job: ids.JobId
+    index: int | None
+    site: ids.SiteName
+    decision: ids.Digest
+    policy: ids.Digest
+    facts: ids.Digest
+    expires: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Jobs of one lane that do not carry yet the condition they should: at most ``queues.REPORTED_MAX`` a cycle."""
+
+    class_digest: ids.Digest
+    wait: waits.Wait
+    jobs: tuple[ids.JobId, ...]
+    decision: ids.Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one cycle decided. ``contents`` holds everything that the decisions name; storing one twice is fine.
+
+    ``next_at``: the next moment at which the same snapshot would be planned differently, as far as is known.
+    """
+
+    placements: tuple[Placed, ...] = ()
+    decisions: Mapping[ids.Digest, made.Decision] = field(default_factory=dict)
+    contents: Mapping[ids.Digest, made.Content] = field(default_factory=dict)
+    waiting: tuple[Waiting, ...] = ()
+    quarantined: tuple[tuple[ids.JobId, str], ...] = ()
+    next_at: dt.datetime | None = None
+
+
+def plan(snapshot: snapshots.Snapshot, cache: caches.Cache | None = None) -> Plan:
+    """Plan one cycle. ``cache`` is the memory of earlier cycles of the same control loop; without one all is judged.
+
+    1. let in the jobs whose back-off is over; 2. bring the columns up to date, promises subtracted; 3. classify and
+    judge each lane; 4. serve, or keep room for, big jobs that waited too long; 5. place by priority, fair share and
+    arrival until nothing fits; 6. say why the others wait.
+    """
+    snapshot.queue.release(snapshot.at)
+    memory = cache if cache is not None else caches.Cache()
+    cycle = _Cycle(snapshot, memory, memory.refresh(snapshot))
+    cycle.judge()
+    cycle.serve_impatient()
+    cycle.place()
+    cycle.report()
+    return cycle.plan()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A lane in this cycle."""
+
+    lane: queues.Lane
+    priority: int
+    walk: rooms.Walk
+    selection: select.Selection
+    line: elements.Line
+    blocked: bool = False
+    """Nothing of it fits any more."""
+    broken: bool = False
+    """It raised, and its jobs are quarantined."""
+
+
+class _Cycle:
+    """The state of one cycle, thrown away at its end."""
+
+    def __init__(self, snapshot: snapshots.Snapshot, cache: caches.Cache, table: columns.Columns) -> None:
+        self._snapshot = snapshot
+        self._cache = cache
+        self._table = table
+        self._rooms = rooms.Rooms(table)
+        self._shares = shares.Shares(_whole(table), snapshot.live, snapshot.world)
+        self._budgets = elements.Budgets(snapshot.queue.arrays)
+        self._walks: dict[ids.Digest, tuple[rooms.Walk, select.Selection]] = {}
+        self._turns: list[_Turn] = []
+        self._placements: list[Placed] = []
+        self._decisions: dict[ids.Digest, made.Decision] = {}
+        self._contents: dict[ids.Digest, made.Content] = {}
+        self._waiting: list[Waiting] = []
+        self._quarantined: list[tuple[ids.JobId, str]] = list(snapshot.queue.broken.items())
+
+    def judge(self) -> None:
+        """Classify every lane and judge every class. What raises is quarantined."""
+        for lane in self._snapshot.queue.walk():
+            try:
+                priority = queues.priority_of(lane, self._snapshot.world)
+                job = self._cache.class_of(lane.key.kind)
+                walk, selection = self._walk(job)
+            except Exception as error:  # noqa: BLE001 - a poisonous job must not stop the others (fault 28)
+                self._quarantine(lane, error)
+                continue
+            line = elements.Line(lane, self._budgets)
+            self._turns.append(_Turn(lane, priority, walk, selection, line))
+
+    def serve_impatient(self) -> None:
+        """Give the first big job of each share that waited too long its turn now, or keep a site for it."""
+        big = {id(turn.lane): turn for turn in self._turns if turn.walk.job.big}
+        found = gangs.impatient(
+            ((turn.priority, turn.lane) for turn in big.values()), self._snapshot.at, self._snapshot.settings.patience
+        )
+        for priority, lane in found:
+            turn = big[id(lane)]
+            if not self._take_turn(turn) and turn.blocked:
+                gangs.keep(turn.selection, self._rooms, priority, len(self._table))
+
+    def place(self) -> None:
+        """Give turns by priority, then to the share that has used least, then by arrival."""
+        by_priority: dict[int, dict[str, list[tuple[int, int]]]] = {}
+        for number, turn in enumerate(self._turns):
+            if not turn.blocked and (sequence := turn.line.sequence()) is not None:
+                by_priority.setdefault(turn.priority, {}).setdefault(turn.lane.key.share, []).append((sequence, number))
+        for priority in sorted(by_priority, reverse=True):
+            self._place_priority(by_priority[priority])
+
+    def _place_priority(self, by_share: dict[str, list[tuple[int, int]]]) -> None:
+        waiting = []
+        for share, lanes in by_share.items():
+            heapq.heapify(lanes)
+            waiting.append((self._shares.used(share), lanes[0][0], share))
+        heapq.heapify(waiting)
+        while waiting and len(self._placements) < self._snapshot.settings.placements_max:
+            share = heapq.heappop(waiting)[2]
+            lanes = by_share[share]
+            number = heapq.heappop(lanes)[1]
+            turn = self._turns[number]
+            self._take_turn(turn)
+            sequence = turn.line.sequence()
+            if not turn.blocked and sequence is not None:
+                heapq.heappush(lanes, (sequence, number))
+            if lanes:
+                heapq.heappush(waiting, (self._shares.used(share), lanes[0][0], share))
+
+    def report(self) -> None:
+        """Say why the jobs of blocked lanes wait, to those that were not told yet."""
+        for turn in self._turns:
+            if not turn.blocked or turn.broken:
+                continue
+            try:
+                wait = waits.explain(turn.selection)
+                note = self._snapshot.queue.note(wait.type, wait.reason, wait.message)
+                untold = turn.line.untold(note)
+                if untold:
+                    decision = self._decide(turn)
+                    self._waiting.append(Waiting(turn.walk.job.digest, wait, untold, decision.digest))
+            except Exception as error:  # noqa: BLE001 - a poisonous job must not stop the others (fault 28)
+                self._quarantine(turn.lane, error)
+
+    def plan(self) -> Plan:
+        """Return what was decided."""
+        ends = [selection.verdict.expires for _, selection in self._walks.values()]
+        ends.append(self._snapshot.queue.next_release())
+        return Plan(
+            placements=tuple(self._placements),
+            decisions=self._decisions,
+            contents=self._contents,
+            waiting=tuple(self._waiting),
+            quarantined=tuple(self._quarantined),
+            next_at=min((end for end in ends if end is not None), default=None),
+        )
+
+    def _walk(self, job: classes.JobClass) -> tuple[rooms.Walk, select.Selection]:
+        known = self._walks.get(job.digest)
+        if known is None:
+            selection = select.choose(self._cache.verdict(job, self._snapshot.at), self._table)
+            known = self._walks[job.digest] = (rooms.Walk(job, selection.ranking.tolist()), selection)
+        return known
+
+    def _take_turn(self, turn: _Turn) -> bool:
+        """Place the next job of a lane, or the next few elements of an array; say whether anything was placed."""
+        wanted = turn.line.wanted()
+        if wanted == 0:
+            return False
+        found = turn.walk.next(self._rooms, turn.priority, wanted)
+        if found is None:
+            turn.blocked = True
+            return False
+        row, times = found
+        try:
+            decision = self._decide(turn)
+        except Exception as error:  # noqa: BLE001 - a poisonous job must not stop the others (fault 28)
+            turn.broken = True
+            turn.line.leave()
+            self._quarantine(turn.lane, error)
+            return False
+        self._rooms.take(row, turn.walk.job.room, times)
+        self._shares.use(turn.lane.key.share, turn.walk.job.room, times)
+        for job, index in turn.line.take(times):
+            placed = Placed(
+                job=job,
+                index=index,
+                site=self._table.names[row],
+                decision=decision.digest,
+                policy=self._cache.policy().digest,
+                facts=self._cache.facts().facts.digest,
+                expires=decision.expires,
+            )
+            self._placements.append(placed)
+        return True
+
+    def _decide(self, turn: _Turn) -> made.Decision:
+        decision, own = self._cache.decision(turn.walk.job, turn.selection, self._snapshot.at)
+        if decision.digest not in self._decisions:
+            self._decisions[decision.digest] = decision
+            facts = self._cache.facts()
+            self._contents.update({c.digest: c for c in (*own, facts.facts, facts.shapes, *facts.each)})
+        return decision
+
+    def _quarantine(self, lane: queues.Lane, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"[:500]
+        self._quarantined += [(job, text) for job in elements.alive(lane, queues.REPORTED_MAX)]
+
+
+def _whole(table: columns.Columns) -> offers.Room:
+    ints = table.ints
+    return offers.Room(
+        cpu_milli=int(ints["total_cpu"].sum()),
+        memory_bytes=int(ints["total_memory"].sum()),
+        accelerators=int(ints["total_accelerators"].sum()),
+    )

@@ -1,0 +1,90 @@
+"""Why jobs of a class wait, in one sentence that stays the same while nothing changes.
+
+It becomes a condition of every job of the class, so it names codes and numbers of sites, not amounts of room. The
+whole answer, with every fact, is ``answers``' to give when somebody asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.domain import reasons
+from orchestrator.placement import columns, select
+from orchestrator.placement.filters import registry
+from orchestrator.policy import evaluator
+from orchestrator.scheduler import queues
+
+CODES_MAX = 6
+"""Codes that a sentence names, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A condition: ``type`` is ``Unplaceable`` or ``Waiting``."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def explain(selection: select.Selection) -> Wait:
+    """Say why a class waits. ``Unplaceable``: every site has a reason that waiting does not take away."""
+    verdict = selection.verdict
+    permitted = int(np.count_nonzero(verdict.permitted))
+    if not len(verdict.permitted):
+        return Wait(queues.UNPLACEABLE, "NoSites", "no backend is registered")
+    if permitted:
+        codes = _codes(_filters(selection.bits[verdict.permitted])) or "capacity.full"
+        sites = "1 site" if permitted == 1 else f"{permitted} sites"
+        return Wait(queues.WAITING, "NoRoom", f"{sites} may take it, none has room now: {codes}")
+    counts = _filters(verdict.bits)
+    judgement = verdict.judgement
+    if isinstance(judgement, evaluator.Judgement):
+        counts |= _rules(judgement)
+        if _helped_by_waiting(verdict, judgement):
+            return Wait(queues.WAITING, "NotYet", f"no site may take it yet: {_codes(counts)}")
+    return Wait(queues.UNPLACEABLE, "NoSiteMayTakeIt", f"no site may take it: {_codes(counts)}")
+
+
+def _helped_by_waiting(verdict: select.Verdict, judgement: evaluator.Judgement) -> bool:
+    """Say whether some site is refused only by what goes away by itself, as rules' dates go."""
+    patient = judgement.bits.copy()
+    for number, rule in enumerate(judgement.book.rules, evaluator.FIRST_RULE):
+        waits = any(remedy.kind is reasons.RemedyKind.WAIT for remedy in rule.remedies)
+        if waits or rule.effect is not reasons.Effect.DENY:
+            word, shift = divmod(number, 64)
+            patient[word] &= ~np.uint64(1 << shift)
+    for row in np.flatnonzero((verdict.bits == 0) & ~patient.any(axis=0)).tolist():
+        denials = [reason for reason in judgement.reasons(row) if reason.effect is reasons.Effect.DENY]
+        if denials and all(r.remedy is not None and r.remedy.kind is reasons.RemedyKind.WAIT for r in denials):
+            return True
+    return False
+
+
+def _filters(bits: select.Words) -> dict[str, int]:
+    return {
+        item.name: count
+        for bit, item in enumerate(registry.FILTERS)
+        if (count := int(np.count_nonzero(bits >> np.uint64(bit) & np.uint64(1))))
+    }
+
+
+def _rules(judgement: evaluator.Judgement) -> dict[str, int]:
+    found = {}
+    for number, rule in enumerate(judgement.book.rules, evaluator.FIRST_RULE):
+        word, shift = divmod(number, 64)
+        fires: columns.Bools = (judgement.bits[word] >> np.uint64(shift) & np.uint64(1)).astype(np.bool_)
+        if rule.effect is reasons.Effect.DENY and (count := int(np.count_nonzero(fires))):
+            found[rule.id] = count
+    if count := int(np.count_nonzero(judgement.bits[0] & np.uint64(1))):
+        found["core.unsupported"] = count
+    return found
+
+
+def _codes(counts: dict[str, int]) -> str:
+    listed = sorted(counts, key=lambda code: (-counts[code], code))
+    rest = len(listed) - CODES_MAX
+    named = ", ".join(f"{code} ({counts[code]})" for code in listed[:CODES_MAX])
+    return f"{named} and {rest} more" if rest > 0 else named

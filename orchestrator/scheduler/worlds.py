@@ -1,0 +1,78 @@
+"""What is declared: tenants, queues, data sets, the control plane, the rule book, tables. It changes with documents."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.domain import jobs
+from orchestrator.domain import tenants as declared
+from orchestrator.placement import records, requirements
+from orchestrator.policy import evaluator, rulebook
+
+
+def _as_written(name: str) -> tuple[str, ...]:
+    return (name,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """Everything declared, as of one version of the documents. Made anew whenever a document or a pack changes.
+
+    ``accelerators`` resolves a name as written (``H100``) to slugs of the catalogue; () for a name nobody knows.
+    ``data_sets`` returns those that a tenant may read, by name.
+    """
+
+    rulebook: rulebook.RuleBook
+    tenants: Mapping[str, declared.Tenant] = field(default_factory=dict)
+    queues: Mapping[str, declared.Queue] = field(default_factory=dict)
+    data_sets: Mapping[str, declared.DataSet] = field(default_factory=dict)
+    control_plane: declared.ControlPlane | None = None
+    tables: requirements.Tables = requirements.NO_TABLES
+    accelerators: Callable[[str], tuple[str, ...]] = _as_written
+
+    def visible_data(self, tenant: str) -> Mapping[str, declared.DataSet]:
+        """Return the data sets that belong to a tenant: another's count as not registered."""
+        return {name: data for name, data in self.data_sets.items() if data.tenant == tenant}
+
+    def priority(self, queue: str | None, name: str | None) -> int:
+        """Return the number of a priority in a queue; higher goes first."""
+        known = self.queues.get(queue or "")
+        return known.priority(name) if known else 0
+
+    def weight(self, queue: str | None) -> int:
+        """Return the weight of a queue against others."""
+        known = self.queues.get(queue or "")
+        return known.weight if known else 1
+
+    def sets_on(self, day: dt.date) -> requirements.CountrySets:
+        """Return the country sets of the fact base on a day."""
+        return _Sets(self.rulebook, day)
+
+    def policy(self) -> records.Policy:
+        """Return the policy in force as a decision names it."""
+        book = self.rulebook
+        return records.Policy(
+            digest=book.digest,
+            evaluator=evaluator.EVALUATOR_VERSION,
+            packs=book.versions,
+            off=book.off,
+            rules=tuple(rule.id for rule in book.rules),
+            first_bit=evaluator.FIRST_RULE,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    book: rulebook.RuleBook
+    day: dt.date
+
+    def countries(self, names: Iterable[str]) -> tuple[Collection[str], tuple[str, ...]]:
+        """See ``requirements.CountrySets``."""
+        return self.book.countries(names, self.day)
+
+
+def share_of(tenant: str, spec: jobs.JobSpec) -> str:
+    """Return whose share of the whole a job uses: its queue's, else its tenant's."""
+    return f"{tenant}/{spec.queue or ''}"

@@ -1,0 +1,148 @@
+"""Filters: each refuses what its page says, with its code, and both readings agree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.domain import money, offers, reasons, sites
+from orchestrator.placement import columns, requirements, rows
+from orchestrator.placement.filters import registry
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "unit" / "placement"))
+import placement_samples as samples
+
+EUR = money.Money(16_000_000, "EUR")
+LATE = offers.QueueOffer(True, dt.timedelta(hours=3))
+FULL = samples.offer(free=samples.room(0, 0, 0))
+
+
+def ask(**changes: Any) -> requirements.Question:
+    return samples.question(requirements.Requirement("t", **changes))
+
+
+def site(**changes: Any) -> rows.Row:
+    return samples.row(site=samples.site(**changes))
+
+
+RTT = requirements.Distances("FR", {"FR": 8.0})
+CASES = [
+    ("fit.accelerator", ask(accelerators=1, accelerators_any_of=("amd-mi300x",)), site()),
+    ("fit.accelerator", ask(accelerators=1), site(accelerator=None)),
+    ("fit.accelerator-count", ask(accelerators=9), site()),
+    ("fit.accelerator-count", ask(accelerators=8, nodes=2), site()),
+    ("fit.memory", ask(accelerators=1, accelerator_memory_gb=141), site()),
+    ("fit.memory", ask(accelerators=1, accelerator_memory_gb=10), site(accelerator_memory_gb=None)),
+    ("fit.interconnect", ask(interconnect="infiniband"), site()),
+    ("fit.interconnect", ask(interconnect="nvlink"), site(interconnect=None)),
+    ("fit.cpus", ask(cpu_milli=65_000), site()),
+    ("fit.host-memory", ask(memory_bytes=257 * 2**30), site()),
+    ("fit.isolation", ask(), site(isolation_none=True, owner_tenant="other")),
+    ("fit.isolation", ask(), samples.row(offer=samples.offer(isolation_none=True))),
+    ("backend.cordoned", ask(), samples.row(backend=rows.BackendState("a", cordoned=True))),
+    ("backend.unreachable", ask(), samples.row(backend=rows.BackendState("a", reachable=False))),
+    ("backend.unreachable", ask(), samples.row(backend=None)),
+    ("capacity.unknown", ask(), samples.row(offer=None)),
+    ("capacity.full", ask(accelerators=1), samples.row(offer=FULL)),
+    ("capacity.full", ask(accelerators=8), samples.row(reserved=samples.room(1))),
+    ("capacity.full", ask(), samples.row(offer=samples.offer(free=samples.room(slots=0)))),
+    ("countries.FR", replace(ask(countries_allow=(("DE",),)), allowed=frozenset({"DE"})), site()),
+    ("countries.FR", ask(countries_deny=("FR",)), site()),
+    ("countries.unknown", ask(countries_deny=("US",)), site(location=sites.Location())),
+    ("countries.unknown", ask(countries_allow=(("FR",),)), site(location=sites.Location())),
+    ("countries.unknown-set", replace(ask(countries_deny=("EAE",)), unknown_sets=("EAE",)), site()),
+    ("limits.price", ask(accelerators=8, nodes=2, price_per_hour_max=EUR), site()),
+    ("limits.price.unknown", ask(price_per_hour_max=EUR), site(price_per_hour=None)),
+    ("limits.price.unknown-currency", ask(price_per_hour_max=EUR), site(price_per_hour=money.Money(1, "USD"))),
+    ("limits.rtt.unknown", ask(rtt_ms_max=40, latency_from="FR"), site()),
+    ("limits.rtt", replace(ask(rtt_ms_max=7, latency_from="FR"), distances=RTT), site()),
+    (
+        "limits.start-within",
+        ask(accelerators=1, start_within=dt.timedelta(hours=2)),
+        samples.row(offer=replace(FULL, queue=LATE)),
+    ),
+    (
+        "limits.start-within",
+        ask(accelerators=1, start_within=dt.timedelta(hours=2)),
+        samples.row(offer=replace(FULL, queue=offers.QueueOffer(True))),
+    ),
+    ("fit.nodes", ask(nodes=4), samples.row(backend=rows.BackendState("a", nodes_max=2))),
+    ("fit.capability:containers", ask(capabilities=("containers",)), site(capabilities=frozenset())),
+    ("fit.capability:dataMounts", ask(capabilities=("dataMounts",)), site(capabilities=frozenset({"containers"}))),
+]
+
+FINE = [
+    ask(accelerators=8, accelerators_any_of=("nvidia-h100-sxm",), accelerator_memory_gb=80, interconnect="nvlink"),
+    ask(accelerators=8, price_per_hour_max=EUR),
+    replace(ask(rtt_ms_max=8, latency_from="FR"), distances=RTT),
+    ask(cpu_milli=64_000, memory_bytes=256 * 2**30, capabilities=("containers", "gangs")),
+    ask(countries_allow=(("FR", "DE"), ("FR",)), countries_deny=("DE",)),
+]
+
+
+def codes_of(asked: requirements.Question, row: rows.Row) -> list[str]:
+    found = [item.check(asked, row) for item in registry.FILTERS]
+    return [reason.code for reason in found if reason is not None]
+
+
+@pytest.mark.parametrize(("code", "asked", "row"), CASES)
+def test_a_refusal_has_its_code_and_a_remedy(code: str, asked: requirements.Question, row: rows.Row) -> None:
+    """What a filter's page refuses is refused with that code, a sentence and a remedy."""
+    found = [reason for item in registry.FILTERS if (reason := item.check(asked, row))]
+    assert [reason.code for reason in found if reason.code == code] == [code]
+    assert all(reason.effect is reasons.Effect.DENY and reason.message and reason.remedy for reason in found)
+
+
+@pytest.mark.parametrize(("code", "asked", "row"), CASES)
+def test_columns_refuse_what_rows_refuse(code: str, asked: requirements.Question, row: rows.Row) -> None:
+    """The column reading refuses exactly where the row reading gives a reason."""
+    table = columns.build([row])
+    for item in registry.FILTERS:
+        refused = item.refused(asked, table)
+        assert (refused is not None and bool(refused[0])) == (item.check(asked, row) is not None), item.name
+
+
+@pytest.mark.parametrize("asked", FINE)
+def test_what_fits_exactly_is_not_refused(asked: requirements.Question) -> None:
+    """A job that a site just holds, just affords and just reaches in time is refused by nothing."""
+    assert codes_of(asked, samples.row()) == []
+
+
+def test_a_queueing_site_is_never_full() -> None:
+    """A site that queues by itself takes jobs without having room."""
+    row = samples.row(offer=replace(FULL, queue=LATE))
+    assert codes_of(ask(accelerators=1), row) == []
+
+
+def test_a_dated_rate_makes_a_foreign_price_known() -> None:
+    """With a rate in force a foreign price is compared, and refused only above the limit."""
+    rate = requirements.Rate("USD", "EUR", 900_000, dt.date(2026, 11, 1))
+    row = site(price_per_hour=money.Money(2_000_000, "USD"))
+    asked = ask(accelerators=8, price_per_hour_max=money.Money(14_400_000, "EUR"))
+    assert codes_of(replace(asked, rates=(rate,)), row) == []
+    dearer = ask(accelerators=8, price_per_hour_max=money.Money(14_399_999, "EUR"))
+    assert codes_of(replace(dearer, rates=(rate,)), row) == ["limits.price"]
+
+
+def test_rates_hold_on_their_days_only() -> None:
+    """A question is given the newest rate in force on its day, into its own currency."""
+    day = dt.date(2026, 11, 22)
+    old = requirements.Rate("USD", "EUR", 1, dt.date(2026, 1, 1))
+    new = requirements.Rate("USD", "EUR", 2, dt.date(2026, 11, 1), dt.date(2026, 11, 30))
+    later = requirements.Rate("USD", "EUR", 3, dt.date(2026, 12, 1))
+    tables = requirements.Tables(rates=(later, new, old, requirements.Rate("USD", "CHF", 4, dt.date(2026, 1, 1))))
+    asked = requirements.ask(requirements.Requirement("t"), day, None, tables)
+    assert asked.rate("USD") == 2
+    assert requirements.next_change(asked, tables) == dt.date(2026, 12, 1)
+
+
+def test_filters_have_one_bit_each() -> None:
+    """No more filters than bits, and no two of one name."""
+    names = [item.name for item in registry.FILTERS]
+    assert len(names) <= 64
+    assert len(set(names)) == len(names)
