@@ -154,7 +154,8 @@ def of_site(site: sites.Site) -> SiteAttributes:
         frameworks=frozenset(operator.transfer_frameworks) if operator else frozenset(),
         reach=_reach(operator, site.admin_from),
         owners_coverage=operator.owners.coverage if operator else None,
-        certs=tuple(_certificate(cert, site) for cert in site.certifications),
+        # In one order, so that sites which say the same in another order share a value of the column.
+        certs=tuple(sorted((_certificate(cert, site) for cert in site.certifications), key=repr)),
         evidence=tuple(Paper(e.type, None, e.valid_to, source=e.ref) for e in site.evidence),
         accepts_countries=site.accepts.tenant_countries,
         accepts_deny_classes=frozenset(site.accepts.deny_classes),
@@ -186,7 +187,7 @@ def _reach(operator: sites.Operator | None, admin_from: Iterable[str]) -> tuple[
         )
         reach += [Reach(owner.country, "operator.owners.list", owner.percent) for owner in operator.owners.list]
         reach += [Reach(code, "operator.exposureExtra") for code in operator.exposure_extra]
-    return tuple(reach)
+    return tuple(sorted(set(reach), key=repr))
 
 
 def _certificate(cert: sites.Certification, site: sites.Site) -> Paper:

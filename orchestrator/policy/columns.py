@@ -94,11 +94,9 @@ class ColumnReader:
         return self.sites.spread(key, make)
 
     def _key(self, leaf: rules.Leaf, binding: operands.Binding, places: Sequence[str]) -> Hashable:
-        free = (operands.SITE, operands.LOCATION)
-        read = [arg for arg in leaf.args if isinstance(arg, operands.Operand) and arg.scope not in free]
         try:
             # Sets are those of the day: the frozen day itself is part of the key.
-            return (leaf, self.day, places, *(arg.read(binding[arg.scope]) for arg in read))
+            return (leaf, self.day, places, *[arg.read(binding[arg.scope]) for arg in leaf.fixed])
         except Exception:  # noqa: BLE001 - reading it again below turns it into a refusal
             return object()
 

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain import reasons
@@ -43,6 +43,13 @@ class Leaf:
     args: tuple[Arg, ...]
     site: operands.Operand | None
     location: bool
+    fixed: tuple[operands.Operand, ...] = field(init=False)
+    """The arguments that are the same for every site and place."""
+
+    def __post_init__(self) -> None:
+        free = (operands.SITE, operands.LOCATION)
+        read = tuple(arg for arg in self.args if isinstance(arg, operands.Operand) and arg.scope not in free)
+        object.__setattr__(self, "fixed", read)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """Sites as columns: each attribute dictionary-encoded once, so that a predicate runs once per distinct value.
 
 Building a table is not on the hot path. ``updated`` makes the next table from this one and encodes only the rows
-that changed (values that no site has any more are dropped when they have become the greater part). A table remembers the outcome of predicates over its columns (bounded); it holds no other state.
+that changed; values that no site has any more are dropped once they are the greater part. A table remembers the
+outcome of predicates over its columns (bounded); it holds no other state.
 """
 
 from __future__ import annotations

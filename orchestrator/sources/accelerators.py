@@ -82,7 +82,7 @@ class Catalogue:
     def parse(self, text: str) -> tuple[str, int | None]:
         """Return (slug, count) of ``h100:8`` or ``H100``. Raises ``UnknownAcceleratorError`` or ``ValueError``."""
         name, colon, count = text.partition(":")
-        if colon and not (count.isascii() and count.isdecimal() and 0 < int(count[:9]) and len(count) < 10):
+        if colon and not (count.isascii() and count.isdecimal() and int(count[:9]) > 0 and len(count) < 10):
             raise ValueError(f"{text!r}: the count after the colon must be a whole number above 0")
         return self.resolve(name), int(count) if colon else None
 
