@@ -23,7 +23,7 @@ CHECKED_BYTES_MAX = 32 * 1024 * 1024
 """Larger databases are not read through when they are opened (about 0.1 s at this size)."""
 _WRITER_CACHE_KIB = 8 * 1024
 _READER_CACHE_KIB = 2 * 1024
-_CHECKPOINT_PAGES = 2_000
+_CHECKPOINT_PAGES = 4_000
 
 
 class Fault(enum.Enum):

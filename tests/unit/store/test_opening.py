@@ -1,0 +1,195 @@
+"""Opening: fresh, again, migrated, alone; and what is refused with which advice."""
+
+import datetime as dt
+import os
+import pathlib
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+import store_samples as samples
+
+from orchestrator.ports import stores
+from orchestrator.store import opening
+from orchestrator.store.migrations import runner
+from orchestrator.store.sql import dialects, openings, schema, statements
+
+
+def dump(path: pathlib.Path) -> list[tuple[str, ...]]:
+    """Return the whole schema, to the letter."""
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master").fetchall()
+        rows = [
+            (table, *map(repr, connection.execute(f"SELECT * FROM {table}")))
+            for table in ("state", "lease", "alembic_version")
+        ]
+    connection.close()
+    return sorted(found) + rows
+
+
+def test_both_roads_give_one_schema(tmp_path: pathlib.Path) -> None:
+    """Migrating from nothing and creating at once give the same schema and rows, to the letter."""
+    for road in ("create", "migrate"):
+        dialect = dialects.SqliteDialect(tmp_path / road, busy_s=1)
+        engine = dialect.writer_engine()
+        with engine.connect() as connection:
+            dialect.begin_write(connection)
+            if road == "create":
+                openings.create(connection)
+            else:
+                runner.upgrade(connection, "head")
+            connection.commit()
+        engine.dispose()
+    assert dump(tmp_path / "create") == dump(tmp_path / "migrate")
+
+
+def test_revisions_are_known() -> None:
+    """The list that is used without Alembic is Alembic's."""
+    assert runner.revisions() == list(schema.KNOWN)
+    assert schema.KNOWN[-1] == schema.HEAD
+
+
+def test_alembic_is_not_loaded(path: pathlib.Path) -> None:
+    """Neither importing the store nor opening a database of this version loads Alembic; the package loads no SQL."""
+    code = f"""if True:
+        import sys
+        import orchestrator.store.memory
+        assert not {{"sqlalchemy", "alembic"}} & set(sys.modules), "the package loads SQL"
+        from orchestrator.store import opening
+        import datetime, time
+        class Clock:
+            monotonic = staticmethod(time.monotonic)
+            now = staticmethod(lambda: datetime.datetime.now(datetime.UTC))
+        for _ in range(2):
+            opening.open_store({str(path)!r}, Clock()).close()
+        assert "alembic" not in sys.modules, "alembic"
+    """
+    root = pathlib.Path(opening.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(root)})
+
+
+def test_postgresql_can_be_written() -> None:
+    """Every statement of the writer also compiles for PostgreSQL: nothing of SQLite's leaks out of its dialect."""
+    from sqlalchemy.dialects import postgresql
+
+    class Other(dialects.SqliteDialect):
+        def __init__(self) -> None:
+            self.engine_dialect = postgresql.dialect(paramstyle="format")
+
+        def insert_or_ignore(self, table):
+            return postgresql.insert(table).on_conflict_do_nothing()
+
+        def insert_or_add(self, table, counter):
+            insert = postgresql.insert(table)
+            return insert.on_conflict_do_update(
+                index_elements=list(table.primary_key.columns),
+                set_={counter.name: counter + insert.excluded[counter.name]},
+            )
+
+    texts = statements.Statements(Other())
+    assert "FOR UPDATE" in texts.read_state
+    assert "%s" in texts.insert_live
+
+
+def test_reopened_store_has_everything(path: pathlib.Path, clock: samples.Clock) -> None:
+    """What was committed is there after closing and opening, and counting goes on."""
+    url = f"sqlite:///{path}"
+    store = opening.open_store(url, clock)
+    first = store.commit(samples.submission(1)).jobs[0]
+    head = store.head()
+    store.close()
+    store = opening.open_store(url, clock)
+    assert store.live_jobs() == [first]
+    assert store.head() == head
+    assert store.commit(samples.submission(2)).jobs[0].queue_seq == 2
+    assert store.verify_journal() is None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    store.close()
+
+
+def test_alone(path: pathlib.Path, clock: samples.Clock) -> None:
+    """Opened alone, a second is refused; the lease of a killed predecessor is free at once, with a new term."""
+    store = opening.open_store(path, clock, alone=True)
+    assert store.acquire_lease("first", dt.timedelta(seconds=60))
+    with pytest.raises(stores.StoreBusyError, match="another process"):
+        opening.open_store(path, clock, alone=True)
+    store.close()
+    store = opening.open_store(path, clock, alone=True)
+    lease = store.acquire_lease("second", dt.timedelta(seconds=60))
+    assert lease is not None
+    assert lease.term == 2
+    store.close()
+
+
+def test_two_replicas_share_one_lease(path: pathlib.Path, clock: samples.Clock) -> None:
+    """Of two openers of one file one holds the lease; the other's commits of an old term are refused."""
+    first, second = opening.open_store(path, clock), opening.open_store(path, clock)
+    ttl = dt.timedelta(seconds=10)
+    old = first.acquire_lease("a", ttl)
+    assert old is not None
+    assert second.acquire_lease("b", ttl) is None
+    clock.advance(10)
+    new = second.acquire_lease("b", ttl)
+    assert new is not None
+    assert first.current_term() == new.term == 2
+    with pytest.raises(stores.StaleTermError):
+        first.commit(stores.Changes(term=old.term, entries=[samples.entry()]))
+    second.commit(stores.Changes(term=new.term, entries=[samples.entry()]))
+    first.commit(samples.submission(1))
+    assert second.verify_journal() is None
+    assert second.head().seq == 2
+    first.close()
+    second.close()
+
+
+def test_newer_schema(path: pathlib.Path, clock: samples.Clock) -> None:
+    """A database of a newer version is refused, with what was found and what to do, and is left as it is."""
+    opening.open_store(path, clock).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(stores.StoreCorruptError, match=r"'9999'.*install the newer version"):
+        opening.open_store(path, clock)
+
+
+def test_something_else(path: pathlib.Path, clock: samples.Clock) -> None:
+    """Another program's database and a file that is none are refused and left as they are."""
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(stores.StoreCorruptError, match="theirs"):
+        opening.open_store(path, clock)
+    path.write_bytes(b"hello, I am a text file")
+    with pytest.raises(stores.StoreCorruptError, match="no SQLite database"):
+        opening.open_store(path, clock)
+    assert path.read_bytes().startswith(b"hello")
+
+
+def test_damaged_pages(path: pathlib.Path, clock: samples.Clock) -> None:
+    """Pages overwritten with noise are found when the store is opened, not when a job is lost."""
+    store = opening.open_store(path, clock)
+    for number in range(200):
+        store.commit_async(samples.submission(number))
+    store.close()
+    data = bytearray(path.read_bytes())
+    for start in range(4096, len(data) - 4096, 8192):
+        data[start : start + 64] = b"\xa5" * 64
+    path.write_bytes(data)
+    with pytest.raises(stores.StoreCorruptError, match="damaged"):
+        opening.open_store(path, clock)
+
+
+def test_unknown_url(clock: samples.Clock) -> None:
+    """A kind of store that is not built is refused by name."""
+    with pytest.raises(stores.StoreError, match="postgresql"):
+        opening.open_store("postgresql://localhost/x", clock)
+
+
+def test_folder_that_cannot_be_made(tmp_path: pathlib.Path, clock: samples.Clock) -> None:
+    """A path below a file is refused with the reason."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(stores.StoreError, match="cannot be made"):
+        opening.open_store(tmp_path / "file" / "db", clock)
