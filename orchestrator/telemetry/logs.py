@@ -37,7 +37,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 
 def get(name: str) -> Any:
     """Return a logger; ``log.info("event", key=value)``."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger().bind(part=name)
 
 
 class _Bridge(logging.Handler):
@@ -45,7 +45,7 @@ class _Bridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "error" if record.levelno >= logging.ERROR else "warning"
-        getattr(structlog.get_logger(logger=record.name), level)("library", message=record.getMessage())
+        getattr(structlog.get_logger().bind(part=record.name), level)("library", message=record.getMessage())
 
 
 def _bounded(_: object, __: str, event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,92 @@
+"""The hot routes: submit, read one job, list jobs. Plain Starlette routes, because the framework's own layers would
+cost as much again as the work; their schema is written into the OpenAPI document by ``openapi``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from orchestrator.api import answers, bodies, services
+from orchestrator.service import jobs, problems, submissions
+from orchestrator.wire.convert import answers as convert
+
+LIMIT_DEFAULT = 100
+CURSOR_MAX = 256
+JOBS, JOB = "/v1/jobs", "/v1/jobs/{id}"
+
+
+async def submit(request: Request) -> Response:
+    """Accept a job; answers when it is durable."""
+    request.scope["comity.route"] = JOBS
+    given = services.of(request)
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise _malformed("Idempotency-Key stands twice")
+    data = await bodies.read_json(request)
+    future = submissions.submit(given.context, services.who(request), data, key=keys[0] if keys else None)
+    found = await asyncio.wrap_future(future)
+    if found.created:
+        given.metrics.submitted(1)
+    return answers.to_json(submitted(found), status=202, headers={"Location": f"/v1/jobs/{found.job.id}"})
+
+
+async def read(request: Request) -> Response:
+    """Return one job, or one element of an array."""
+    request.scope["comity.route"] = JOB
+    job = jobs.get(services.of(request).context, services.who(request), request.path_params["id"])
+    return answers.to_json(convert.job(job))
+
+
+async def list_(request: Request) -> Response:
+    """Return a page of jobs, newest first."""
+    request.scope["comity.route"] = JOBS
+    query = request.query_params
+    page = await run_in_threadpool(
+        jobs.list_page,
+        services.of(request).context,
+        services.who(request),
+        filter=query.get("filter"),
+        limit=limit_of(query.get("limit")),
+        cursor=cursor_of(query.get("cursor")),
+    )
+    return answers.to_json(convert.page(map(convert.job, page.items), cursor=page.cursor))
+
+
+def submitted(found: submissions.Submitted) -> dict[str, Any]:
+    """Return the answer to a submission: the job, its id once more in front, and what a person should hear."""
+    return {"id": found.job.id, **convert.job(found.job), "notices": list(found.notices)}
+
+
+def limit_of(text: str | None) -> int:
+    """Return a page's size; raises ServiceError ``request.malformed``."""
+    if text is None:
+        return LIMIT_DEFAULT
+    if not (text.isascii() and text.isdigit() and len(text) <= 4) or not 1 <= int(text) <= jobs.PAGE_MAX:
+        raise _malformed(f"limit must be a number from 1 to {jobs.PAGE_MAX}")
+    return int(text)
+
+
+def cursor_of(text: str | None) -> str | None:
+    """Return a cursor that is not too long; raises ServiceError ``request.malformed``."""
+    if text is not None and len(text) > CURSOR_MAX:
+        raise _malformed("cursor is not one of this list")
+    return text
+
+
+def routes() -> list[Route]:
+    """Return the routes, to stand before all others."""
+    return [
+        Route(JOBS, submit, methods=["POST"]),
+        Route(JOBS, list_, methods=["GET"]),
+        Route(JOB, read, methods=["GET"]),
+    ]
+
+
+def _malformed(text: str) -> problems.ServiceError:
+    return problems.ServiceError(problems.Kind.MALFORMED, "request.malformed", text)

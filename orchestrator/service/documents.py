@@ -1,0 +1,223 @@
+"""Declaring and withdrawing documents: versioned, judged by role, and never pulled from under who refers to them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain import journal
+from orchestrator.ports import stores
+from orchestrator.service import access, contexts, problems, readers, referrers
+from orchestrator.wire import errors
+
+PAGE_MAX = 500
+CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
+
+_WRITERS: dict[str, tuple[access.Role, ...]] = {
+    "ControlPlane": (access.Role.FACTS,),
+    "Operator": (access.Role.FACTS,),
+    "Backend": (access.Role.FACTS, access.Role.OPERATE),
+    "DataSet": (access.Role.STEWARD,),
+    "Tenant": (access.Role.POLICY,),
+    "Queue": (access.Role.OPERATE,),
+    "Policy": (access.Role.POLICY,),
+}
+"""Kind -> roles that are all needed to write it."""
+
+_OWNED = frozenset({"DataSet"})
+"""Kinds that belong to the tenant that declared them."""
+
+
+class Match(enum.Enum):
+    """A precondition without a version."""
+
+    ANY = "any"
+    NEW = "new"
+    """``If-None-Match: *``: it must not exist yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A document after a PUT, or as it would be. ``hits`` names who refers to it."""
+
+    document: stores.Document
+    change: str
+    hits: tuple[str, ...] = ()
+
+
+def put(
+    context: contexts.Context,
+    who: access.Principal,
+    kind: str,
+    name: str,
+    data: object,
+    *,
+    match: int | Match = Match.ANY,
+    dry_run: bool = False,
+) -> Applied:
+    """Declare a document. Raises ServiceError: invalid, another version than ``match``, another tenant's."""
+    _may_write(who, kind, name)
+    read = readers.read(data)
+    wrong = []
+    if read.kind != kind:
+        wrong.append(errors.DocumentError(f"is not {kind}, as the path says", "kind"))
+    if read.name != name:
+        wrong.append(errors.DocumentError(f"is not {access.shown(name)}, as the path says", "metadata.name"))
+    if wrong:
+        raise problems.invalid(wrong)
+    tenant = who.tenant if kind in _OWNED else ""
+    body = readers.normal_form(read, tenant=who.tenant)
+    for _ in range(contexts.CONFLICT_TRIES):
+        old = context.store.document(kind, name)
+        _check(old, who, kind, name, match)
+        change = CREATED if old is None else UNCHANGED if old.body == body else UPDATED
+        hits = () if old is None or change == UNCHANGED or not dry_run else referrers.of(context, who, kind, name)
+        new = (
+            stores.Document(kind, name, tenant, body)
+            if old is None
+            else dataclasses.replace(old, body=body, tenant=old.tenant)
+        )
+        if dry_run or change == UNCHANGED:
+            return Applied(new, change, hits)
+        entry = _entry(context, who, f"document.{change}", new, {"kind": kind, "name": name, "body": json.loads(body)})
+        try:
+            receipt = contexts.commit(context, stores.Changes(documents=(new,), entries=(entry,)))
+        except stores.VersionConflictError as error:
+            if match is Match.ANY:
+                continue
+            raise contexts.of_store(error) from error
+        return Applied(receipt.documents[0], change)
+    raise _busy(kind, name)
+
+
+def get(context: contexts.Context, who: access.Principal, kind: str, name: str) -> stores.Document:
+    """Return one document this one may see; raises ``document.not-found``."""
+    document = context.store.document(kind, name)
+    if document is None or not visible(who, document):
+        raise _unknown(kind, name)
+    return document
+
+
+def list_page(
+    context: contexts.Context, who: access.Principal, kind: str, *, limit: int, cursor: str | None
+) -> tuple[Sequence[stores.Document], str | None]:
+    """Return documents in order of name, after ``cursor`` (a name)."""
+    found = [d for d in context.store.documents(kind) if (cursor is None or d.name > cursor) and visible(who, d)]
+    found.sort(key=lambda document: document.name)
+    page = found[: min(limit, PAGE_MAX)]
+    return page, page[-1].name if len(found) > len(page) else None
+
+
+def delete(
+    context: contexts.Context,
+    who: access.Principal,
+    kind: str,
+    name: str,
+    *,
+    match: int | Match = Match.ANY,
+    dry_run: bool = False,
+) -> tuple[str, ...]:
+    """Withdraw a document; refused while others refer to it, with the list. Returns what refers to it (dry run)."""
+    _may_write(who, kind, name)
+    for _ in range(contexts.CONFLICT_TRIES):
+        old = context.store.document(kind, name)
+        if old is None:
+            raise _unknown(kind, name)
+        _check(old, who, kind, name, match)
+        hits = referrers.of(context, who, kind, name)
+        if dry_run:
+            return hits
+        if hits:
+            text = f"{kind} {name} is still referred to by: {', '.join(hits[:20])}"
+            raise problems.ServiceError(
+                problems.Kind.CONFLICT, "document.referenced", text, details={"referrers": list(hits)}
+            )
+        entry = _entry(context, who, "document.deleted", old, {"kind": kind, "name": name})
+        try:
+            contexts.commit(context, stores.Changes(delete_documents=((kind, name, old.version),), entries=(entry,)))
+        except stores.VersionConflictError:
+            continue
+        return ()
+    raise _busy(kind, name)
+
+
+def set_status(
+    context: contexts.Context, who: access.Principal, kind: str, name: str, members: dict[str, Any], *, word: str
+) -> stores.Document:
+    """Change members of a document's status; what the system keeps about it, not what was declared."""
+    for _ in range(contexts.CONFLICT_TRIES):
+        old = context.store.document(kind, name)
+        if old is None or not visible(who, old):
+            raise _unknown(kind, name)
+        status = json.loads(old.status) | members
+        text = json.dumps(status, sort_keys=True, separators=(",", ":"))
+        if text == old.status:
+            return old
+        new = dataclasses.replace(old, status=text)
+        entry = _entry(context, who, word, old, {"kind": kind, "name": name, **members})
+        try:
+            return contexts.commit(context, stores.Changes(documents=(new,), entries=(entry,))).documents[0]
+        except stores.VersionConflictError:
+            continue
+    raise _busy(kind, name)
+
+
+def rendered(who: access.Principal, document: stores.Document) -> dict[str, Any]:
+    """Return the document as JSON with its status; settings of a backend only for who operates it."""
+    body: dict[str, Any] = json.loads(document.body)
+    if document.kind == "Backend" and not who.has(access.Role.OPERATE) and "settings" in body.get("spec", {}):
+        del body["spec"]["settings"]
+    status: dict[str, Any] = json.loads(document.status)
+    status["version"] = document.version
+    for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):
+        if at is not None:
+            status[word] = at.isoformat().replace("+00:00", "Z")
+    return body | {"status": status}
+
+
+def visible(who: access.Principal, document: stores.Document) -> bool:
+    """Say whether this one may know of a document."""
+    if document.kind in _OWNED:
+        return document.tenant == who.tenant
+    if document.kind == "Tenant":
+        return document.name == who.tenant or who.is_admin
+    if document.kind == "Queue" and not who.is_admin:
+        return json.loads(document.body).get("spec", {}).get("tenant") in (None, who.tenant)
+    return True
+
+
+def _may_write(who: access.Principal, kind: str, name: str) -> None:
+    access.require_all(who, _WRITERS[kind])
+    if kind == "Tenant" and not who.is_admin and name != who.tenant:
+        raise _unknown(kind, name)
+
+
+def _check(old: stores.Document | None, who: access.Principal, kind: str, name: str, match: int | Match) -> None:
+    if old is not None and not visible(who, old):
+        raise _unknown(kind, name)
+    version = old.version if old is not None else 0
+    if (match is Match.NEW and old is not None) or (isinstance(match, int) and match != version):
+        text = f"{kind} {name} is at version {version}" if old is not None else f"{kind} {name} does not exist"
+        raise problems.ServiceError(problems.Kind.STALE, "document.version", text)
+
+
+def _entry(
+    context: contexts.Context, who: access.Principal, word: str, document: stores.Document, body: dict[str, Any]
+) -> journal.Entry:
+    # Settings may hold what nobody should read; the journal keeps everything else of a declared document.
+    if document.kind == "Backend" and isinstance(declared := body.get("body"), dict):
+        declared.get("spec", {}).pop("settings", None)
+    subject = f"{document.kind.lower()}/{document.name}"
+    return journal.Entry(word, subject, context.clock.now(), who.token_id, body, document.tenant or None)
+
+
+def _unknown(kind: str, name: str) -> problems.ServiceError:
+    return problems.not_found(f"{kind} {access.shown(name)}", "document.not-found")
+
+
+def _busy(kind: str, name: str) -> problems.ServiceError:
+    return problems.ServiceError(problems.Kind.UNAVAILABLE, "store.busy", f"{kind} {name} changes too quickly")

@@ -1,0 +1,71 @@
+"""May data come to where the control plane is? The rule book is asked about a site that stands in its place.
+
+It has no certificates and no capabilities, so a rule that asks for one refuses: conservative, and said with reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.domain import ids, jobs, journal, reasons, sites, tenants
+from orchestrator.inventory import worlds
+from orchestrator.policy import attributes, evaluator
+from orchestrator.ports import stores
+from orchestrator.service import access, contexts, problems
+
+CONTROL_PLANE = ids.SiteName("control-plane/self")
+
+
+def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reasons.Reason]:
+    """Return why this job's data may not come to the control plane; empty: no rule in force refuses."""
+    world = context.world()
+    if world.book is None:
+        text = "no rule book is loaded, so nothing can be judged"
+        raise problems.ServiceError(problems.Kind.UNAVAILABLE, "policy.unavailable", text)
+    visible = {name: data for name, data in world.data_sets.items() if data.tenant == job.tenant}
+    asked = attributes.of_job(
+        job.spec, tenant=world.tenants.get(job.tenant), datasets=visible, control_plane=world.control_plane
+    )
+    here = attributes.of_site(_site(world))
+    found = evaluator.explain(asked, here, world.book, context.clock.now())
+    return [reason for reason in found if reason.effect is reasons.Effect.DENY]
+
+
+def record(context: contexts.Context, who: access.Principal, job: jobs.Job, path: str) -> None:
+    """Write into the journal that a file is about to be copied out; a copy nobody can trace does not happen."""
+    body = {"path": path, "to": "control-plane"}
+    now = context.clock.now()
+    entry = journal.Entry("outputs.copied", f"job/{job.id}", now, who.token_id, body, job.tenant)
+    contexts.commit(context, stores.Changes(entries=(entry,)))
+
+
+def _site(world: worlds.World) -> sites.Site:
+    plane = world.control_plane or tenants.ControlPlane()
+    operator = world.operators.get(plane.operator) if plane.operator is not None else None
+    return sites.Site(
+        name=CONTROL_PLANE,
+        backend="control-plane",
+        pool="self",
+        adapter="",
+        operator_name=plane.operator,
+        operator=operator,
+        service=None,
+        location=plane.location,
+        admin_from=plane.admin_from,
+        log_store=plane.log_store or plane.location,
+        log_retention_days=None,
+        certifications=(),
+        evidence=(),
+        accepts=sites.Accepts(),
+        accelerator=None,
+        accelerator_memory_gb=None,
+        accelerator_watts=None,
+        count=None,
+        interconnect=None,
+        in_service_since=None,
+        price_per_hour=None,
+        pue=None,
+        carbon=None,
+        facts=plane.facts,
+        facts_valid_to=plane.facts.valid_to,
+    )
