@@ -59,6 +59,18 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The job goes on elsewhere although the attempt may still run (``onUnreachable: duplicateOk``).
+
+    Only where the backend lists what it holds, so that the attempt is stopped when it can be reached again.
+    """
+
+    at: dt.datetime
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The backend says that the attempt runs."""
 
@@ -131,6 +143,7 @@ Event: TypeAlias = (
     | SubmitAccepted
     | SubmitRefused
     | Withdrawn
+    | Abandoned
     | Started
     | SeenWaiting
     | Ended

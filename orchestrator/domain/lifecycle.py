@@ -16,6 +16,9 @@ from orchestrator.domain import errors, events, ids, jobs
 MAX_CONDITIONS = 32
 """Conditions kept on a job; the types are few, this only bounds a mistake."""
 
+MAX_UNCHARGED = 16
+"""Attempts without an outcome (refused, moved, withdrawn) that are kept; older ones stand in the journal."""
+
 
 FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE})
 """Causes after which the job is over; the others only move it."""
@@ -78,6 +81,8 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
             return _refused(job, attempt, event)
         case events.Withdrawn():
             return _withdrawn(job, attempt, event)
+        case events.Abandoned():
+            return _abandoned(job, attempt, event)
         case events.Started():
             return _started(job, attempt, event)
         case events.Ended():
@@ -110,8 +115,23 @@ def _place(job: jobs.Job, event: events.Placed) -> jobs.Job:
         decision=event.decision,
         placed_at=event.at,
     )
-    placed = replace(job, phase=jobs.Phase.PLACED, attempts=(*job.attempts, attempt), not_before=None)
-    return _clear(placed, "Unplaceable", "WaitingForCapacity", "Refused", at=event.at)
+    kept = _bounded(job.attempts)
+    placed = replace(job, phase=jobs.Phase.PLACED, attempts=(*kept, attempt), not_before=None)
+    return _clear(placed, "Unplaceable", "WaitingForCapacity", "Refused", "NonCompliant", "Unreachable", at=event.at)
+
+
+def _bounded(attempts: tuple[jobs.Attempt, ...]) -> tuple[jobs.Attempt, ...]:
+    """Return the attempts without the oldest of those that charged nobody, where there are too many."""
+    excess = sum(1 for attempt in attempts if attempt.outcome is None) - MAX_UNCHARGED
+    if excess < 0:
+        return attempts
+    kept: list[jobs.Attempt] = []
+    for attempt in attempts:
+        if attempt.outcome is None and excess >= 0:
+            excess -= 1
+        else:
+            kept.append(attempt)
+    return tuple(kept) or attempts[-1:]
 
 
 def _waiting(job: jobs.Job, attempt: jobs.Attempt, at: dt.datetime, handle: str | None) -> jobs.Job:
@@ -137,7 +157,7 @@ def _started(job: jobs.Job, attempt: jobs.Attempt, event: events.Started) -> job
 
 def _refused(job: jobs.Job, attempt: jobs.Attempt, event: events.SubmitRefused) -> jobs.Job:
     if attempt.phase is jobs.Phase.STOPPING:
-        return _after_stop(job, attempt, event.at, None)
+        return _after_stop(job, attempt, event.at, None, event.not_before)
     if attempt.phase is not jobs.Phase.PLACED:
         return job
     over = replace(attempt, phase=jobs.Phase.FAILED, ended_at=event.at, reason=event.code)
@@ -155,11 +175,16 @@ def _withdrawn(job: jobs.Job, attempt: jobs.Attempt, event: events.Withdrawn) ->
     return replace(_with_attempt(job, over), phase=jobs.Phase.QUEUED)
 
 
+def _abandoned(job: jobs.Job, attempt: jobs.Attempt, event: events.Abandoned) -> jobs.Job:
+    if attempt.phase is jobs.Phase.STOPPING:
+        return job  # a wish to stop is kept until the backend has heard it
+    over = replace(attempt, phase=jobs.Phase.CANCELLED, ended_at=event.at, reason=event.reason)
+    return replace(_with_attempt(job, over), phase=jobs.Phase.QUEUED)
+
+
 def _stop(job: jobs.Job, event: events.StopRequested) -> jobs.Job:
-    overrides = event.cause in (jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE)
-    if job.stop is not None and (
-        not overrides or job.stop.cause in (jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE)
-    ):
+    overrides = event.cause in FINAL_CAUSES
+    if job.stop is not None and (not overrides or job.stop.cause in FINAL_CAUSES):
         return job
     stop = jobs.Stop(event.cause, event.at, event.by, event.message)
     if job.array_state is not None:
@@ -178,7 +203,7 @@ def _ended(
     job: jobs.Job, attempt: jobs.Attempt, outcome: jobs.Outcome, at: dt.datetime, not_before: dt.datetime | None
 ) -> jobs.Job:
     if attempt.phase is jobs.Phase.STOPPING and not outcome.succeeded:
-        return _after_stop(job, attempt, at, outcome)
+        return _after_stop(job, attempt, at, outcome, not_before)
     phase = jobs.Phase.SUCCEEDED if outcome.succeeded else jobs.Phase.FAILED
     over = replace(
         attempt,
@@ -203,7 +228,13 @@ def _vanished(job: jobs.Job, attempt: jobs.Attempt, event: events.Vanished) -> j
     return _ended(job, attempt, lost, event.at, event.not_before)
 
 
-def _after_stop(job: jobs.Job, attempt: jobs.Attempt, at: dt.datetime, outcome: jobs.Outcome | None) -> jobs.Job:
+def _after_stop(
+    job: jobs.Job,
+    attempt: jobs.Attempt,
+    at: dt.datetime,
+    outcome: jobs.Outcome | None,
+    not_before: dt.datetime | None,
+) -> jobs.Job:
     """Return the job whose wished-for stop is done: what follows depends on the cause."""
     if job.stop is None:
         raise AssertionError("an attempt is STOPPING without a wish to stop")
@@ -218,7 +249,8 @@ def _after_stop(job: jobs.Job, attempt: jobs.Attempt, at: dt.datetime, outcome: 
         case jobs.StopCause.DRAINED | jobs.StopCause.NON_COMPLIANT | jobs.StopCause.UNREACHABLE:
             # Moved, not failed: the try is not charged to the user. The new place obeys the same policy.
             moved = replace(over, outcome=None)
-            return replace(_with_attempt(done, moved), phase=jobs.Phase.QUEUED, stop=None)
+            queued = replace(_with_attempt(done, moved), phase=jobs.Phase.QUEUED, stop=None)
+            return replace(queued, not_before=not_before)
         case _:
             assert_never(cause)
 

@@ -1,0 +1,142 @@
+"""Collects what happened in a tick and commits it: events onto the newest rows, one entry each, under the term.
+
+When somebody else changed a row meanwhile (a cancel, say), it is read again and the same events are applied to it:
+``lifecycle.apply`` is total, so what does not fit any more falls away. What a failed commit loses is found again,
+because everything is derived from the store and from what backends say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.control import entries, index, retry
+from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle
+from orchestrator.ports import stores
+
+JOBS_MAX = 2_000
+"""Jobs in one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of one job; ``placement`` stands beside a ``Placed``."""
+
+    job: ids.JobId
+    event: events.Event
+    placement: decisions.Placement | None = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    rows: dict[ids.JobId, jobs.Job] = field(default_factory=dict)
+    entries: list[journal.Entry] = field(default_factory=list)
+    placements: list[decisions.Placement] = field(default_factory=list)
+
+
+class Ledger:
+    """Not thread-safe: used by the loop only."""
+
+    def __init__(self, store: stores.Store, live: index.JobIndex) -> None:
+        self._store = store
+        self._live = live
+        self._steps: list[Step] = []
+
+    def stage(self, job: ids.JobId, event: events.Event, placement: decisions.Placement | None = None) -> None:
+        """Note that ``event`` happened to ``job``."""
+        self._steps.append(Step(job, event, placement))
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def subjects(self) -> set[ids.JobId]:
+        """Return the jobs of which something is staged."""
+        return {step.job for step in self._steps}
+
+    def commit(
+        self,
+        term: ids.Term,
+        *,
+        made: Sequence[decisions.Decision] = (),
+        contents: Sequence[decisions.Content] = (),
+    ) -> list[decisions.Placement]:
+        """Make everything staged durable and return the placements that took hold. Raises StoreError.
+
+        Decisions go into the first commit, so that no placement is durable before what it was decided on.
+        """
+        steps, self._steps = self._steps, []
+        placed: list[decisions.Placement] = []
+        for start in range(0, len(steps), JOBS_MAX):
+            chunk = steps[start : start + JOBS_MAX]
+            placed += retry.on_conflict()(self._commit_chunk, chunk, term, made, contents)
+            made, contents = (), ()
+        return placed
+
+    def _commit_chunk(
+        self,
+        steps: Sequence[Step],
+        term: ids.Term,
+        made: Sequence[decisions.Decision],
+        contents: Sequence[decisions.Content],
+    ) -> list[decisions.Placement]:
+        draft = _Draft()
+        for step in steps:
+            self._apply(draft, step)
+        if not draft.rows:
+            return []
+        wanted = {placement.decision for placement in draft.placements}
+        changes = stores.Changes(
+            jobs=tuple(draft.rows.values()),
+            placements=tuple(draft.placements),
+            decisions=tuple(one for one in made if one.digest in wanted or not one.placeable) if made else (),
+            contents=tuple(contents),
+            entries=tuple(draft.entries),
+            term=term,
+        )
+        try:
+            receipt = self._store.commit(changes)
+        except stores.VersionConflictError:
+            self._read_again(draft)
+            raise
+        for job in receipt.jobs:
+            self._live.put(job)
+        return draft.placements
+
+    def _apply(self, draft: _Draft, step: Step) -> None:
+        job = draft.rows.get(step.job) or self._live.get(step.job)
+        parent_id, number = ids.split_element(step.job)
+        parent = draft.rows.get(parent_id) or self._live.get(parent_id) if number is not None else None
+        touched = False
+        if job is None and parent is not None and number is not None:
+            parent, job, touched = *_touch(parent, number), True
+        if job is None:
+            return
+        new = lifecycle.apply(job, step.event)
+        if new is job:
+            return
+        if parent is not None:
+            moved = lifecycle.element_changed(parent, job.phase, new.phase, step.event.at)
+            if moved is not draft.rows.get(parent_id) and (touched or job.phase is not new.phase):
+                entry = entries.of_parent(parent, moved, step.event.at)
+                draft.entries += [entry] if entry is not None else []
+                draft.rows[parent_id] = moved
+        draft.rows[step.job] = new
+        if (entry := entries.of(job, new, step.event)) is not None:
+            draft.entries.append(entry)
+        if step.placement is not None:
+            draft.placements.append(step.placement)
+
+    def _read_again(self, draft: _Draft) -> None:
+        for id in draft.rows:
+            stored = self._store.job(id)
+            if stored is None:
+                self._live.drop(id)
+            else:
+                self._live.put(stored)
+
+
+def _touch(parent: jobs.Job, number: int) -> tuple[jobs.Job, jobs.Job | None]:
+    state = parent.array_state
+    if state is None or parent.stop is not None or not any(low <= number < high for low, high in state.untouched):
+        return parent, None
+    return lifecycle.touch(parent, number)

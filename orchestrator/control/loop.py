@@ -1,0 +1,338 @@
+"""The control loop: observe, plan, commit, act. One call of ``tick`` is one turn; it never waits for a slow backend.
+
+Everything is derived from the store and from what backends say, so a loop may be replaced by a new one at any moment
+and nothing is forgotten. What a loop remembers besides (which attempts it placed and never tried, what it read when)
+only saves questions; without it, it asks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from concurrent import futures
+from dataclasses import dataclass, field
+
+from orchestrator.control import (
+    batches,
+    dispatcher,
+    index,
+    lanes,
+    lease,
+    ledger,
+    observer,
+    orphans,
+    planning,
+    reviews,
+    steady,
+)
+from orchestrator.domain import decisions, errors, events, ids, jobs
+from orchestrator.inventory import inboxes, worlds
+from orchestrator.ports import environment, stores
+
+ROUNDS_MAX = 64
+"""Times in one tick that answers which came at once are taken and more is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports and values that a loop works on."""
+
+    store: stores.Store
+    clock: environment.Clock
+    ids: environment.IdFactory
+    fleet: environment.Fleet
+    executor: environment.Executor
+    inventory: worlds.Inventory
+    inbox: inboxes.Inbox
+    planner: planning.Planner
+    pace: lanes.Pace = field(default_factory=lanes.Pace)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one tick did; for the pacemaker, logs and metrics."""
+
+    leads: bool
+    placed: int = 0
+    launched: int = 0
+    stopped: int = 0
+    launches_due: int = 0
+    in_flight: int = 0
+    error: str = ""
+    """The failure of the store that ended the tick early; empty: none."""
+
+
+class Loop:
+    """One controller. ``holder`` must name this run of this process: it is the lease's holder."""
+
+    def __init__(self, world: World, *, holder: str) -> None:
+        self._w = world
+        self._lease = lease.Leadership(world.store, world.clock, holder)
+        self._steady = steady.SteadyClock(world.clock)
+        self._term: ids.Term | None = None
+        self._read_at_s = float("-inf")
+        self._assemble()
+
+    def _assemble(self) -> None:
+        """Make the parts, knowing nothing."""
+        w = self._w
+        seen = w.inventory.sightings
+        self._lanes = lanes.Lanes(w.fleet, w.executor, seen, w.clock, w.ids.jitter, w.pace)
+        self._live = index.JobIndex(w.planner)
+        self._book = ledger.Ledger(w.store, self._live)
+        self._touches = observer.Touches(w.clock)
+        shared = {"live": self._live, "book": self._book, "all_lanes": self._lanes, "clock": w.clock}
+        self._observer = observer.Observer(
+            **shared,
+            seen=seen,
+            jitter=w.ids.jitter,
+            touches=self._touches,  # type: ignore[arg-type]  # parts by name
+        )
+        self._dispatcher = dispatcher.Dispatcher(
+            **shared,  # type: ignore[arg-type]  # parts by name
+            store=w.store,
+            jitter=w.ids.jitter,
+            touches=self._touches,
+            guard=self._guard,
+        )
+        self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
+        self._reviews = reviews.Reviews(
+            self._live,
+            self._book,
+            self._lanes,
+            seen,
+            w.clock,
+            self._steady,
+            w.planner,
+            self._dispatcher.is_fresh,
+        )
+        self._read_at_s = float("-inf")
+
+    @property
+    def live(self) -> index.JobIndex:
+        """Return the loop's copy of the live jobs, for metrics."""
+        return self._live
+
+    def nudge(self, backend: str) -> None:
+        """Ask for an early observation of one backend; any thread, never blocks."""
+        self._lanes.lane(backend).nudged = True
+
+    def tick(self) -> Report:
+        """Take one turn: 1. lead; 2. observe; 3. plan; 4. commit; 5. act. Never raises for what the world can break."""
+        try:
+            term = self._lead()
+            if term is None:
+                return Report(leads=False)
+            self._observe(term)
+            placed = self._plan_and_commit(term)
+            launched, stopped = self._act(term)
+        except stores.StaleTermError as error:
+            self._step_down()
+            return Report(leads=False, error=str(error))
+        except stores.StoreError as error:
+            # What was staged is lost and found again: from the store, and by asking backends.
+            self._read_at_s = float("-inf")
+            return Report(leads=self._term is not None, error=f"{type(error).__name__}: {error}")
+        in_flight = sum(len(lane.calls) for lane in self._lanes.all())
+        return Report(True, placed, launched, stopped, self._dispatcher.due, in_flight)
+
+    def close(self) -> None:
+        """Let go of the lease."""
+        try:
+            self._lease.release()
+        except stores.StoreError:
+            pass  # it runs out by itself
+
+    # --- 1. lead ----------------------------------------------------------------------------------------------------
+
+    def _lead(self) -> ids.Term | None:
+        term = self._lease.term()
+        if term != self._term:
+            # Another term is another life: nothing remembered under the old one may be acted on.
+            self._assemble()
+            self._term = term
+        return term
+
+    def _step_down(self) -> None:
+        self._term = None
+        self._assemble()
+
+    # --- 2. observe -------------------------------------------------------------------------------------------------
+
+    def _observe(self, term: ids.Term) -> None:
+        self._absorb()
+        world = self._w.inventory.world()
+        self._w.fleet.refresh(world.backends)
+        self._lanes.keep_only(set(world.backends))
+        for name in world.backends:
+            lane = self._lanes.lane(name)
+            self._equip(lane)
+            self._observer.start(lane, self._dispatcher.knows)
+            self._orphans.start(lane)
+        self._settle(term)
+        self._reviews.run(self._w.inventory.world())
+        self._commit(term)
+        self._reviews.committed()
+
+    def _absorb(self) -> None:
+        """Take what the use cases committed; read everything again from time to time, and when something was lost."""
+        changed, lost = self._w.inbox.drain()
+        now_s = self._w.clock.monotonic()
+        if lost or now_s - self._read_at_s >= self._w.pace.read_again_s:
+            self._live.replace_all(self._w.store.live_jobs())
+            self._read_at_s = now_s
+        for job in changed:
+            self._live.put(job)
+
+    def _equip(self, lane: lanes.Lane) -> None:
+        seen = self._w.inventory.sightings
+        try:
+            lane.adapter = self._w.fleet.adapter(lane.backend)
+            seen.record_capabilities(lane.backend, lane.adapter.capabilities())
+        except errors.BackendError as error:
+            lane.adapter = None
+            seen.record_failure(
+                lane.backend, at=self._w.clock.now(), code=error.code, message=error.message, unreachable=True
+            )
+        except Exception as error:  # noqa: BLE001 -- a stranger's code: a condition on its backend, never a crash
+            lane.adapter = None
+            text = f"capabilities raised {type(error).__name__}"
+            seen.record_failure(
+                lane.backend, at=self._w.clock.now(), code="adapter.failed", message=text, unreachable=True
+            )
+
+    def _settle(self, term: ids.Term) -> bool:
+        """Wait a small bounded time for calls in flight, and take what was answered. Return whether anything was."""
+        waiting = [call.future for lane in self._lanes.all() for call in lane.calls]
+        if waiting and self._w.pace.settle_s > 0 and not any(future.done() for future in waiting):
+            futures.wait(waiting, timeout=self._w.pace.settle_s, return_when=futures.FIRST_COMPLETED)
+        taken = False
+        for lane in self._lanes.all():
+            for call in self._lanes.done(lane):
+                taken = True
+                self._take(lane, call, term)
+        return taken
+
+    def _take(self, lane: lanes.Lane, call: lanes.Call, term: ids.Term) -> None:
+        match call.kind:
+            case "offers":
+                self._observer.take_offers(lane, call)
+            case "observe":
+                self._observer.take_observations(lane, call)
+            case "submit":
+                self._dispatcher.take_launches(lane, call)
+            case "stop":
+                self._dispatcher.take_stops(lane, call)
+            case "list":
+                self._orphans.take(lane, call, term)
+            case _:
+                error = call.future.exception()
+                if error is not None:
+                    self._lanes.failed(lane, error)
+
+    # --- 3. plan, 4. commit -------------------------------------------------------------------------------------------
+
+    def _plan_and_commit(self, term: ids.Term) -> int:
+        w = self._w
+        world = w.inventory.world()
+        now = w.clock.now()
+        stamp = w.planner.stamp(world, now)
+        plan = w.planner.plan(planning.Cycle(now, term, world, w.inventory.sightings.seen(), self._live.jobs))
+        for placement in plan.placements:
+            event = events.Placed(now, placement.number, placement.site, placement.decision)
+            self._book.stage(placement.job, event, placement)
+        for job, note in plan.notes:
+            self._book.stage(job, note)
+        placed = self._commit(term, made=plan.decisions, contents=plan.contents)
+        for placement in placed:
+            self._dispatcher.placed(placement, stamp)
+        return len(placed)
+
+    def _commit(
+        self,
+        term: ids.Term,
+        *,
+        made: Sequence[decisions.Decision] = (),
+        contents: Sequence[decisions.Content] = (),
+    ) -> list[decisions.Placement]:
+        if not len(self._book):
+            return []
+        before = self._attempts_at_risk()
+        placed = self._book.commit(term, made=made, contents=contents)
+        for key, job_id in before.items():
+            job = self._live.get(job_id)
+            if job is None or job.attempt is None or job.attempt.key != key:
+                self._dispatcher.forget(key)
+                self._observer.absent.pop(key, None)
+        return placed
+
+    def _attempts_at_risk(self) -> dict[ids.AttemptKey, ids.JobId]:
+        """Return the attempts that the commit may end: what is remembered of them is dropped then."""
+        found: dict[ids.AttemptKey, ids.JobId] = {}
+        for id in self._book.subjects():
+            job = self._live.get(id)
+            if job is not None and job.attempt is not None:
+                found[job.attempt.key] = id
+        return found
+
+    # --- 5. act -----------------------------------------------------------------------------------------------------
+
+    def _act(self, term: ids.Term) -> tuple[int, int]:
+        """Launch and stop what is due; what is answered at once is committed, and makes room for more."""
+        launched = stopped = 0
+        for _ in range(ROUNDS_MAX):
+            self._try_again(term)
+            world = self._w.inventory.world()
+            started = 0
+            for lane in self._lanes.all():
+                stops = self._dispatcher.start_stops(lane, term, lambda: self._check_term(term))
+                launches = self._dispatcher.start_launches(lane, term, world)
+                launched, stopped, started = launched + launches, stopped + stops, started + stops + launches
+            if not started and not any(lane.in_flight("submit") for lane in self._lanes.all()):
+                break
+            taken = self._settle(term)
+            self._commit(term)
+            if not taken:
+                break
+        return launched, stopped
+
+    def _try_again(self, term: ids.Term) -> None:
+        """Make durable that attempts which their backends do not have are tried again; then they are due."""
+        absent = dict(self._observer.absent)
+        if not absent:
+            return
+        self._observer.absent.clear()
+        now, stamp = self._w.clock.now(), self._w.planner.stamp(self._w.inventory.world(), self._w.clock.now())
+        wanted: dict[ids.AttemptKey, ids.JobId] = {}
+        for key, id in absent.items():
+            job = self._live.get(id)
+            attempt = job.attempt if job is not None else None
+            if attempt is not None and attempt.key == key and attempt.phase is jobs.Phase.PLACED:
+                self._book.stage(id, events.SubmitTried(now, attempt.number))
+                wanted[key] = id
+        self._commit(term)
+        for key, id in wanted.items():
+            self._dispatcher.again(key, id, stamp)
+
+    def _check_term(self, term: ids.Term) -> None:
+        if self._w.store.current_term() != term:
+            raise batches.DroppedError("loop.stale-term", "another controller acts now", stale=True)
+
+    def _guard(self, placement: decisions.Placement, stamp: planning.Stamp, term: ids.Term) -> None:
+        """Raise DroppedError where the placement does not stand any more. Runs just before the submit, any thread."""
+        self._check_term(term)
+        w = self._w
+        now = w.clock.now()
+        if placement.expires is not None and now >= placement.expires:
+            raise batches.DroppedError("VerdictExpired", "a dated fact changed between decision and launch")
+        world = w.inventory.world()
+        if w.planner.stamp(world, now) != stamp or (placement.policy and placement.policy != stamp.policy):
+            raise batches.DroppedError("RulesChanged", "rules or facts changed between decision and launch")
+        site = world.site(placement.site)
+        if site is None or world.closed(site):
+            raise batches.DroppedError("SiteClosed", f"{placement.site} takes nothing new any more")
+
+
+def holder_name(host: str, process: int, started_at: dt.datetime, nonce: float) -> str:
+    """Return a name for one run of one process, as the lease wants it."""
+    return f"{host}/{process}/{started_at.isoformat()}/{int(nonce * 1e9):09d}"[:200]

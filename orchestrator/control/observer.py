@@ -1,0 +1,226 @@
+"""Asks backends what they have and what became of our attempts, and turns the answers into events.
+
+The rule of trust stands here. A thing that a backend does not know is gone only where its reads are consistent, or
+when the attempt is older than the lag, by the wall clock and by this loop's own, and two reads agree. A read that
+began before we last touched the attempt proves nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.control import index, lanes, ledger, retry
+from orchestrator.domain import events, ids, jobs, lifecycle, offers
+from orchestrator.inventory import sightings
+from orchestrator.ports import backends, environment
+
+NO_CAPABILITIES = offers.Capabilities(frozenset())
+
+
+@dataclass(slots=True)
+class Touch:
+    """What this loop did with an attempt, for judging reads of it."""
+
+    since_s: float
+    """Since when this loop knows it, or last submitted it."""
+    serial: int = 0
+    """Reads that began before are too old."""
+    stopped: int = 0
+    """Serial at which a stop was acknowledged; 0: not by this loop."""
+
+
+class Trust(enum.Enum):
+    """What one GONE is worth."""
+
+    NOTHING = "nothing"
+    HALF = "half"
+    FULL = "full"
+
+
+@dataclass(slots=True)
+class Touches:
+    """Everything this loop did with live attempts."""
+
+    clock: environment.Clock
+    known: dict[ids.AttemptKey, Touch] = field(default_factory=dict)
+
+    def of(self, key: ids.AttemptKey) -> Touch:
+        """Return what was done with an attempt."""
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = Touch(self.clock.monotonic())
+        return found
+
+    def submitted(self, key: ids.AttemptKey, serial: int) -> None:
+        """Note that a submit was answered, or not answered in time."""
+        touch = self.of(key)
+        touch.serial, touch.since_s = serial, self.clock.monotonic()
+
+    def forget(self, key: ids.AttemptKey) -> None:
+        """Drop an attempt that is over."""
+        self.known.pop(key, None)
+
+
+def trust(
+    attempt: jobs.Attempt, lag: dt.timedelta, touch: Touch, read: int, *, now: dt.datetime, now_s: float
+) -> Trust:
+    """Return what a GONE of a read with serial ``read`` is worth."""
+    if read <= touch.serial:
+        return Trust.NOTHING
+    if attempt.phase is jobs.Phase.STOPPING and not 0 < touch.stopped < read:
+        return Trust.NOTHING
+    if not lag:
+        return Trust.FULL
+    since = max(attempt.submitted_at or attempt.placed_at, attempt.placed_at)
+    age_s = min((now - since).total_seconds(), now_s - touch.since_s)
+    if age_s <= lag.total_seconds():
+        return Trust.NOTHING
+    return Trust.FULL if attempt.gone_reads >= 1 else Trust.HALF
+
+
+class Observer:
+    """Starts reads and takes their answers. Not thread-safe: used by the loop only."""
+
+    def __init__(
+        self,
+        *,
+        live: index.JobIndex,
+        book: ledger.Ledger,
+        all_lanes: lanes.Lanes,
+        seen: sightings.Sightings,
+        clock: environment.Clock,
+        jitter: Callable[[], float],
+        touches: Touches,
+    ) -> None:
+        self._live = live
+        self._book = book
+        self._lanes = all_lanes
+        self._seen = seen
+        self._clock = clock
+        self._jitter = jitter
+        self._touches = touches
+        self.absent: dict[ids.AttemptKey, ids.JobId] = {}
+        """PLACED attempts that the backend certainly does not have: their submit is due again."""
+
+    def start(self, lane: lanes.Lane, skip: Callable[[ids.AttemptKey], bool]) -> None:
+        """Start what is due on a lane: a probe where the circuit is open, else offers and observations."""
+        adapter, now_s, pace = lane.adapter, self._clock.monotonic(), self._lanes.pace
+        if adapter is None:
+            return
+        if not lane.breaker.closed:
+            if lane.breaker.may_probe(now_s) and not lane.in_flight("offers"):
+                lane.breaker.probe()
+                self._lanes.start(lane, "offers", adapter.offers, pace.call_timeout_s)
+            return
+        if now_s - lane.offers_at_s >= pace.offers_every_s and not lane.in_flight("offers"):
+            lane.offers_at_s = now_s
+            self._lanes.start(lane, "offers", adapter.offers, pace.call_timeout_s)
+        if not lane.round and (lane.nudged or now_s - lane.observed_at_s >= pace.observe_every_s):
+            lane.nudged, lane.observed_at_s = False, now_s
+            lane.round = list(self._live.by_backend.get(lane.backend, ()))
+            # Attempts of which nothing is known for sure come first.
+            lane.round.sort(key=lambda each: self._live.jobs[each].phase is jobs.Phase.PLACED)
+        while lane.round and lane.in_flight("observe") < pace.observe_calls_max:
+            self._observe(lane, adapter, skip)
+
+    def _observe(
+        self, lane: lanes.Lane, adapter: backends.BackendAdapter, skip: Callable[[ids.AttemptKey], bool]
+    ) -> None:
+        refs: list[backends.AttemptRef] = []
+        owners: dict[ids.AttemptKey, ids.JobId] = {}
+        while lane.round and len(refs) < lane.observe_batch:
+            job = self._live.occupying.get(lane.round.pop())
+            attempt = job.attempt if job is not None else None
+            if job is None or attempt is None or skip(attempt.key):
+                continue
+            self._touches.of(attempt.key)
+            owners[attempt.key] = job.id
+            refs.append(backends.AttemptRef(attempt.key, attempt.handle, attempt.submitted_at))
+        if refs:
+            pace = self._lanes.pace
+            self._lanes.start(lane, "observe", lambda: adapter.observe(refs), pace.call_timeout_s, owners)
+
+    def take_offers(self, lane: lanes.Lane, call: lanes.Call) -> None:
+        """Take the answer of ``offers()``."""
+        error = call.future.exception()
+        if error is not None:
+            self._lanes.failed(lane, error)
+            return
+        self._lanes.answered(lane)
+        found = [offer for offer in call.future.result() if isinstance(offer, offers.Offer)]
+        self._seen.record_offers(lane.backend, found, at=self._clock.now())
+
+    def take_observations(self, lane: lanes.Lane, call: lanes.Call) -> None:
+        """Take the answer of ``observe()``."""
+        error = call.future.exception()
+        if error is not None:
+            if retry.verdict(error) is retry.Verdict.POISON and len(call.payload) > 1:
+                # The adapter broke on the batch: smaller ones tell which attempt it breaks on.
+                lane.observe_batch = max(1, lane.observe_batch // 4)
+            elif retry.verdict(error) is not retry.Verdict.POISON:
+                self._lanes.failed(lane, error)
+            return
+        lane.observe_batch = min(self._lanes.pace.observe_max, lane.observe_batch * 2)
+        self._lanes.answered(lane)
+        self.apply(lane.backend, call.future.result(), call.payload, call.serial)
+
+    def apply(self, backend: str, found: Iterable[object], owners: dict[ids.AttemptKey, ids.JobId], read: int) -> None:
+        """Turn observations into events. What is malformed, or was not asked for, is left out."""
+        capabilities = self._seen.of(backend).capabilities or NO_CAPABILITIES
+        for observation in found:
+            if not isinstance(observation, backends.Observation):
+                continue
+            job = self._live.get(owners.get(observation.key, ids.JobId("")))
+            attempt = job.attempt if job is not None else None
+            if job is None or attempt is None or attempt.key != observation.key:
+                continue
+            for event in self._events(job, attempt, observation, capabilities, read):
+                self._book.stage(job.id, event)
+
+    def _events(
+        self,
+        job: jobs.Job,
+        attempt: jobs.Attempt,
+        seen: backends.Observation,
+        capabilities: offers.Capabilities,
+        read: int,
+    ) -> Sequence[events.Event]:
+        now = self._clock.now()
+        state = offers.ObservedState
+        if seen.state is not state.GONE:
+            self.absent.pop(attempt.key, None)
+        handle = seen.handle[:512] if seen.handle else None
+        match seen.state:
+            case state.QUEUED | state.STARTING:
+                known = attempt.phase is not jobs.Phase.PLACED and handle in (None, attempt.handle)
+                if known and not attempt.gone_reads:
+                    return ()
+                return (events.SeenWaiting(now, attempt.number, handle),)
+            case state.RUNNING:
+                return (events.Started(now, attempt.number, seen.started_at, handle),)
+            case state.ENDED if seen.outcome is not None:
+                return (events.Ended(now, attempt.number, seen.outcome, self._pause(job, now)),)
+            case state.GONE:
+                return self._gone(job, attempt, capabilities.visibility_lag, read, now)
+            case _:
+                return ()
+
+    def _gone(
+        self, job: jobs.Job, attempt: jobs.Attempt, lag: dt.timedelta, read: int, now: dt.datetime
+    ) -> Sequence[events.Event]:
+        touch = self._touches.of(attempt.key)
+        worth = trust(attempt, lag, touch, read, now=now, now_s=self._clock.monotonic())
+        if worth is Trust.NOTHING:
+            return ()
+        if worth is Trust.HALF:
+            return (events.GoneRead(now, attempt.number),)
+        if attempt.phase is jobs.Phase.PLACED:
+            self.absent[attempt.key] = job.id
+            return ()
+        return (events.Vanished(now, attempt.number, self._pause(job, now)),)
+
+    def _pause(self, job: jobs.Job, now: dt.datetime) -> dt.datetime:
+        return retry.PLACEMENT.moment(now, lifecycle.tries_charged(job) + 1, self._jitter)

@@ -1,0 +1,200 @@
+"""The planner that the product runs: ``scheduler.cycle`` over a queue index that is fed with every committed job."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.control import planning
+from orchestrator.domain import decisions, events, ids, jobs, reasons, sites
+from orchestrator.inventory import worlds
+from orchestrator.placement import requirements, rows
+from orchestrator.placement.filters import countries, isolation, registry
+from orchestrator.scheduler import caches, classes, cycle, queues, snapshots
+from orchestrator.scheduler import worlds as scheduler_worlds
+
+HELD = "Held"
+_BINDING = sum(
+    1 << bit
+    for bit, item in enumerate(registry.FILTERS)
+    if isinstance(item, (countries.Countries, isolation.Isolation))
+)
+"""Filters that bind a running job too; the others only decide where it starts."""
+
+
+def _as_written(name: str) -> tuple[str, ...]:
+    return (name,)
+
+
+@dataclass(slots=True)
+class SchedulerPlanner:
+    """Implements ``planning.Planner``. Not thread-safe, but for ``stamp``."""
+
+    tables: requirements.Tables = requirements.NO_TABLES
+    accelerators: Callable[[str], tuple[str, ...]] = _as_written
+    settings: snapshots.Settings = field(default_factory=snapshots.Settings)
+    _queue: queues.QueueIndex = field(default_factory=queues.QueueIndex)
+    _cache: caches.Cache = field(default_factory=caches.Cache)
+    _source: worlds.World | None = None
+    _world: scheduler_worlds.World | None = None
+    _live: dict[ids.JobId, snapshots.Live] = field(default_factory=dict)
+
+    def put(self, job: jobs.Job) -> None:
+        """See the port."""
+        held = job.condition(HELD)
+        if held is not None and held.status and job.array_state is None:
+            self._queue.discard(job.id)
+        else:
+            self._queue.put(job)
+        live = snapshots.live_of(job) if job.array_state is None else None
+        if live is None:
+            self._live.pop(job.id, None)
+        elif (known := self._live.get(job.id)) is None or known.key != live.key:
+            self._live[job.id] = live
+
+    def discard(self, job: ids.JobId) -> None:
+        """See the port."""
+        self._queue.discard(job)
+        self._live.pop(job, None)
+
+    def clear(self) -> None:
+        """See the port."""
+        self._queue = queues.QueueIndex()
+        self._live.clear()
+
+    def stamp(self, world: worlds.World, at: dt.datetime) -> planning.Stamp:
+        """See the port. The day is not in it: a verdict's own expiry says when time alone changes it."""
+        book = world.book
+        return planning.Stamp(book.digest if book is not None else ids.NO_DIGEST, world.facts)
+
+    def plan(self, cycle_: planning.Cycle) -> planning.Plan:
+        """See the port. Without a rule book nothing is placed: nobody could judge."""
+        if cycle_.world.book is None:
+            return planning.Plan()
+        plan = cycle.plan(self._snapshot(cycle_), self._cache)
+        return planning.Plan(
+            placements=[self._placement(placed, cycle_) for placed in plan.placements],
+            decisions=tuple(plan.decisions.values()),
+            contents=tuple(plan.contents.values()),
+            notes=_notes(plan, cycle_.at),
+        )
+
+    def violations(
+        self, world: worlds.World, occupying: Sequence[jobs.Job], at: dt.datetime
+    ) -> Mapping[ids.JobId, planning.Violation]:
+        """See the port. A site that is not declared any more, or a job that cannot be judged, is a violation."""
+        if world.book is None or not occupying:
+            return {}
+        memory = caches.Cache()
+        snapshot = snapshots.Snapshot(at=at, term=ids.Term(0), world=self._declared(world), sites=world.sites)
+        table = memory.refresh(snapshot)
+        found: dict[ids.JobId, planning.Violation] = {}
+        for job in occupying:
+            attempt = job.attempt
+            row = table.index.get(attempt.site) if attempt is not None else None
+            if attempt is None:
+                continue
+            violation = self._judge(memory, job, attempt, row, at)
+            if violation is not None:
+                found[job.id] = violation
+        return found
+
+    def _judge(
+        self, memory: caches.Cache, job: jobs.Job, attempt: jobs.Attempt, row: int | None, at: dt.datetime
+    ) -> planning.Violation | None:
+        if row is None:
+            # Nothing is known of the place any more: a pool that an adapter does not see just now is no wrongdoing.
+            return None
+        try:
+            verdict = memory.verdict(memory.class_of(classes.kind_of(job.tenant, job.spec)), at)
+        except Exception as error:  # noqa: BLE001 - what cannot be judged is not allowed
+            return planning.Violation("core.unjudgeable", f"{type(error).__name__} while judging the job again")
+        if bool(verdict.judgement.denied[row]):
+            denials = [one for one in verdict.judgement.reasons(row) if one.effect is reasons.Effect.DENY]
+            codes = tuple(one.code for one in denials) or ("core.denied",)
+            text = f"{attempt.site} may not have it any more: {', '.join(codes)}"
+            return planning.Violation(codes[0], text, codes[1:])
+        bits = int(verdict.bits[row]) & _BINDING
+        if bits:
+            code = registry.FILTERS[bits.bit_length() - 1].name
+            return planning.Violation(code, f"{attempt.site} may not have it any more: {code}")
+        return None
+
+    def _declared(self, world: worlds.World) -> scheduler_worlds.World:
+        if self._world is None or self._source is not world:
+            if world.book is None:
+                raise ValueError("a world without a rule book")
+            self._source = world
+            self._world = scheduler_worlds.World(
+                rulebook=world.book,
+                tenants=world.tenants,
+                queues=world.queues,
+                data_sets=world.data_sets,
+                control_plane=world.control_plane,
+                tables=self.tables,
+                accelerators=self.accelerators,
+            )
+        return self._world
+
+    def _snapshot(self, cycle_: planning.Cycle) -> snapshots.Snapshot:
+        world, seen = cycle_.world, cycle_.seen
+        states: dict[str, rows.BackendState] = {}
+        open_sites: list[sites.Site] = []
+        for name in world.backends:
+            sighting = seen.of(name)
+            own = [site for site in world.sites if site.backend == name] if world.freezes else []
+            shut = name in world.cordoned or name in world.draining
+            shut = shut or (bool(own) and all(world.closed(site) for site in own))
+            states[name] = rows.BackendState(
+                name,
+                reachable=sighting.reachable,
+                cordoned=shut,
+                nodes_max=sighting.capabilities.max_nodes if sighting.capabilities else None,
+                detail=sighting.error_code,
+            )
+        for site in world.sites:
+            if states[site.backend].cordoned or not world.closed(site):
+                open_sites.append(site)
+        return snapshots.Snapshot(
+            at=cycle_.at,
+            term=cycle_.term,
+            world=self._declared(world),
+            sites=open_sites,
+            offers=seen.all_offers(),
+            backends=states,
+            live=list(self._live.values()),
+            queue=self._queue,
+            settings=self.settings,
+        )
+
+    def _placement(self, placed: cycle.Placed, cycle_: planning.Cycle) -> decisions.Placement:
+        job = placed.job if placed.index is None else ids.element_id(placed.job, placed.index)
+        number = cycle_.next_number(job)
+        return decisions.Placement(
+            key=ids.attempt_key(job, number),
+            job=job,
+            number=number,
+            site=placed.site,
+            decision=placed.decision,
+            policy=placed.policy,
+            facts=placed.facts,
+            expires=placed.expires,
+            placed_at=cycle_.at,
+            term=cycle_.term,
+        )
+
+
+def _notes(plan: cycle.Plan, at: dt.datetime) -> list[tuple[ids.JobId, events.ConditionChanged]]:
+    found: list[tuple[ids.JobId, events.ConditionChanged]] = []
+    for waiting in plan.waiting:
+        wait = waiting.wait
+        event = events.ConditionChanged(at, wait.type, True, wait.reason, wait.message[:1000])
+        other = queues.WAITING if wait.type == queues.UNPLACEABLE else queues.UNPLACEABLE
+        past = events.ConditionChanged(at, other, False, wait.reason, "")
+        for job in waiting.jobs:
+            found += [(job, event), (job, past)]
+    for job, text in plan.quarantined:
+        note = events.ConditionChanged(at, queues.QUARANTINED, True, "SchedulerFailed", text[:500])
+        found.append((job, note))
+    return found

@@ -1,0 +1,78 @@
+"""The plan step behind a small door, and what keeps one poisonous job from stopping everybody's planning."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchestrator.domain import decisions, events, ids, jobs
+from orchestrator.inventory import sightings, worlds
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a verdict rests on; a launch compares it with that of the plan."""
+
+    policy: ids.Digest
+    facts: ids.Digest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cycle:
+    """What one planning cycle may know. ``live`` are all live jobs, as the loop knows them."""
+
+    at: dt.datetime
+    term: ids.Term
+    world: worlds.World
+    seen: sightings.Seen
+    live: Mapping[ids.JobId, jobs.Job]
+
+    def next_number(self, job: ids.JobId) -> int:
+        """Return the number of the next attempt; 1 for an element that nobody touched."""
+        known = self.live.get(job)
+        return known.attempts[-1].number + 1 if known is not None and known.attempts else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a cycle decided. ``notes`` are conditions of jobs, the poisonous ones' ``Quarantined`` among them."""
+
+    placements: Sequence[decisions.Placement] = ()
+    decisions: Sequence[decisions.Decision] = ()
+    contents: Sequence[decisions.Content] = ()
+    notes: Sequence[tuple[ids.JobId, events.ConditionChanged]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Why a job may not stay where it is."""
+
+    code: str
+    message: str
+    others: tuple[str, ...] = field(default=())
+
+
+class Planner(Protocol):
+    """Orders, judges and places. Used by the loop only; it is told of every committed job, as stored."""
+
+    def put(self, job: jobs.Job) -> None:
+        """Take a job as committed: live, changed or ended. Never raises."""
+
+    def discard(self, job: ids.JobId) -> None:
+        """Drop a job that is not live."""
+
+    def clear(self) -> None:
+        """Forget all jobs: they are put anew."""
+
+    def plan(self, cycle: Cycle) -> Plan:
+        """Return what to place now. A job that breaks it is quarantined in ``notes``, never an exception."""
+
+    def stamp(self, world: worlds.World, at: dt.datetime) -> Stamp:
+        """Return what a verdict given now rests on. Quick, and safe from the executor's threads."""
+
+    def violations(
+        self, world: worlds.World, occupying: Sequence[jobs.Job], at: dt.datetime
+    ) -> Mapping[ids.JobId, Violation]:
+        """Judge jobs again at the sites where they are; return those that may not stay."""
