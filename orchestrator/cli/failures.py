@@ -44,7 +44,7 @@ def report(error: Exception) -> int:
             return FAILED
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            say(f"{where}{(error.strerror or str(error)).lower()}")
+            say(f"{where}{error.strerror.lower() if error.strerror else error}")
             return FAILED
     say(f"a defect of comity: {type(error).__name__}: {error}")
     hint("COMITY_DEBUG=1 shows where; please report it with that output, see SECURITY.md if it looks like an attack")

@@ -158,8 +158,18 @@ def _answer(site: Item, answer: Item, *, wide: bool) -> str:
     if site.get("site") == answer.get("chosen"):
         if len(allowed) == 1:
             return f"chosen: the only one that no rule refuses{with_duty}"
-        return f"chosen: best of {len(allowed)} that no rule refuses{with_duty}"
+        best = "cheapest" if _is_cheapest(site, allowed) else "best"
+        return f"chosen: {best} of {len(allowed)} that no rule refuses{with_duty}"
     return f"no rule refuses{_dearer(site, answer)}{with_duty}"
+
+
+def _is_cheapest(site: Item, allowed: Sequence[Item]) -> bool:
+    prices = [str(one["price"]).split() for one in allowed if one.get("price")]
+    if len(prices) < len(allowed) or len({currency for _, currency in prices}) != 1:
+        return False
+    return float(str(site["price"]).split()[0]) < min(
+        float(str(one["price"]).split()[0]) for one in allowed if one is not site
+    )
 
 
 def _dearer(site: Item, answer: Item) -> str:
