@@ -97,6 +97,10 @@ class Dispatcher:
         ready = self._ready.get(index.backend_of(attempt.site), {}).get(attempt.key)
         return ready is not None and ready.fresh
 
+    def distrust(self) -> None:
+        """Forget what is due: after a failed commit every attempt is looked up before it is submitted."""
+        self._ready.clear()
+
     @property
     def due(self) -> int:
         """Return how many launches are due."""
@@ -180,10 +184,10 @@ class Dispatcher:
         for item in batch.items:
             self._busy.discard(item.key)
             result, one = results.get(item.key), ready.get(item.key)
+            if result is not None and not isinstance(result, batches.DroppedError):
+                self._touches.submitted(item.key, self._lanes.serial())
             if result is None or one is None:
                 continue
-            if not isinstance(result, batches.DroppedError):
-                self._touches.submitted(item.key, self._lanes.serial())
             if isinstance(result, BaseException):
                 self._failed(lane, ready, item.key, one, result)
             else:
@@ -278,11 +282,11 @@ class Dispatcher:
         if adapter is None or not lane.breaker.closed or lane.in_flight("stop") >= pace.stop_calls_max:
             return 0
         items: list[batches.Item[None]] = []
-        for job in list(self._live.by_backend.get(lane.backend, {}).values()):
+        for job in self._live.stopping.get(lane.backend, {}).values():
             attempt = job.attempt
             if len(items) >= pace.stop_batch_max:
                 break
-            if attempt is None or attempt.phase is not jobs.Phase.STOPPING or attempt.key in self._busy:
+            if attempt is None or attempt.key in self._busy:
                 continue
             at_s, tries = self._stops_at_s.get(attempt.key, (float("-inf"), 0))
             if now_s < at_s:

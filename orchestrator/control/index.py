@@ -48,6 +48,8 @@ class JobIndex:
         self.occupying: dict[ids.JobId, jobs.Job] = {}
         """Jobs and elements whose current attempt holds, or may hold, capacity."""
         self.by_backend: dict[str, dict[ids.JobId, jobs.Job]] = {}
+        self.stopping: dict[str, dict[ids.JobId, jobs.Job]] = {}
+        """Backend -> jobs whose attempt there must end."""
         self.elements: dict[ids.JobId, set[ids.JobId]] = {}
         """Array -> its touched, live elements."""
         self._ended: dict[ids.JobId, int] = {}
@@ -126,7 +128,10 @@ class JobIndex:
             self.occupying[job.id] = job
             attempt = job.attempt
             if attempt is not None:
-                self.by_backend.setdefault(backend_of(attempt.site), {})[job.id] = job
+                backend = backend_of(attempt.site)
+                self.by_backend.setdefault(backend, {})[job.id] = job
+                if job.phase is jobs.Phase.STOPPING:
+                    self.stopping.setdefault(backend, {})[job.id] = job
 
     def _leave(self, job: jobs.Job) -> None:
         self.waiting.pop(job.id, None)
@@ -136,6 +141,7 @@ class JobIndex:
             here.pop(job.id, None)
             if not here:
                 del self.by_backend[backend]
+            self.stopping.get(backend, {}).pop(job.id, None)
         if job.parent is not None and job.parent in self.elements:
             self.elements[job.parent].discard(job.id)
             if not self.elements[job.parent]:

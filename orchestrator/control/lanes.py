@@ -109,6 +109,12 @@ class Lanes:
             found.observe_batch = self.pace.observe_max
         return found
 
+    def nudge(self, backend: str) -> None:
+        """Ask for an early observation; from any thread, so no lane is made here."""
+        found = self._lanes.get(backend)
+        if found is not None:
+            found.nudged = True
+
     def all(self) -> list[Lane]:
         """Return the lanes in order of name."""
         return [self._lanes[name] for name in sorted(self._lanes)]
@@ -128,9 +134,11 @@ class Lanes:
 
     def done(self, lane: Lane) -> Iterator[Call]:
         """Take and yield the calls that were answered, in the order in which they were started."""
-        finished = [call for call in lane.calls if call.future.done()]
-        if finished:
-            lane.calls = [call for call in lane.calls if not call.future.done() or call not in finished]
+        finished: list[Call] = []
+        going: list[Call] = []
+        for call in lane.calls:
+            (finished if call.future.done() else going).append(call)
+        lane.calls = going
         yield from finished
 
     def answered(self, lane: Lane) -> None:

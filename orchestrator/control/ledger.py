@@ -116,7 +116,7 @@ class Ledger:
             return
         if parent is not None:
             moved = lifecycle.element_changed(parent, job.phase, new.phase, step.event.at)
-            if moved is not draft.rows.get(parent_id) and (touched or job.phase is not new.phase):
+            if touched or job.phase is not new.phase:
                 entry = entries.of_parent(parent, moved, step.event.at)
                 draft.entries += [entry] if entry is not None else []
                 draft.rows[parent_id] = moved

@@ -81,15 +81,20 @@ class Loop:
         self._live = index.JobIndex(w.planner)
         self._book = ledger.Ledger(w.store, self._live)
         self._touches = observer.Touches(w.clock)
-        shared = {"live": self._live, "book": self._book, "all_lanes": self._lanes, "clock": w.clock}
         self._observer = observer.Observer(
-            **shared,
+            live=self._live,
+            book=self._book,
+            all_lanes=self._lanes,
+            clock=w.clock,
             seen=seen,
             jitter=w.ids.jitter,
-            touches=self._touches,  # type: ignore[arg-type]  # parts by name
+            touches=self._touches,
         )
         self._dispatcher = dispatcher.Dispatcher(
-            **shared,  # type: ignore[arg-type]  # parts by name
+            live=self._live,
+            book=self._book,
+            all_lanes=self._lanes,
+            clock=w.clock,
             store=w.store,
             jitter=w.ids.jitter,
             touches=self._touches,
@@ -115,7 +120,7 @@ class Loop:
 
     def nudge(self, backend: str) -> None:
         """Ask for an early observation of one backend; any thread, never blocks."""
-        self._lanes.lane(backend).nudged = True
+        self._lanes.nudge(backend)
 
     def tick(self) -> Report:
         """Take one turn: 1. lead; 2. observe; 3. plan; 4. commit; 5. act. Never raises for what the world can break."""
@@ -132,6 +137,7 @@ class Loop:
         except stores.StoreError as error:
             # What was staged is lost and found again: from the store, and by asking backends.
             self._read_at_s = float("-inf")
+            self._dispatcher.distrust()
             return Report(leads=self._term is not None, error=f"{type(error).__name__}: {error}")
         in_flight = sum(len(lane.calls) for lane in self._lanes.all())
         return Report(True, placed, launched, stopped, self._dispatcher.due, in_flight)
@@ -243,7 +249,7 @@ class Loop:
             self._book.stage(placement.job, event, placement)
         for job, note in plan.notes:
             self._book.stage(job, note)
-        placed = self._commit(term, made=plan.decisions, contents=plan.contents)
+        placed = self._commit(term, made=plan.made, contents=plan.contents)
         for placement in placed:
             self._dispatcher.placed(placement, stamp)
         return len(placed)
@@ -288,6 +294,7 @@ class Loop:
                 stops = self._dispatcher.start_stops(lane, term, lambda: self._check_term(term))
                 launches = self._dispatcher.start_launches(lane, term, world)
                 launched, stopped, started = launched + launches, stopped + stops, started + stops + launches
+            self._commit(term)
             if not started and not any(lane.in_flight("submit") for lane in self._lanes.all()):
                 break
             taken = self._settle(term)

@@ -11,15 +11,13 @@ from orchestrator.domain import decisions, events, ids, jobs, reasons, sites
 from orchestrator.inventory import worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.placement.filters import countries, isolation, registry
+from orchestrator.policy import evaluator
 from orchestrator.scheduler import caches, classes, cycle, queues, snapshots
 from orchestrator.scheduler import worlds as scheduler_worlds
 
 HELD = "Held"
-_BINDING = sum(
-    1 << bit
-    for bit, item in enumerate(registry.FILTERS)
-    if isinstance(item, (countries.Countries, isolation.Isolation))
-)
+_KINDS = (countries.Countries, isolation.Isolation)
+_BINDING = sum(1 << bit for bit, item in enumerate(registry.FILTERS) if isinstance(item, _KINDS))
 """Filters that bind a running job too; the others only decide where it starts."""
 
 
@@ -75,7 +73,7 @@ class SchedulerPlanner:
         plan = cycle.plan(self._snapshot(cycle_), self._cache)
         return planning.Plan(
             placements=[self._placement(placed, cycle_) for placed in plan.placements],
-            decisions=tuple(plan.decisions.values()),
+            made=tuple(plan.decisions.values()),
             contents=tuple(plan.contents.values()),
             notes=_notes(plan, cycle_.at),
         )
@@ -111,8 +109,9 @@ class SchedulerPlanner:
         except Exception as error:  # noqa: BLE001 - what cannot be judged is not allowed
             return planning.Violation("core.unjudgeable", f"{type(error).__name__} while judging the job again")
         if bool(verdict.judgement.denied[row]):
-            denials = [one for one in verdict.judgement.reasons(row) if one.effect is reasons.Effect.DENY]
-            codes = tuple(one.code for one in denials) or ("core.denied",)
+            judgement = verdict.judgement
+            found = judgement.reasons(row) if isinstance(judgement, evaluator.Judgement) else ()
+            codes = tuple(one.code for one in found if one.effect is reasons.Effect.DENY) or ("core.denied",)
             text = f"{attempt.site} may not have it any more: {', '.join(codes)}"
             return planning.Violation(codes[0], text, codes[1:])
         bits = int(verdict.bits[row]) & _BINDING

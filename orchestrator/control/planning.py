@@ -40,7 +40,7 @@ class Plan:
     """What a cycle decided. ``notes`` are conditions of jobs, the poisonous ones' ``Quarantined`` among them."""
 
     placements: Sequence[decisions.Placement] = ()
-    decisions: Sequence[decisions.Decision] = ()
+    made: Sequence[decisions.Decision] = ()
     contents: Sequence[decisions.Content] = ()
     notes: Sequence[tuple[ids.JobId, events.ConditionChanged]] = ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.control import index, lanes, ledger, planning, steady
 from orchestrator.domain import events, ids, jobs, offers
@@ -31,10 +31,14 @@ class Reviews:
     is_fresh: Callable[[jobs.Job], bool]
     _judged: tuple[object, ...] = ()
     _judging: tuple[object, ...] = ()
+    _up: set[str] = field(default_factory=set)
+    """Backends that can be reached, and all of whose jobs say so."""
+    _up_next: set[str] = field(default_factory=set)
 
     def run(self, world: worlds.World) -> None:
         """Stage what changed."""
         self._limits()
+        self._up_next.clear()
         self._rules(world)
         self._drains(world)
         self._reachability()
@@ -71,6 +75,8 @@ class Reviews:
     def committed(self) -> None:
         """Note that what the last run staged is durable: only then is it not to be judged again."""
         self._judged = self._judging
+        self._up |= self._up_next
+        self._up_next.clear()
 
     def _release(self, world: worlds.World, now: dt.datetime) -> None:
         """Let go of held jobs whose last site may have them again."""
@@ -103,14 +109,17 @@ class Reviews:
         for lane in self.all_lanes.all():
             sighting = self.seen.of(lane.backend)
             down = sighting.unreachable_since is not None
-            long = (
-                down and lane.down_since_s is not None and now_s - lane.down_since_s > self.all_lanes.pace.move_after_s
-            )
+            if not down and lane.backend in self._up:
+                continue
+            self._up.discard(lane.backend)
+            since_s = lane.down_since_s
+            long = down and since_s is not None and now_s - since_s > self.all_lanes.pace.move_after_s
             for job in list(self.live.by_backend.get(lane.backend, {}).values()):
                 if budget <= 0:
                     return
-                changed = self._reach(job, sighting, now, down=down, long=long)
-                budget -= int(changed)
+                budget -= int(self._reach(job, sighting, now, down=down, long=long))
+            if not down:
+                self._up_next.add(lane.backend)
 
     def _reach(self, job: jobs.Job, sighting: sightings.Sighting, now: dt.datetime, *, down: bool, long: bool) -> bool:
         condition = job.condition(UNREACHABLE)

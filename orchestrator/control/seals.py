@@ -1,4 +1,4 @@
-"""From a job and its current attempt to the sealed placement that an adapter gets. Pure but for the workdir's reader."""
+"""From a job and its current attempt to the sealed placement that an adapter gets. Pure, but for reading blobs."""
 
 from __future__ import annotations
 
