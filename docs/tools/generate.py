@@ -161,9 +161,9 @@ def _cell(text: object) -> str:
 def metric_names() -> str:
     """Return the page of metrics."""
     lines = ["# Metrics", "", "`GET /metrics`, Prometheus text.", "", "| name | type | says |", "|---|---|---|"]
-    made = metrics.Metrics()
-    text, types, helps = made.render().decode(), {}, {}
-    for line in text.splitlines():
+    types: dict[str, str] = {}
+    helps: dict[str, str] = {}
+    for line in metrics.Metrics().render().decode().splitlines():
         if found := re.match(r"# (HELP|TYPE) (\S+) (.*)", line):
             (helps if found[1] == "HELP" else types)[found[2]] = found[3]
     lines += [

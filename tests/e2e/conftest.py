@@ -1,0 +1,106 @@
+"""A real control plane in a child process, and a shell in which ``comity`` is the command line under test."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+READY_S, STOP_S, SHELL_S = 30.0, 15.0, 60.0
+
+
+@dataclasses.dataclass
+class Shell:
+    """A folder with an environment in which commands run."""
+
+    folder: pathlib.Path
+    environment: dict[str, str]
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run one command line and return what it did."""
+        return subprocess.run(
+            ["/bin/bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SHELL_S,
+            check=False,
+        )
+
+
+def make_shell(folder: pathlib.Path, *, server: str) -> Shell:
+    """Return a shell whose ``comity`` and ``python`` are those under test, with a state folder of its own."""
+    bin_folder = folder / "bin"
+    bin_folder.mkdir(parents=True)
+    shim = bin_folder / "comity"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orchestrator.cli "$@"\n')
+    shim.chmod(0o755)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("COMITY_", "PYTEST"))}
+    path = f"{bin_folder}:{pathlib.Path(sys.executable).parent}:{kept.get('PATH', '')}"
+    python_path = os.pathsep.join(part for part in (str(ROOT), kept.get("PYTHONPATH", "")) if part)
+    own = {"PATH": path, "COMITY_STATE_DIR": str(folder / "state"), "COMITY_SERVER": server, "NO_COLOR": "1"}
+    work = folder / "work"
+    work.mkdir()
+    return Shell(work, kept | own | {"PYTHONPATH": python_path})
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def start_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Shell]]:
+    """Give a function that starts a control plane of its own, initialised for France, and returns a shell for it."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start() -> Shell:
+        folder = tmp_path_factory.mktemp("plane")
+        port = free_port()
+        shell = make_shell(folder, server=f"http://127.0.0.1:{port}")
+        shell.run("comity init --country FR --operator me")
+        with (folder / "server.log").open("wb") as log:
+            process = subprocess.Popen(
+                [str(folder / "bin" / "comity"), "serve", "--listen", f"127.0.0.1:{port}"],
+                cwd=shell.folder,
+                env=shell.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        processes.append(process)
+        wait = threading.Event().wait
+        for _ in range(int(READY_S / 0.2)):
+            if shell.run("comity get sites").returncode == 0:
+                return shell
+            if process.poll() is not None:
+                break
+            wait(0.2)
+        pytest.fail(f"the control plane did not get ready:\n{(folder / 'server.log').read_text()}")
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)
+
+
+@pytest.fixture(scope="module")
+def plane(start_plane: Callable[[], Shell]) -> Shell:
+    """Give a shell with a control plane for the tests of one module."""
+    return start_plane()
