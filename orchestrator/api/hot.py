@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +20,23 @@ from orchestrator.wire.convert import answers as convert
 LIMIT_DEFAULT = 100
 CURSOR_MAX = 256
 JOBS, JOB = "/v1/jobs", "/v1/jobs/{id}"
+
+
+class _IdConvertor(Convertor[str]):
+    """A path segment without a verb behind a colon: those are other routes."""
+
+    regex = "[^/:]+"
+
+    def convert(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+
+register_url_convertor("jobid", _IdConvertor())
 
 
 async def submit(request: Request) -> Response:
@@ -84,7 +102,7 @@ def routes() -> list[Route]:
     return [
         Route(JOBS, submit, methods=["POST"]),
         Route(JOBS, list_, methods=["GET"]),
-        Route(JOB, read, methods=["GET"]),
+        Route("/v1/jobs/{id:jobid}", read, methods=["GET"]),
     ]
 
 

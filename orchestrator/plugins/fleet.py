@@ -52,15 +52,17 @@ class PluginFleet:
         plugins: registry.Registry,
         vault: secrets.Secrets,
         grounds: Grounds,
-        *,
-        built: Built = _nothing,
     ) -> None:
         self._plugins = plugins
         self._vault = vault
         self._grounds = grounds
-        self._built = built
+        self._built: Built = _nothing
         self._lock = threading.Lock()
         self._members: dict[str, _Member] = {}
+
+    def on_built(self, built: Built) -> None:
+        """Call ``built`` with the name and adapter of each backend that is built from now on."""
+        self._built = built
 
     def refresh(self, declared: Mapping[str, sites.Backend]) -> None:
         """Build what is new or changed, close what was withdrawn. A broken one is remembered, never raised."""

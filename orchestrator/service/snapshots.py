@@ -38,13 +38,14 @@ class Snapshots:
         """Return what is known now. Raises ServiceError while no rule book is loaded. Call it under ``lock``."""
         world = context.world()
         seen = context.inventory.sightings.seen()
+        states = backend_states(world, seen)
         return snapshots.Snapshot(
             at=at,
             term=context.store.current_term(),
             world=self._declared(world),
-            sites=world.sites,
+            sites=[site for site in world.sites if states[site.backend].cordoned or not world.closed(site)],
             offers=seen.all_offers(),
-            backends=backend_states(world, seen),
+            backends=states,
             live=self._occupying(context),
         )
 
@@ -86,15 +87,18 @@ class Snapshots:
 
 def backend_states(world: worlds.World, seen: sightings.Seen) -> Mapping[str, rows.BackendState]:
     """Return what is known of each backend besides its document."""
-    closed = {site.backend for site in world.sites if world.closed(site)}
-    found: dict[str, rows.BackendState] = {}
-    for name in world.backends:
-        sighting = seen.of(name)
-        found[name] = rows.BackendState(
-            name=name,
-            reachable=sighting.reachable,
-            cordoned=name in closed or name in world.cordoned or name in world.draining,
-            nodes_max=sighting.capabilities.max_nodes if sighting.capabilities is not None else None,
-            detail=sighting.error_message,
-        )
-    return found
+    return {name: _state(name, world, seen.of(name)) for name in world.backends}
+
+
+def _state(name: str, world: worlds.World, sighting: sightings.Sighting) -> rows.BackendState:
+    shut = name in world.cordoned or name in world.draining
+    if not shut and world.freezes:
+        own = [site for site in world.sites if site.backend == name]
+        shut = bool(own) and all(map(world.closed, own))
+    return rows.BackendState(
+        name=name,
+        reachable=sighting.reachable,
+        cordoned=shut,
+        nodes_max=sighting.capabilities.max_nodes if sighting.capabilities is not None else None,
+        detail=sighting.error_code,
+    )

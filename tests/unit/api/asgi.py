@@ -26,7 +26,9 @@ class Client:
         other._runner = self._runner
         return other
 
-    async def _send(self, method: str, path: str, headers: dict[str, str | None], more: dict[str, Any]) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str | None], more: dict[str, Any]
+    ) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
         given = [(key, value) for key, value in headers.items() if value is not None]
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7070") as client:

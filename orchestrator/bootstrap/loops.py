@@ -1,0 +1,107 @@
+"""The control loop on a thread of its own: how it is made, started, watched and stopped with the server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.control import loop, pacemaker, planners
+from orchestrator.inventory import inboxes, worlds
+from orchestrator.placement import requirements
+from orchestrator.ports import backends, environment, stores
+
+STOP_S = 10.0
+"""How long the last turn may take when the server ends; jobs and rows are safe whenever it is cut off."""
+SILENT_MAX_S = 60.0
+"""A loop that has not finished a turn for so long is sick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop is made of."""
+
+    store: stores.Store
+    clock: environment.Clock
+    ids: environment.IdFactory
+    wake: environment.Wake
+    executor: environment.Executor
+    fleet: environment.Fleet
+    inventory: worlds.Inventory
+    inbox: inboxes.Inbox
+    accelerators: Callable[[str], tuple[str, ...]]
+    tables: requirements.Tables
+
+
+class Heart:
+    """The thread that ticks. Implements ``pacemaker.Watcher``."""
+
+    def __init__(self, parts: Parts, *, ticked: Callable[[float], None], log: Any) -> None:
+        self._parts = parts
+        self._ticked = ticked
+        self._log = log
+        self._beat_s = parts.clock.monotonic()
+        self._error = ""
+        self._pacemaker = pacemaker.Pacemaker(
+            make=self._make, wake=parts.wake, clock=parts.clock, watcher=self, jitter=parts.ids.jitter
+        )
+        self._thread = threading.Thread(target=self._pacemaker.run, name="control-loop", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._beat_s = self._parts.clock.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the current turn, or after a while without it."""
+        self._pacemaker.stop()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def watch(self, backend: str, adapter: backends.BackendAdapter) -> None:
+        """Let an adapter that can watch nudge the loop; a broken watch costs time, never truth."""
+        if isinstance(adapter, backends.Watches):
+            try:
+                adapter.watch(lambda: self._pacemaker.nudge(backend))
+            except Exception as error:  # noqa: BLE001 -- a stranger's code
+                self._log.warning("watch.failed", backend=backend, error=type(error).__name__)
+
+    def sick(self) -> str:
+        """Return why the loop does not work, or ""."""
+        if self._parts.clock.monotonic() - self._beat_s > SILENT_MAX_S:
+            return "the loop is stuck"
+        return self._error
+
+    def ticked(self, report: loop.Report, seconds: float) -> None:
+        """Take the report of a turn."""
+        self._beat_s = self._parts.clock.monotonic()
+        if report.error != self._error:
+            self._error = report.error
+            if report.error:
+                self._log.error("loop.commit-failed", error=report.error)
+            else:
+                self._log.info("loop.well-again")
+        self._ticked(seconds)
+
+    def crashed(self, error: Exception) -> None:
+        """Take the failure of a turn: a bug, told with its trace."""
+        self._error = f"the loop crashed: {type(error).__name__}"
+        self._log.error("loop.crashed", error=type(error).__name__, exc_info=error)
+
+    def _make(self) -> loop.Loop:
+        parts = self._parts
+        holder = loop.holder_name(socket.gethostname(), os.getpid(), parts.clock.now(), parts.ids.jitter())
+        world = loop.World(
+            store=parts.store,
+            clock=parts.clock,
+            ids=parts.ids,
+            fleet=parts.fleet,
+            executor=parts.executor,
+            inventory=parts.inventory,
+            inbox=parts.inbox,
+            planner=planners.SchedulerPlanner(tables=parts.tables, accelerators=parts.accelerators),
+        )
+        return loop.Loop(world, holder=holder)

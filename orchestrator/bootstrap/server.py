@@ -1,0 +1,241 @@
+"""A control plane, put together and run: store, rules, adapters, loop, use cases, HTTP. The only module that names
+them all; what they do is theirs.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+
+import uvicorn
+
+from orchestrator import version
+from orchestrator.api import app, guards, services
+from orchestrator.bootstrap import catalogues, declared, loops, protocols, signing, states
+from orchestrator.domain import journal
+from orchestrator.inventory import inboxes, sightings, worlds
+from orchestrator.placement import requirements
+from orchestrator.plugins import executors, fleet, registry, secrets
+from orchestrator.ports import stores
+from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
+from orchestrator.settings import server as server_settings
+from orchestrator.sources import packs
+from orchestrator.store import opening
+from orchestrator.telemetry import clocks, id_factories, logs, metrics, wakes
+from orchestrator.wire.documents import registry as documents_registry
+
+FAILED = 1
+SHUTDOWN_S = 5
+_BACKLOG = 2048
+_CONNECTIONS_MAX = 4096
+
+
+@dataclass(slots=True)
+class Server:
+    """Everything that runs. ``application`` is ASGI."""
+
+    settings: server_settings.ServerSettings
+    store: stores.Store
+    context: contexts.Context
+    given: services.Services
+    application: guards.Guard
+    heart: loops.Heart
+    adapters: fleet.PluginFleet
+    calls: executors.BulkheadExecutor
+
+    def close(self) -> None:
+        """Stop the loop, let go of adapters and of the store. Jobs go on."""
+        self.heart.stop()
+        self.adapters.close()
+        self.calls.close()
+        self.store.close()
+
+
+def build(settings: server_settings.ServerSettings) -> Server:
+    """Put a control plane together; nothing of it runs yet. Raises StateError, StoreError."""
+    clock = clocks.SystemClock()
+    store = opening.open_store(settings.database or str(settings.state_dir / states.DATABASE), clock, alone=True)
+    try:
+        return _build(settings, store, clock)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _build(settings: server_settings.ServerSettings, store: stores.Store, clock: clocks.SystemClock) -> Server:
+    signer = signing.signer(settings.state_dir)
+    models = catalogues.ShippedCatalogue()
+    seen = sightings.Sightings()
+    inventory = worlds.Inventory(store, packs.load(), models, seen)
+    wake = wakes.ConditionWake()
+    inbox = inboxes.Inbox(wake)
+    calls = executors.BulkheadExecutor()
+    installation = signer.key_id.removeprefix("sha256:")[:12]
+    adapters = fleet.PluginFleet(
+        registry.Registry(registry.installed()),
+        secrets.Secrets(settings.secrets_dir, os.environ),
+        fleet.Grounds(settings.state_dir / "backends", installation, clock.now, (str(settings.state_dir),)),
+    )
+    ids = id_factories.UlidFactory(clock)
+    context = contexts.Context(
+        store=store,
+        clock=clock,
+        ids=ids,
+        fleet=adapters,
+        executor=calls,
+        inventory=inventory,
+        snapshots=snapshots.Snapshots(models.slugs, requirements.NO_TABLES),
+        changed=inbox.offer,
+        nudge=wake.nudge,
+    )
+    counters = metrics.Metrics()
+    heart = loops.Heart(
+        loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, requirements.NO_TABLES),
+        ticked=counters.ticked,
+        log=logs.get("loop"),
+    )
+    adapters.on_built(heart.watch)
+    given = services.Services(
+        context=context,
+        tokens=tokens.TokenBook(context),
+        checkpoints=checkpoints.Checkpoints(context, signer, signer.public_key, origin=f"comity.dev/{installation}"),
+        metrics=counters,
+        log=logs.get("api"),
+        unready=lambda: store.health().read_only_reason or heart.sick(),
+    )
+    application = app.create(given, hosts=hosts_of(settings))
+    return Server(settings, store, context, given, application, heart, adapters, calls)
+
+
+def hosts_of(settings: server_settings.ServerSettings) -> frozenset[str]:
+    """Return the names that a Host header may have, lower case."""
+    names = {settings.listen_host, *settings.allowed_hosts}
+    if server_settings.is_loopback(settings.listen_host):
+        names |= {"localhost", "127.0.0.1", "::1"}
+    return frozenset(name.lower() for name in names)
+
+
+def run(settings: server_settings.ServerSettings) -> int:
+    """Run until a signal; returns the exit code. Expected trouble is one sentence on stderr."""
+    logs.configure(settings.log_level)
+    lock = states.ServerLock(settings.state_dir)
+    try:
+        states.prepare(settings.state_dir)
+        lock.take()
+    except (states.StateError, OSError) as error:
+        return _trouble(str(error))
+    try:
+        return _run(settings, lock)
+    except (states.StateError, stores.StoreError) as error:
+        return _trouble(str(error))
+    except OSError as error:
+        return _trouble(f"the state folder {settings.state_dir}: {error.strerror or error}")
+    finally:
+        lock.release()
+
+
+def _run(settings: server_settings.ServerSettings, lock: states.ServerLock) -> int:
+    listener = _listen(settings)
+    address = _address(settings, listener)
+    server = build(settings)
+    try:
+        _first_start(server)
+        lock.write(address)
+        return _serve(server, listener, address)
+    finally:
+        listener.close()
+        server.close()
+
+
+def _first_start(server: Server) -> None:
+    """Note the start, make the administrator's token if there is none, apply what the folder declares."""
+    now = server.context.clock.now()
+    entry = journal.Entry("server.started", "server", now, "system", {"version": version.__version__})
+    path = server.settings.state_dir / states.ADMIN_TOKEN
+    log = logs.get("server")
+    try:
+        server.store.commit(stores.Changes(entries=(entry,)))
+        if not path.exists():
+            made = server.given.tokens.create(
+                access.SYSTEM, tenant=None, roles=[access.Role.ADMIN.value], forever=True, note="first administrator"
+            )
+            states.write_private(path, made.text.encode())
+    except stores.StoreFullError:
+        log.error("disk.full", message="no new jobs until there is room; reads and cancels work")
+    if server.settings.documents_dir is not None:
+        done, wrong = declared.apply(server.context, server.settings.documents_dir)
+        for problem in wrong:
+            log.error("document.refused", problem=problem)
+        log.info("documents.applied", count=done, refused=len(wrong))
+
+
+def _serve(server: Server, listener: socket.socket, address: str) -> int:
+    settings = server.settings
+    config = uvicorn.Config(
+        server.application,
+        loop="uvloop",
+        http=protocols.BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        limit_concurrency=_CONNECTIONS_MAX,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+    )
+    web = uvicorn.Server(config)
+    server.given.stopping = lambda: web.should_exit
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again when it is done; we are done then, and well.
+        signal.signal(number, lambda *_: None)
+    _settle_memory()
+    server.heart.start()
+    _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
+    web.run(sockets=[listener])
+    return 0
+
+
+def _listen(settings: server_settings.ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (settings.listen_host, settings.listen_port), family=family, backlog=_BACKLOG, reuse_port=False
+        )
+    except OSError as error:
+        where = f"{settings.listen_host}:{settings.listen_port}"
+        raise states.StateError(f"cannot listen on {where}: {error.strerror}; name another with --listen") from error
+
+
+def _address(settings: server_settings.ServerSettings, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    host = f"[{settings.listen_host}]" if ":" in settings.listen_host else settings.listen_host
+    return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"
+
+
+def _settle_memory() -> None:
+    """Build what the first job would wait for, and let the collector forget what will live as long as we do."""
+    documents_registry.MODELS["Job"].model_rebuild()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _trouble(text: str) -> int:
+    _say(f"comity: {text}")
+    return FAILED
+
+
+def _say(text: str) -> None:
+    """Tell the person who typed ``serve``; on stderr, because it is no data."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
