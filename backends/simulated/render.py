@@ -1,0 +1,63 @@
+"""A sealed placement as the pretended machine wants it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from backends.simulated import settings
+from orchestrator.ports import backends
+
+RUN_TIME = "SIMULATE_RUN_TIME"
+EXIT_CODE = "SIMULATE_EXIT_CODE"
+"""Variables of a job that override the settings, e.g. ``SIMULATE_RUN_TIME=2.5`` (seconds)."""
+
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An attempt as the machine takes it. Times in seconds."""
+
+    key: str
+    pool: str
+    nodes: int
+    cpu_milli: int
+    memory_bytes: int
+    accelerators: int
+    start_delay_s: float
+    run_time_s: float
+    exit_code: int
+    preempted: bool
+    outputs: tuple[str, ...] = ()
+    time_limit_s: float | None = None
+
+
+def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Order:
+    """Return the order for a placement."""
+    spec = placement.spec
+    env = dict(spec.env)
+    asked, code = env.get(RUN_TIME, ""), env.get(EXIT_CODE, "")
+    accelerators = spec.resources.accelerators
+    limit = placement.time_limit
+    return Order(
+        key=placement.key,
+        pool=placement.pool,
+        nodes=spec.nodes,
+        cpu_milli=spec.resources.cpu_milli * spec.nodes,
+        memory_bytes=spec.resources.memory_bytes * spec.nodes,
+        accelerators=(accelerators.count if accelerators else 0) * spec.nodes,
+        start_delay_s=wanted.start_delay,
+        run_time_s=float(asked) if _NUMBER.fullmatch(asked) else wanted.run_time,
+        exit_code=int(code) if code.isdecimal() and int(code) < 256 else wanted.exit_code,
+        preempted=share(wanted.seed, placement.key, "preempted") < wanted.faults.preempted,
+        outputs=tuple(output.path for output in spec.outputs),
+        time_limit_s=None if limit is None else limit.total_seconds(),
+    )
+
+
+def share(seed: int, *words: object) -> float:
+    """Return a number in [0, 1) that depends on the seed and the words only."""
+    digest = hashlib.sha256("\0".join(map(str, (seed, *words))).encode()).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56

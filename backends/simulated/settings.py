@@ -1,0 +1,47 @@
+"""Settings of the adapter ``simulated``; all are optional."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import pydantic
+
+from orchestrator.settings import adapters
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)", re.ASCII)
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        found = _DURATION.fullmatch(value)
+        if found is None:
+            raise ValueError("must be seconds, or a number with ms, s, m or h, e.g. 2s")
+        return float(found["number"]) * _UNITS[found["unit"]]
+    return value
+
+
+Seconds = Annotated[float, pydantic.BeforeValidator(_seconds), pydantic.Field(ge=0, le=10_000_000)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class Faults(adapters.AdapterSettings):
+    """Shares, 0 to 1, of the calls that go wrong, drawn from the seed."""
+
+    error: Share = 0.0
+    """The call fails and had no effect."""
+    lost_reply: Share = 0.0
+    """The call had its effect and fails all the same."""
+    preempted: Share = 0.0
+    """Share of attempts that are preempted half-way."""
+
+
+class Settings(adapters.AdapterSettings):
+    """How the pretended machine behaves. Seconds may be written ``2s``, ``500ms``, ``1m``."""
+
+    seed: int = 0
+    start_delay: Seconds = 0.0
+    run_time: Seconds = 1.0
+    exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
+    faults: Faults = pydantic.Field(default_factory=Faults)
