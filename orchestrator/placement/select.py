@@ -9,6 +9,7 @@ judgement, the standing filters, the scores, the order. It is kept until somethi
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from orchestrator.domain import ids
 from orchestrator.placement import columns, judgements, requirements
+from orchestrator.placement.filters import base as filter_base
 from orchestrator.placement.filters import registry as filters
 from orchestrator.placement.scorers import base as scoring
 from orchestrator.placement.scorers import registry as scorers
@@ -24,33 +26,49 @@ from orchestrator.placement.scorers import registry as scorers
 Words = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Refusals = tuple[tuple[int, columns.Bools], ...]
+"""(bit of the filter, where it refuses) of each filter that has something to say."""
+
+
+@dataclass(frozen=True, eq=False)
 class Verdict:
     """What documents and dates say about one class of jobs at every site.
 
-    ``bits`` holds standing filters (bit k: ``filters.registry.FILTERS[k]``). ``order`` lists the rows that nothing
-    here refuses, best first, ties by name. ``scores`` holds the scorers whose weight is not zero.
+    ``refusals`` are those of the standing filters. ``order`` lists the rows that nothing here refuses, best first,
+    ties by name. ``scores`` holds the scorers whose weight is not zero.
     """
 
     question: requirements.Question
     judgement: judgements.Judgement
-    bits: Words
+    refusals: Refusals
     permitted: columns.Bools
     scores: Mapping[str, columns.Ints]
     totals: columns.Ints
     order: columns.Ints
     expires: dt.datetime | None
 
+    @functools.cached_property
+    def bits(self) -> Words:
+        """Return the standing refusals of each site (bit k: ``filters.registry.FILTERS[k]``)."""
+        return _pack(self.refusals, len(self.permitted))
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class Selection:
-    """A verdict in one cycle. ``ranking`` lists the rows that may take a job of the class now, best first."""
+    """A verdict in one cycle. ``ranking`` lists the rows that may take a job of the class now, best first.
+
+    ``refusals`` are those of the filters that depend on offers.
+    """
 
     verdict: Verdict
-    bits: Words
-    """All filters."""
+    refusals: Refusals
     ranking: columns.Ints
     names: list[ids.SiteName]
+
+    @functools.cached_property
+    def bits(self) -> Words:
+        """Return all refusals of each site."""
+        return self.verdict.bits | _pack(self.refusals, len(self.verdict.permitted))
 
     @property
     def chosen(self) -> ids.SiteName | None:
@@ -80,12 +98,9 @@ def judge(
 ) -> Verdict:
     """Run the standing filters and scorers over all sites. ``expires`` bounds the verdict besides the judgement."""
     count = len(table)
-    bits: Words = np.zeros(count, dtype=np.uint64)
-    for bit, item in filters.STANDING:
-        refused = item.refused(question, table)
-        if refused is not None:
-            bits |= refused.astype(np.uint64) << np.uint64(bit)
-    permitted = (bits == 0) & ~judgement.denied
+    barred: columns.Bools = judgement.denied.copy()
+    refusals = _ask(filters.STANDING, question, table, barred)
+    permitted = ~barred
     objective = question.requirement.objective
     scores: dict[str, columns.Ints] = {}
     totals: columns.Ints | None = None
@@ -97,22 +112,42 @@ def judge(
             totals = part if totals is None else totals + part
     if totals is None:
         totals = np.zeros(count, dtype=np.int64)
-    rows = np.flatnonzero(permitted)
+    rows = permitted.nonzero()[0]
     # Rows follow names, so a stable sort breaks ties by name.
-    order = rows[np.argsort(totals[rows], kind="stable")]
+    order = rows[totals[rows].argsort(kind="stable")]
     ends = [end for end in (judgement.expires, expires) if end is not None]
-    return Verdict(question, judgement, bits, permitted, scores, totals, order, min(ends, default=None))
+    return Verdict(question, judgement, refusals, permitted, scores, totals, order, min(ends, default=None))
 
 
 def choose(verdict: Verdict, table: columns.Columns) -> Selection:
     """Run the filters that depend on offers, and rank what is left."""
-    passing: Words = np.zeros(len(table), dtype=np.uint64)
-    for bit, item in filters.PASSING:
-        refused = item.refused(verdict.question, table)
+    barred: columns.Bools = np.zeros(len(table), dtype=np.bool_)
+    refusals = _ask(filters.PASSING, verdict.question, table, barred)
+    ranking = verdict.order[~barred[verdict.order]]
+    return Selection(verdict, refusals, ranking, table.names)
+
+
+def _ask(
+    items: tuple[tuple[int, filter_base.Filter], ...],
+    question: requirements.Question,
+    table: columns.Columns,
+    barred: columns.Bools,
+) -> Refusals:
+    """Return where each filter refuses, and add all of it to ``barred``."""
+    found = []
+    for bit, item in items:
+        refused = item.refused(question, table)
         if refused is not None:
-            passing |= refused.astype(np.uint64) << np.uint64(bit)
-    ranking = verdict.order[passing[verdict.order] == 0]
-    return Selection(verdict, verdict.bits | passing, ranking, table.names)
+            barred |= refused
+            found.append((bit, refused))
+    return tuple(found)
+
+
+def _pack(refusals: Refusals, count: int) -> Words:
+    bits: Words = np.zeros(count, dtype=np.uint64)
+    for bit, refused in refusals:
+        bits |= refused.astype(np.uint64) << np.uint64(bit)
+    return bits
 
 
 def select(question: requirements.Question, table: columns.Columns, judgement: judgements.Judgement) -> Selection:

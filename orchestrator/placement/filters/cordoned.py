@@ -17,7 +17,8 @@ class Cordoned(base.Filter):
 
     def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
         """See the class."""
-        return table.bools["cordoned"]
+        # A copy: a verdict outlives the columns it was made from.
+        return table.bools["cordoned"].copy()
 
     def check(self, question: requirements.Question, row: rows.Row) -> reasons.Reason | None:
         """See the class."""
