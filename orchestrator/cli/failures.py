@@ -72,7 +72,8 @@ def _problem(error: errors.ProblemError) -> int:
     for id_ in error.document.get("ids") or []:
         hint(str(id_))
     for name in error.document.get("referrers") or []:
-        hint(f"referred to by {name}")
+        if str(name) not in error.detail:
+            hint(f"referred to by {name}")
     for reason in error.document.get("reasons") or []:
         hint(f"{reason.get('code')}  {reason.get('message')}")
     if advice := error.document.get("remedy"):

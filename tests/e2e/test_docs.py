@@ -2,7 +2,7 @@
 
 A fenced ``console`` block holds commands after ``$``; a line ends with ``# exit N`` where another code than 0 is meant.
 A fenced block whose first line is ``# file: NAME`` is written to that file first. A command that this test does not
-know how to run is an error, not a skip; the few that cannot run here are named in ``ELSEWHERE`` with the test that does.
+know how to run is an error, not a skip; the few that cannot run here are named in ``ELSEWHERE``, with what does.
 """
 
 import dataclasses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,10 @@ from orchestrator.cli.style import paint
 
 Item = Mapping[str, Any]
 DIGEST_DIGITS = 6
+WIDTH, TEXT_MIN = 120, 60
+"""Where sentences are wrapped; they keep at least so much room beside a long code."""
+PRICE, GRAMS = 3, 4
+"""Columns of figures."""
 
 
 def plan(answer: Item, document: Item, *, source: str | None, wide: bool = False) -> str:
@@ -21,7 +26,9 @@ def plan(answer: Item, document: Item, *, source: str | None, wide: bool = False
     currency = next((str(site["price"]).split()[-1] for site in sites if site.get("price")), "EUR")
     heading = ["SITE", "COUNTRY", "OPERATOR (PARENT)", f"{currency}/H", "gCO2/H", "RTT", "START", "ANSWER"]
     rows = [heading, *([*_numbers(site), _answer(site, answer, wide=wide)] for site in sites)]
-    table = tables.aligned([[tables.clean(text) for text in row] for row in rows], right=frozenset({3, 4}))
+    known = [index for index in range(len(heading)) if wide or any(row[index] != "-" for row in rows[1:])]
+    right = frozenset(known.index(index) for index in (PRICE, GRAMS) if index in known)
+    table = tables.aligned([[tables.clean(row[index]) for index in known] for row in rows], right=right)
     marks = [" ", *(mark(site, answer) for site in sites)]
     lines += [f"{sign} {line}".rstrip() for sign, line in zip(marks, table, strict=True)]
     if not sites:
@@ -194,7 +201,9 @@ def _explained(site: Item, answer: Item) -> list[str]:
     for reason in reasons:
         effect = "" if reason.get("effect") == "deny" else f"{reason.get('effect')}: "
         code = tables.clean(str(reason.get("code"))).ljust(indent - 2)
-        lines.append(f"  {code}{effect}{tables.clean(str(reason.get('message')))}  [{reason.get('basis')}]")
+        sentence = f"{effect}{tables.clean(str(reason.get('message')))}  [{reason.get('basis')}]"
+        first, *rest = textwrap.wrap(sentence, max(TEXT_MIN, WIDTH - indent)) or [""]
+        lines += [f"  {code}{first}", *(" " * indent + line for line in rest)]
         facts = [_fact(fact) for fact in reason.get("facts") or []]
         lines += tables.aligned(facts, margin=" " * indent)
         if reason.get("remedy"):

@@ -46,5 +46,17 @@ def _job(item: Item) -> list[str]:
             for one in conditions
         ]
         lines += ["", *tables.aligned([heading, *table])]
-    lines += ["", "spec:", *(f"  {line}" for line in documents.dump(dict(item.get("spec", {}))).splitlines())]
+    lines += ["", "spec:", *(f"  {line}" for line in documents.dump(_short(item.get("spec", {}))).splitlines())]
     return lines
+
+
+def _short(spec: Item) -> dict[str, Any]:
+    """Return the spec with the content of files told by its size: nobody reads base64."""
+    files = spec.get("files")
+    if not isinstance(files, Mapping):
+        return dict(spec)
+    told = {}
+    for name, source in files.items():
+        content = source.get("content") if isinstance(source, Mapping) else None
+        told[name] = f"{len(str(content)) * 3 // 4 - str(content).count('=')} bytes" if content is not None else source
+    return {**spec, "files": told}
