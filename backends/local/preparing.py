@@ -1,0 +1,186 @@
+"""An attempt made ready to start: its folders filled, its devices and its port noted, its name given in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backends.local import attempts, capacity, discovery, errors, holdings, isolation, outputs, render, workspaces
+from backends.local import settings as schema
+from orchestrator.ports import backends
+
+_LEFTOVER_AGE_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where the attempts of one backend are, and what all of them get. ``work`` is "" where each holds its own."""
+
+    store: attempts.Attempts
+    holdings: holdings.Holdings
+    ground: isolation.Ground
+    work: str
+    interpreter: str
+
+    def remove(self, attempt: attempts.Attempt) -> None:
+        """Remove an attempt and its workspace."""
+        if self.work:
+            shutil.rmtree(f"{self.work}/{attempt.key}", ignore_errors=True)
+        self.store.remove(attempt.key)
+
+
+def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) -> Base:
+    """Make the folders and choose the isolation. Raises OSError, BackendError."""
+    state = os.path.realpath(context.state_folder)
+    root = f"{state}/attempts"
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    os.chmod(root, 0o700)
+    store = attempts.Attempts(root)
+    oldest = context.now().timestamp() - _LEFTOVER_AGE_S
+    for path in store.leftovers():
+        if os.lstat(path).st_mtime < oldest:
+            shutil.rmtree(path, ignore_errors=True)
+    work = os.path.realpath(settings.work_folder) if settings.work_folder else ""
+    hidden = [state, *context.hidden_folders]
+    if work:
+        _own_folder(work)
+        hidden.append(work)
+    ground = isolation.ground(settings, hidden)
+    if ground.level is isolation.Level.USER and not work:
+        digest = hashlib.sha256(state.encode()).hexdigest()[:16]
+        work = f"/var/tmp/comity-jobs-{digest}"  # noqa: S108 -- checked to be ours alone, and never replaced
+        _own_folder(work)
+    return Base(store, holdings.Holdings(store), ground, work, _interpreter())
+
+
+def prepare(
+    base: Base,
+    settings: schema.LocalSettings,
+    placement: backends.SealedPlacement,
+    machine: discovery.Machine,
+    given: Sequence[discovery.Device],
+) -> tuple[attempts.Attempt, bool]:
+    """Return the attempt of a placement, ready to start; False where another one of its key came first.
+
+    Raises PermanentError for what this adapter cannot run, OSError for what the machine refuses.
+    """
+    _check(placement)
+    key, spec = str(placement.key), placement.spec
+    workspace = f"{base.work}/{key}" if base.work else f"{base.store.folder(key)}/w"
+    per_node = spec.resources.accelerators.count if spec.resources.accelerators else 0
+    attempt = attempts.Attempt(
+        key=key,
+        job=str(placement.job),
+        pool=placement.pool,
+        nodes=spec.nodes,
+        cpu_milli=spec.resources.cpu_milli * spec.nodes,
+        memory_bytes=spec.resources.memory_bytes * spec.nodes,
+        accelerators=per_node * spec.nodes,
+        devices=tuple(device.id for device in given),
+        outputs=tuple(output.path for output in spec.outputs),
+        workspace=workspace,
+        port=_free_port(),
+        uid=base.ground.uid,
+        command=render.shown(spec.command),
+    )
+    own_nodes = base.ground.level is isolation.Level.NAMESPACES
+    by_rank = [given[rank * per_node : (rank + 1) * per_node] for rank in range(spec.nodes)]
+    grant = render.Grant(
+        ground=base.ground,
+        interpreter=base.interpreter,
+        defaults=settings.env,
+        log_bytes_max=settings.log_bytes_max,
+        visible=[capacity.visible(devices, machine, own_nodes) for devices in by_rank],
+        nodes=[_nodes(devices, settings) for devices in by_rank],
+    )
+    return attempt, _fill(base, placement, attempt, grant)
+
+
+def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Attempt, grant: render.Grant) -> bool:
+    """Write the folder under another name, then rename it: whoever finds it finds it complete."""
+    temporary = base.store.temporary(attempt.key)
+    outside = ""
+    try:
+        variables = [render.environment(placement, attempt, grant, rank) for rank in range(attempt.nodes)]
+        for rank, values in enumerate(variables):
+            os.mkdir(f"{temporary}/{rank}", 0o700)
+            content = render.spec(placement, attempt, grant, rank, values)
+            attempts.write(f"{temporary}/{rank}/spec", content)
+        with_path = _with_path(attempt, variables[0].get("PATH", ""))
+        attempts.write(f"{temporary}/attempt.json", attempts.encode(with_path))
+        place = f"{temporary}/w"
+        if base.work:
+            place = outside = f"{base.work}/{attempt.key}"
+            shutil.rmtree(outside, ignore_errors=True)  # of a submit that died before it was named
+        uid, gid = base.ground.uid, base.ground.gid
+        owner = (uid, gid) if uid is not None and gid is not None else None
+        files = placement.spec.files
+        workspaces.make(place, attempt.nodes, files=files, archive=placement.workdir, owner=owner)
+        if not base.interpreter:
+            os.mkdir(f"{place}/bin", 0o755)
+            os.symlink(sys.executable, f"{place}/bin/python")
+        if base.store.name(temporary, attempt.key):
+            return True
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if outside:
+            shutil.rmtree(outside, ignore_errors=True)
+        raise
+    shutil.rmtree(temporary, ignore_errors=True)
+    return False
+
+
+def _with_path(attempt: attempts.Attempt, path: str) -> attempts.Attempt:
+    values = {name: getattr(attempt, name) for name in attempts.Attempt.__slots__}
+    return attempts.Attempt(**{**values, "path": path})
+
+
+def _check(placement: backends.SealedPlacement) -> None:
+    """Refuse what this adapter does not do; the core asks for capabilities first, so this is the second lock."""
+    spec = placement.spec
+    if spec.image is not None:
+        raise errors.refused("no-containers", "this backend runs commands, not images (fit.capability:containers)")
+    if not spec.command or not spec.command[0]:
+        raise errors.refused("invalid", "the job names no command")
+    if any(use.mount_path is not None for use in (spec.data.reads if spec.data else ())):
+        raise errors.refused(
+            "no-mounts", "this backend mounts no data; leave out mountPath (fit.capability:dataMounts)"
+        )
+    outputs.check_declared([output.path for output in spec.outputs])
+
+
+def _nodes(devices: Sequence[discovery.Device], settings: schema.LocalSettings) -> tuple[str, ...]:
+    found = [path for device in devices for path in device.nodes]
+    found += [path for path in settings.device_nodes if os.path.exists(path)]
+    return tuple(dict.fromkeys(found))
+
+
+def _free_port() -> int:
+    """Return a port of the loopback that is free now; between now and its use somebody may take it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _own_folder(path: str) -> None:
+    """Make a folder for workspaces that others may pass and only we may change. Raises PermanentError for a trap."""
+    try:
+        os.mkdir(path, 0o711)
+    except FileExistsError:
+        pass
+    info = os.lstat(path)
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+        raise errors.refused("work-folder", f"{path} is not a folder of the server's own user")
+    os.chmod(path, 0o711)  # noqa: S103 -- jobs pass through it to their own; only we list or change it
+
+
+def _interpreter() -> str:
+    """Return the folder in which jobs find ``python``; "" where ours has another name, and each gets a link to it."""
+    own = os.path.dirname(sys.executable)
+    return own if os.access(f"{own}/python", os.X_OK) else ""
