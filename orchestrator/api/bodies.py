@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from orchestrator.service import problems
 from orchestrator.wire import errors, fields, json_loader, quantities
 
-_JSON_TYPES = ("", "application/json")
+_JSON_TYPES = frozenset({"", "application/json", "application/x-www-form-urlencoded"})
+"""The last is what `curl -d` says without meaning it; what counts is whether the body is JSON."""
 
 ModelT = TypeVar("ModelT", bound=fields.Model)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from orchestrator.api import answers, bodies, jobs, params, services
 from orchestrator.domain import offers
 from orchestrator.ports import stores
-from orchestrator.service import access, backends, documents, problems, readers, sites
+from orchestrator.service import access, backends, contexts, documents, problems, readers, sites
 from orchestrator.wire.convert import answers as convert
 
 router = fastapi.APIRouter(tags=["documents"])
@@ -79,7 +79,7 @@ async def list_documents(
     """Return the documents of one kind in order of name."""
     context, who, kind = services.of(request).context, services.who(request), readers.kind_of(kinds)
     found, after = await run_in_threadpool(documents.list_page, context, who, kind, limit=limit, cursor=cursor)
-    return answers.to_json(convert.page((documents.rendered(who, one) for one in found), cursor=after))
+    return answers.to_json(convert.page((documents.rendered(context, who, one) for one in found), cursor=after))
 
 
 @router.get("/v1/{kinds}/{name}")
@@ -87,7 +87,7 @@ async def read_document(request: Request, kinds: params.Kinds, name: params.Name
     """Return one document; its version stands in ``ETag``."""
     context, who, kind = services.of(request).context, services.who(request), readers.kind_of(kinds)
     found = await run_in_threadpool(documents.get, context, who, kind, name)
-    return _document(who, found)
+    return _document(context, who, found)
 
 
 @router.put("/v1/{kinds}/{name}")
@@ -105,7 +105,7 @@ async def put_document(
     match = _match(if_match, if_none_match)
     found = await run_in_threadpool(documents.put, context, who, kind, name, data, match=match, dry_run=dryRun)
     status = 201 if found.change == documents.CREATED and not dryRun else 200
-    body = {"document": documents.rendered(who, found.document), "change": found.change, "hits": list(found.hits)}
+    body = {"document": documents.rendered(context, who, found.document), "change": found.change, "hits": list(found.hits)}
     return answers.to_json(body, status=status, headers={} if dryRun else _etag(found.document))
 
 
@@ -127,13 +127,13 @@ async def delete_document(
 
 
 async def _cordon(request: Request, name: str, *, closed: bool) -> Response:
-    who = services.who(request)
-    found = await run_in_threadpool(backends.cordon, services.of(request).context, who, name, closed=closed)
-    return _document(who, found)
+    context, who = services.of(request).context, services.who(request)
+    found = await run_in_threadpool(backends.cordon, context, who, name, closed=closed)
+    return _document(context, who, found)
 
 
-def _document(who: access.Principal, document: stores.Document) -> Response:
-    return answers.to_json(documents.rendered(who, document), headers=_etag(document))
+def _document(context: contexts.Context, who: access.Principal, document: stores.Document) -> Response:
+    return answers.to_json(documents.rendered(context, who, document), headers=_etag(document))
 
 
 def _etag(document: stores.Document) -> dict[str, str]:

@@ -166,17 +166,32 @@ def set_status(
     raise _busy(kind, name)
 
 
-def rendered(who: access.Principal, document: stores.Document) -> dict[str, Any]:
+def rendered(context: contexts.Context, who: access.Principal, document: stores.Document) -> dict[str, Any]:
     """Return the document as JSON with its status; settings of a backend only for who operates it."""
     body: dict[str, Any] = json.loads(document.body)
     if document.kind == "Backend" and not who.has(access.Role.OPERATE) and "settings" in body.get("spec", {}):
         del body["spec"]["settings"]
     status: dict[str, Any] = json.loads(document.status)
     status["version"] = document.version
+    if document.kind == "Backend":
+        status["conditions"] = [_reachable(context, document.name)]
     for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):
         if at is not None:
             status[word] = at.isoformat().replace("+00:00", "Z")
     return body | {"status": status}
+
+
+def _reachable(context: contexts.Context, name: str) -> dict[str, Any]:
+    """Return the condition that says whether a backend answers, and what is wrong with it or its adapter."""
+    sighting = context.inventory.sightings.of(name)
+    since = sighting.unreachable_since or sighting.seen_at
+    return {
+        "type": "Reachable",
+        "status": sighting.reachable,
+        "reason": sighting.error_code or ("Answers" if sighting.reachable else "NotAskedYet"),
+        "message": sighting.error_message,
+        "since": None if since is None else since.isoformat().replace("+00:00", "Z"),
+    }
 
 
 def visible(who: access.Principal, document: stores.Document) -> bool:

@@ -129,7 +129,7 @@ class DirectExecutor:
         future: Future[T] = Future()
         try:
             future.set_result(what())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- it belongs to the caller
             future.set_exception(error)
         return future
 
