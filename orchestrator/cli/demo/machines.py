@@ -24,6 +24,8 @@ START_S = 30.0
 STOP_S = 10.0
 STEP_S = 0.05
 COMMAND_S = 120.0
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""Besides Ctrl-C: a closed terminal and a polite kill clean up too."""
 
 
 class DemoError(Exception):
@@ -138,6 +140,8 @@ def world() -> Iterator[World]:
     """Make a world in a temporary folder; leave nothing of it behind."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="comity-demo-"))
     made = World(folder)
+    for number in _ENDINGS:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield made
     finally:
@@ -151,14 +155,12 @@ def world() -> Iterator[World]:
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
     """Take no notice of a second Ctrl-C while cleaning up; it takes seconds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, *_ENDINGS)]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def comity() -> list[str]:

@@ -54,4 +54,4 @@ class Narrator:
             click.echo("\r\x1b[2K", err=True, nl=False, color=True)
 
     def _say(self, text: str) -> None:
-        click.echo(text, color=self.colour)
+        click.echo(text.rstrip(" "), color=self.colour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from orchestrator.cli.demo import examples, narration
 from orchestrator.cli.demo.machines import DemoError, World, until
 from orchestrator.client import clients, results
+from orchestrator.telemetry import clocks
 
 JOB_S = 60.0
 RUNNING_S = 30.0
@@ -22,6 +24,7 @@ class Story:
     def __init__(self, world: World, say: narration.Narrator) -> None:
         self.world = world
         self.say = say
+        self._clock = clocks.SystemClock()
 
     def prepare(self) -> None:
         """Start a control plane that knows three places and one data set."""
@@ -31,7 +34,7 @@ class Story:
         self.say.waiting("starting a control plane")
         pid = self.world.start()
         with self.world.client() as client:
-            until(lambda: len(_seen(client)) == 3, RUNNING_S, "the three places were not seen")
+            until(lambda: len(_seen(client)) == 3, RUNNING_S, "the control plane did not reach its three places")
         self.say.done_waiting()
         self.say.told(f"control plane: process {pid} at {self.world.server}, state in {self.world.state}")
         self.say.told("places: paris (a French operator, certified for health data), frankfurt (a German site of a US")
@@ -68,6 +71,7 @@ class Story:
         _claim(bool(changes), "no nearest change is named")
         _claim(not any(change.get("dropsConstraint") for change in changes), "the nearest change gives up a constraint")
         arguments = ["submit", "-f", "hospital/impossible.yaml", "--wait", "--cancel-if-unplaceable"]
+        self.say.command(" ".join(arguments))
         answer = self._run(arguments, expected=3)
         self.say.output(answer.stderr)
         self.say.checked("refused at every site; exit code 3; nothing of it reached any place")
@@ -82,7 +86,10 @@ class Story:
             self.say.waiting("waiting until it runs")
             until(lambda: _phase(client, id_) == "RUNNING" and _output(client, id_), RUNNING_S, "the job did not run")
             self.say.done_waiting()
+            before = client.job(id_)
+        killed_at = self._clock.now()
         self.world.kill()
+        _claim(before.phase == "RUNNING", f"the job was {before.phase} when the control plane was killed")
         self.say.told("kill -9 of the control plane, while the job is RUNNING")
         self.say.waiting("starting it again")
         pid = self.world.start()
@@ -95,6 +102,8 @@ class Story:
         _claim(job.succeeded, f"the job ended {job.phase} {job.reason}")
         _claim(len(job.attempts) == 1, f"the job needed {len(job.attempts)} attempts")
         _claim(job.site == PARIS, f"the job ran on {job.site}")
+        ended_at = dt.datetime.fromisoformat(str(job.attempts[0]["endedAt"]))
+        _claim(ended_at > killed_at, "the job had ended before the control plane was killed")
         epochs = [line.split()[1] for line in text.splitlines() if line.startswith("epoch")]
         _claim(len(epochs) == len(set(epochs)) == 11, f"the output is not that of one run: {epochs}")
         self.say.command("get jobs")
@@ -107,7 +116,7 @@ class Story:
         self.say.command("explain long --backend frankfurt")
         text = self._run(["explain", "long", "--backend", "frankfurt"], expected=0).stdout
         self.say.output(text)
-        for words in ("demonstration, invented", "as of 2026-11-01", "ultimateParentHq = US"):
+        for words in ("invented for the demonstration", "as of 2026-11-01", "ultimateParentHq = US"):
             _claim(words in text, f"the explanation does not say {words!r}")
         self.say.told("")
         self.say.command("log verify")

@@ -14,6 +14,7 @@ Item = Mapping[str, Any]
 DIGEST_DIGITS = 6
 WIDTH, TEXT_MIN = 120, 60
 """Where sentences are wrapped; they keep at least so much room beside a long code."""
+HARD = "\N{NO-BREAK SPACE}"
 PRICE, GRAMS = 3, 4
 """Columns of figures."""
 
@@ -201,8 +202,9 @@ def _explained(site: Item, answer: Item) -> list[str]:
     for reason in reasons:
         effect = "" if reason.get("effect") == "deny" else f"{reason.get('effect')}: "
         code = tables.clean(str(reason.get("code"))).ljust(indent - 2)
-        sentence = f"{effect}{tables.clean(str(reason.get('message')))}  [{reason.get('basis')}]"
-        first, *rest = textwrap.wrap(sentence, max(TEXT_MIN, WIDTH - indent)) or [""]
+        sentence = f"{effect}{tables.clean(str(reason.get('message')))}{HARD}{HARD}[{reason.get('basis')}]"
+        wrapped = textwrap.wrap(sentence, max(TEXT_MIN, WIDTH - indent)) or [""]
+        first, *rest = [line.replace(HARD, " ") for line in wrapped]
         lines += [f"  {code}{first}", *(" " * indent + line for line in rest)]
         facts = [_fact(fact) for fact in reason.get("facts") or []]
         lines += tables.aligned(facts, margin=" " * indent)
