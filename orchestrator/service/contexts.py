@@ -13,6 +13,7 @@ from orchestrator.domain import errors, jobs
 from orchestrator.inventory import worlds
 from orchestrator.ports import backends, environment, stores
 from orchestrator.scheduler import caches, snapshots
+from orchestrator.scheduler import worlds as scheduler_worlds
 from orchestrator.service import problems
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ class SnapshotMaker(Protocol):
 
     def make(self, context: Context, at: dt.datetime) -> snapshots.Snapshot:
         """Return what is known now."""
+
+    def declared(self, world: worlds.World) -> scheduler_worlds.World:
+        """Return the declared world as the scheduler reads it."""
 
 
 def _nobody(changed: Sequence[jobs.Job]) -> None:

@@ -5,12 +5,16 @@ It has no certificates and no capabilities, so a rule that asks for one refuses:
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from orchestrator.domain import ids, jobs, journal, reasons, sites, tenants
 from orchestrator.inventory import worlds
+from orchestrator.placement import requirements, rows
+from orchestrator.placement.filters import countries
 from orchestrator.policy import attributes, evaluator
 from orchestrator.ports import stores
+from orchestrator.scheduler import caches, classes
 from orchestrator.service import access, contexts, problems
 
 CONTROL_PLANE = ids.SiteName("control-plane/self")
@@ -26,9 +30,22 @@ def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reaso
     asked = attributes.of_job(
         job.spec, tenant=world.tenants.get(job.tenant), datasets=visible, control_plane=world.control_plane
     )
-    here = attributes.of_site(_site(world))
-    found = evaluator.explain(asked, here, world.book, context.clock.now())
+    site, now = _site(world), context.clock.now()
+    found = list(evaluator.explain(asked, attributes.of_site(site), world.book, now))
+    if (elsewhere := _countries(context, world, job, site, now)) is not None:
+        found.append(elsewhere)
     return [reason for reason in found if reason.effect is reasons.Effect.DENY]
+
+
+def _countries(
+    context: contexts.Context, world: worlds.World, job: jobs.Job, site: sites.Site, now: dt.datetime
+) -> reasons.Reason | None:
+    """Return why the job's own lists of countries, its tenant's and its tier's, keep it away from here."""
+    declared = context.snapshots.declared(world)
+    asked = classes.Classes(declared).of(classes.kind_of(job.tenant, job.spec))
+    day = caches.day_of(now)
+    question = requirements.ask(asked.requirement, day, declared.sets_on(day), declared.tables)
+    return countries.Countries().check(question, rows.Row(site))
 
 
 def record(context: contexts.Context, who: access.Principal, job: jobs.Job, path: str) -> None:

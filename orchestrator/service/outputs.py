@@ -77,6 +77,8 @@ def refuse(found: Sequence[reasons.Reason]) -> None:
     if found:
         codes = ", ".join(reason.code for reason in found)
         text = f"the rules do not let this job's data come to where the control plane is: {codes}"
+        if any(reason.code.startswith("core.missing:") for reason in found):
+            text += "; declare the ControlPlane with its location and its operator"
         raise problems.ServiceError(problems.Kind.INVALID, "outputs.refused", text, details={"reasons": tuple(found)})
 
 

@@ -42,14 +42,15 @@ class Snapshots:
         return snapshots.Snapshot(
             at=at,
             term=context.store.current_term(),
-            world=self._declared(world),
+            world=self.declared(world),
             sites=[site for site in world.sites if states[site.backend].cordoned or not world.closed(site)],
             offers=seen.all_offers(),
             backends=states,
             live=self._occupying(context),
         )
 
-    def _declared(self, world: worlds.World) -> scheduler_worlds.World:
+    def declared(self, world: worlds.World) -> scheduler_worlds.World:
+        """Return the declared world as the scheduler reads it. Raises ServiceError without a rule book."""
         known = self._world
         if known is not None and known[0] is world:
             return known[1]
