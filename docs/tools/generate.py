@@ -17,7 +17,8 @@ from orchestrator.cli import lazy, main
 from orchestrator.plugins.lazy import lazy as load
 from orchestrator.sources import packs
 from orchestrator.telemetry import metrics
-from orchestrator.wire import schemas, unsupported
+from orchestrator.wire import unsupported
+from orchestrator.wire.documents import schemas
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "reference"
 MADE = "<!-- Made by `python -m docs.tools.generate`; do not edit. -->\n"

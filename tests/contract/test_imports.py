@@ -38,11 +38,10 @@ def _contracts() -> dict[str, str]:
 
 
 def _lint(folder: pathlib.Path) -> tuple[int, dict[str, bool]]:
-    run = subprocess.run(
-        [LINT, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
+    run = subprocess.run([LINT, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     verdicts = {
-        name: word == "KEPT" for name, word in re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", run.stdout, re.MULTILINE)
+        name: word == "KEPT"
+        for name, word in re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", run.stdout, re.MULTILINE)
     }
     return run.returncode, verdicts
 

@@ -39,7 +39,10 @@ def test_nothing_at_run_time_is_copyleft() -> None:
             meta = metadata.metadata(name)
         except metadata.PackageNotFoundError:
             continue
-        stated = [meta.get("License-Expression") or "", *(c for c in meta.get_all("Classifier") or () if "License ::" in c)]
+        stated = [
+            meta.get("License-Expression") or "",
+            *(c for c in meta.get_all("Classifier") or () if "License ::" in c),
+        ]
         if not any(stated):
             stated = [(meta.get("License") or "")[:60]]
         if any(COPYLEFT.search(word) for word in stated) or not any(stated):

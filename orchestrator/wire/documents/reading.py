@@ -11,8 +11,8 @@ from typing import Any
 
 import pydantic
 
-from orchestrator.wire import bounds, checks, errors, fields, translations, unsupported, yaml_loader
-from orchestrator.wire.documents import common, registry
+from orchestrator.wire import bounds, checks, errors, fields, unsupported, yaml_loader
+from orchestrator.wire.documents import common, registry, translations
 
 
 class Flavour(enum.Enum):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.wire import checks, errors, jsonable, schemas, unsupported, yaml_loader
+from orchestrator.wire import checks, errors, jsonable, unsupported, yaml_loader
 from orchestrator.wire.convert import jobs as job_conversion
 from orchestrator.wire.convert import place_documents, places
-from orchestrator.wire.documents import reading, registry
+from orchestrator.wire.documents import reading, registry, schemas
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import wire_samples as samples

@@ -7,7 +7,8 @@ from typing import Any
 
 import pydantic
 
-from orchestrator.wire import errors, fields, schemas
+from orchestrator.wire import errors, fields
+from orchestrator.wire.documents import schemas
 
 _WANTED = {
     "string_type": "text",
