@@ -14,11 +14,13 @@ class BoundedProtocol(httptools_impl.HttpToolsProtocol):
     _head_bytes = 0
     _headers = 0
     _in_head = True
+    _ended_here = False
 
     def data_received(self, data: bytes) -> None:
         """Parse a piece, and count it as long as the head does not end."""
+        self._ended_here = False
         super().data_received(data)
-        if self._in_head:
+        if self._in_head and not self._ended_here:  # else most of the piece was a body
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self.send_400_response("the head of the request is too long")
@@ -37,5 +39,5 @@ class BoundedProtocol(httptools_impl.HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The next head may begin."""
-        self._in_head, self._head_bytes, self._headers = True, 0, 0
+        self._in_head, self._head_bytes, self._headers, self._ended_here = True, 0, 0, True
         super().on_message_complete()
