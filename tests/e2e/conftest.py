@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -60,38 +60,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def start_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Shell]]:
-    """Give a function that starts a control plane of its own, initialised for France, and returns a shell for it."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start() -> Shell:
-        folder = tmp_path_factory.mktemp("plane")
-        port = free_port()
-        shell = make_shell(folder, server=f"http://127.0.0.1:{port}")
-        shell.run("comity init --country FR --operator me")
-        with (folder / "server.log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(folder / "bin" / "comity"), "serve", "--listen", f"127.0.0.1:{port}"],
-                cwd=shell.folder,
-                env=shell.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        processes.append(process)
-        wait = threading.Event().wait
-        for _ in range(int(READY_S / 0.2)):
-            if shell.run("comity get sites").returncode == 0:
-                return shell
-            if process.poll() is not None:
-                break
-            wait(0.2)
-        pytest.fail(f"the control plane did not get ready:\n{(folder / 'server.log').read_text()}")
-
-    yield start
-    for process in processes:
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Give a shell with a control plane of its own, initialised for France, for the tests of one module."""
+    folder = tmp_path_factory.mktemp("plane")
+    port = free_port()
+    shell = make_shell(folder, server=f"http://127.0.0.1:{port}")
+    shell.run("comity init --country FR --operator me")
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(folder / "bin" / "comity"), "serve", "--listen", f"127.0.0.1:{port}"],
+            cwd=shell.folder,
+            env=shell.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(shell, process, folder / "server.log")
+        yield shell
+    finally:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_S)
@@ -100,7 +89,12 @@ def start_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
             process.wait(STOP_S)
 
 
-@pytest.fixture(scope="module")
-def plane(start_plane: Callable[[], Shell]) -> Shell:
-    """Give a shell with a control plane for the tests of one module."""
-    return start_plane()
+def _wait_until_ready(shell: Shell, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
+    wait = threading.Event().wait
+    for _ in range(int(READY_S / 0.2)):
+        if shell.run("comity get sites").returncode == 0:
+            return
+        if process.poll() is not None:
+            break
+        wait(0.2)
+    pytest.fail(f"the control plane did not get ready:\n{log.read_text()}")

@@ -8,7 +8,7 @@ know how to run is an error, not a skip; the few that cannot run here are named 
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -56,12 +56,12 @@ def _steps(text: str) -> Iterator[Step]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_of_a_page_work(page: str, start_plane: Callable[[], Shell]) -> None:
+def test_commands_of_a_page_work(page: str, plane: Shell, tmp_path: pathlib.Path) -> None:
     """Each command of the page ends as the page says, in the order of the page."""
     steps = list(_steps((ROOT / page).read_text(encoding="utf-8")))
     if not any(not step.file and step.text not in ELSEWHERE for step in steps):
         return
-    shell = start_plane()
+    shell = dataclasses.replace(plane, folder=tmp_path)
     (shell.folder / "examples").symlink_to(ROOT / "examples")
     for step in steps:
         if step.file:

@@ -57,7 +57,7 @@ class World:
 
     def start(self) -> int:
         """Start the control plane, wait until it is ready, and return its process id."""
-        with (self.folder / "server.log").open("ab") as log:
+        with (self.folder / "server.log").open("ab") as log, _held():
             self.process = subprocess.Popen(  # noqa: S603 -- our own program, fixed arguments
                 [
                     *comity(),
@@ -92,16 +92,24 @@ class World:
     def run(self, arguments: Sequence[str], *, colour: bool) -> subprocess.CompletedProcess[str]:
         """Run one ``comity`` command as a user would, and return what it printed."""
         looks = {"FORCE_COLOR": "1"} if colour else {"NO_COLOR": "1"}
-        return subprocess.run(  # noqa: S603 -- our own program, fixed arguments
-            [*comity(), *arguments],
-            cwd=self.folder,
-            env={**self.environment, **looks},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
+        process: subprocess.Popen[str] | None = None
+        try:
+            with _held():
+                process = subprocess.Popen(  # noqa: S603 -- our own program, fixed arguments
+                    [*comity(), *arguments],
+                    cwd=self.folder,
+                    env={**self.environment, **looks},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            out, err = process.communicate(timeout=COMMAND_S)
+        finally:
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait(STOP_S)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def close(self) -> None:
         """End every job, then the control plane."""
@@ -161,6 +169,23 @@ def _deaf() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[None]:
+    """Hold an interruption back until a child that is being made is known by its process id, then let it happen."""
+    caught: list[int] = []
+    before = [
+        (number, signal.signal(number, lambda number, _: caught.append(number)))
+        for number in (signal.SIGINT, *_ENDINGS)
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def comity() -> list[str]:
