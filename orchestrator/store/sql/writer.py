@@ -63,7 +63,7 @@ class Writer:
         self._dead: stores.StoreError | None = None
         self._closed = False
         self._gate = threading.Lock()
-        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
     @property
@@ -107,6 +107,23 @@ class Writer:
                 raise stores.StoreBusyError(f"{QUEUE_MAX} commits wait already; try again")
             self._queue.put(item)
 
+    def _work(self) -> None:
+        """Serve until closed; whatever ends this thread, nobody is left waiting for it."""
+        try:
+            self._serve()
+        finally:
+            with self._gate:
+                self._closed = True
+            ended = stores.StoreError("the store's writer has ended; restart")
+            while not self._queue.empty():
+                left = self._queue.get()
+                if left is not None:
+                    left.future.set_exception(ended)
+            try:
+                self._connection.close()
+            except exc.DBAPIError:  # the process, or the opener, lets go of it anyway
+                pass
+
     def _serve(self) -> None:
         """Take groups off the queue until it is closed."""
         held: _Task | None = None
@@ -136,7 +153,6 @@ class Writer:
             self._commit(group)
             if last:
                 break
-        self._connection.close()
 
     def _commit(self, group: list[prepared.Prepared]) -> None:
         """Write a group and tell everybody."""
@@ -153,8 +169,11 @@ class Writer:
         try:
             answers = self._transaction(group)
         except BaseException as error:  # noqa: BLE001  # this thread must outlive everything; somebody waits
-            self._roll_back()
-            self._survive(group, error, again=again)
+            try:
+                self._roll_back()
+                self._survive(group, error, again=again)
+            except BaseException as worse:  # noqa: BLE001  # as above
+                _answer(group, [worse] * len(group))
             return
         try:
             self._failpoints(points.AFTER_COMMIT)

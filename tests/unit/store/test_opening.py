@@ -130,7 +130,12 @@ def test_two_replicas_share_one_lease(path: pathlib.Path, clock: samples.Clock) 
     old = first.acquire_lease("a", ttl)
     assert old is not None
     assert second.acquire_lease("b", ttl) is None
-    clock.advance(10)
+    clock.advance(6)
+    assert first.acquire_lease("a", ttl) is not None
+    assert second.acquire_lease("b", ttl) is None
+    clock.advance(6)
+    assert second.acquire_lease("b", ttl) is None
+    clock.advance(4)
     new = second.acquire_lease("b", ttl)
     assert new is not None
     assert first.current_term() == new.term == 2
