@@ -54,6 +54,9 @@ def ground(settings: schema.LocalSettings, hidden: Iterable[str]) -> Ground:
     uid, gid = settings.run_as.uid, settings.run_as.gid
     if level is Level.USER:
         text = f"jobs run as uid {uid} and see all that it may read; they are not hidden from each other"
+        shut = [path for path in _folders([sys.prefix, sys.base_prefix]) if _closed_ancestor(f"{path}/bin", uid, gid)]
+        if shut:
+            text += f"; they cannot use python of {', '.join(shut)}, which this user may not enter"
         return Ground(level, uid, gid, detail=f"isolation user ({why}): {text}")
     own = _folders([*hidden, *settings.hide])
     masks = [*own, *_folders([_home(0), _home(os.geteuid()), os.environ.get("HOME", "")])]
@@ -101,7 +104,7 @@ def groups(nodes: Sequence[str]) -> tuple[int, ...]:
 
 def within(path: str, folders: Iterable[str]) -> bool:
     """Say whether a path is one of the folders, or lies below one."""
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 def _level(wanted: schema.Isolation, works: Mapping[str, str]) -> tuple[Level, str]:

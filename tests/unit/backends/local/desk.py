@@ -128,4 +128,6 @@ def desk(*pools: sites.Pool, **values: object) -> collections.abc.Iterator[Desk]
             conftest.until("it ends", lambda one=owned: last.observe([one])[0].outcome)  # type: ignore[misc]
         last.close()
         made.adapter.close()
+        if last._base is not None and last._base.work:
+            shutil.rmtree(last._base.work, ignore_errors=True)
         shutil.rmtree(root)
