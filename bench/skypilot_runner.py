@@ -1,5 +1,6 @@
 """Runs in the peer's environment: reads pools from stdin, times SkyPilot's optimizer, prints JSON."""
 
+# ruff: noqa: PLC0415 - SkyPilot reads its catalogue when it is imported
 # mypy: ignore-errors
 # The peer is not installed beside the project, so nothing here can be checked.
 
@@ -11,7 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-COLUMNS = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice".split(",")
+COLUMNS = (
+    *("InstanceType", "AcceleratorName", "AcceleratorCount", "vCPUs", "MemoryGiB"),
+    *("Price", "Region", "GpuInfo", "SpotPrice"),
+)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ placement read. When a document changes, kinds are classified again, not jobs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orchestrator.domain import decisions, ids, jobs, offers
 from orchestrator.placement import contents, requirements
@@ -21,10 +21,20 @@ KINDS_MAX = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A tenant and the part of a spec that questions read; the rest is blank."""
+    """A tenant and the part of a spec that questions read; the rest is blank.
+
+    It is the key of several tables, and a spec has many fields: its hash is made once.
+    """
 
     tenant: str
     spec: jobs.JobSpec
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.tenant, self.spec)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -159,16 +159,20 @@ class _Cycle:
 
     def report(self) -> None:
         """Say why the jobs of blocked lanes wait, to those that were not told yet."""
+        known: dict[ids.Digest, waits.Wait] = {}
+        budget = queues.REPORTED_TOTAL_MAX
         for turn in self._turns:
-            if not turn.blocked or turn.broken:
+            if not turn.blocked or turn.broken or budget <= 0:
                 continue
             try:
-                wait = waits.explain(turn.selection)
+                digest = turn.walk.job.digest
+                wait = known.get(digest) or known.setdefault(digest, waits.explain(turn.selection))
                 note = self._snapshot.queue.note(wait.type, wait.reason, wait.message)
-                untold = turn.line.untold(note)
+                untold = turn.line.untold(note, min(budget, queues.REPORTED_MAX))
+                budget -= len(untold)
                 if untold:
                     decision = self._decide(turn)
-                    self._waiting.append(Waiting(turn.walk.job.digest, wait, untold, decision.digest))
+                    self._waiting.append(Waiting(digest, wait, untold, decision.digest))
             except Exception as error:  # noqa: BLE001 - a poisonous job must not stop the others (fault 28)
                 self._quarantine(turn.lane, error)
 

@@ -101,9 +101,9 @@ class Line:
         """Go through no more of it in this cycle."""
         self._at = len(self._lane.jobs)
 
-    def untold(self, note: int) -> tuple[ids.JobId, ...]:
-        """Return the jobs, not placed in this cycle, that do not carry a condition yet."""
-        found = self._lane.untold(note, queues.REPORTED_MAX)
+    def untold(self, note: int, limit: int) -> tuple[ids.JobId, ...]:
+        """Return at most ``limit`` jobs, not placed in this cycle, that do not carry a condition yet."""
+        found = self._lane.untold(note, limit)
         return tuple(job for job in found if job not in self._placed)
 
     def _wanted(self, job: ids.JobId) -> int:

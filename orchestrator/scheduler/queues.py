@@ -26,6 +26,8 @@ QUARANTINED = "Quarantined"
 
 REPORTED_MAX = 1000
 """Jobs of one lane whose condition is brought up to date in one cycle; the others follow in the next."""
+REPORTED_TOTAL_MAX = 5000
+"""The same over all lanes: each of them is a row to write."""
 
 _COMPACT_AT = 1024
 

@@ -84,10 +84,9 @@ def test_a_cycle_never_gives_away_what_is_not_there(snapshot: snapshots.Snapshot
             assert room.accelerators >= 0
         assert not here or room.slots is None or room.slots >= 0
     assert all(times == 1 for times in Counter((p.job, p.index) for p in found.placements).values())
-    for job, spec in asked.items():
+    for job in asked:
         placed = [p.index for p in found.placements if p.job == job]
-        assert placed == (list(range(len(placed))) if spec.array is None and placed == [0] else placed)
-        array = next(a for a in [snapshot.queue.arrays.get(job)])
+        array = snapshot.queue.arrays.get(job)
         if array is None:
             assert placed in ([], [None])
         else:

@@ -230,6 +230,25 @@ def test_equal_jobs_of_different_names_are_one_class() -> None:
     assert classes.kind_of("t", one) != classes.kind_of("u", one)
 
 
+def test_a_job_that_comes_back_has_its_old_place() -> None:
+    """Jobs that left the head of a lane and return are before those that came later."""
+    index = queues.QueueIndex(samples.job(n) for n in (1, 2, 3))
+    for number in (1, 2):
+        index.put(replace(samples.job(number), phase=jobs.Phase.PLACED))
+    for number in (2, 1):
+        index.put(samples.job(number))
+    assert where(plan(1, [], queue=index)) == [(1, None, "a/p")]
+
+
+def test_another_tenants_data_set_is_not_registered() -> None:
+    """Data of another tenant is judged as data nobody knows."""
+    data = {"d": tenants.DataSet("d", "u")}
+    spec = samples.spec(data=jobs.DataClause(reads=(jobs.DataUse("d"),)))
+    world = worlds.World(samples.BOOK, data_sets=data)
+    assert classes.classify(classes.kind_of("t", spec), world).attributes.unjudgeable
+    assert not classes.classify(classes.kind_of("u", spec), world).attributes.unjudgeable
+
+
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])
 def test_the_index_follows_what_becomes_of_jobs(order: tuple[int, ...]) -> None:
     """Jobs enter in any order, leave when placed, come back in their old place, and lanes vanish when empty."""
