@@ -3,7 +3,7 @@
     attempts/<key>/attempt.json    what must outlive the process that submitted it (:class:`Attempt`)
                   /stopped         the fence of the whole attempt
                   /0/ 1/ ...       one a rank: spec, lock, started, log, stopped, exit
-                  /w/              the workspace, unless it lies elsewhere: out/, 0/work, 0/tmp, 1/work ...
+                  /w/              the workspace, unless it lies elsewhere: out/, 0/ 0.tmp/ 1/ 1.tmp/ ...
 
 A folder gets its name in one step, complete. Everything here only reads and writes files; it starts nothing.
 """
@@ -84,6 +84,9 @@ class Attempt:
     path: str = ""
     """The job's ``PATH``, for saying where its command was looked for."""
     command: str = ""
+
+
+_FIELDS = tuple(each.name for each in dataclasses.fields(Attempt))
 
 
 class Attempts:
@@ -177,7 +180,7 @@ class Attempts:
 
 def encode(attempt: Attempt) -> bytes:
     """Return the record of an attempt, as ``attempt.json`` holds it."""
-    return json.dumps(dataclasses.asdict(attempt), separators=(",", ":")).encode()
+    return json.dumps({name: getattr(attempt, name) for name in _FIELDS}, separators=(",", ":")).encode()
 
 
 def read_rank(folder: str) -> Rank:

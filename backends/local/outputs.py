@@ -62,7 +62,7 @@ def _pieces(fd: int) -> Iterator[bytes]:
 def _roots(attempt: attempts.Attempt) -> list[str]:
     if not attempt.workspace:
         return []
-    return [f"{attempt.workspace}/out", *(f"{attempt.workspace}/{rank}/work" for rank in range(attempt.nodes))]
+    return [f"{attempt.workspace}/out", *(f"{attempt.workspace}/{rank}" for rank in range(attempt.nodes))]
 
 
 def _plain(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -112,8 +113,8 @@ def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Att
             os.mkdir(f"{temporary}/{rank}", 0o700)
             content = render.spec(placement, attempt, grant, rank, values)
             attempts.write(f"{temporary}/{rank}/spec", content)
-        with_path = _with_path(attempt, variables[0].get("PATH", ""))
-        attempts.write(f"{temporary}/attempt.json", attempts.encode(with_path))
+        told = dataclasses.replace(attempt, path=variables[0].get("PATH", ""))
+        attempts.write(f"{temporary}/attempt.json", attempts.encode(told))
         place = f"{temporary}/w"
         if base.work:
             place = outside = f"{base.work}/{attempt.key}"
@@ -134,11 +135,6 @@ def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Att
         raise
     shutil.rmtree(temporary, ignore_errors=True)
     return False
-
-
-def _with_path(attempt: attempts.Attempt, path: str) -> attempts.Attempt:
-    values = {name: getattr(attempt, name) for name in attempts.Attempt.__slots__}
-    return attempts.Attempt(**{**values, "path": path})
 
 
 def _check(placement: backends.SealedPlacement) -> None:

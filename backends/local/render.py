@@ -47,8 +47,8 @@ def environment(
     private_tmp = grant.ground.level is isolation.Level.NAMESPACES
     found = {
         "PATH": f"{grant.interpreter or attempt.workspace + '/bin'}:{SYSTEM_PATH}",
-        "HOME": f"{attempt.workspace}/{rank}/work",
-        "TMPDIR": "/tmp" if private_tmp else f"{attempt.workspace}/{rank}/tmp",  # noqa: S108 -- a /tmp of its own
+        "HOME": f"{attempt.workspace}/{rank}",
+        "TMPDIR": "/tmp" if private_tmp else f"{attempt.workspace}/{rank}.tmp",  # noqa: S108 -- a /tmp of its own
         "LANG": "C.UTF-8",
         "USER": USER,
         "LOGNAME": USER,
@@ -107,7 +107,7 @@ def spec(
     records += [("arg", argument) for argument in placement.spec.command]
     records += [("env", f"{name}={value}") for name, value in variables.items()]
     records += [
-        ("cwd", f"{home}/work"),
+        ("cwd", home),
         ("grace_ms", str(milliseconds(placement.stop_grace))),
         ("log_bytes_max", str(grant.log_bytes_max)),
         ("oom_score_adj", str(_OOM_SCORE)),
@@ -125,7 +125,7 @@ def spec(
         records += [("reveal", f"ro:{path}") for path in sorted(seen)]
         records.append(("reveal", f"rw:{attempt.workspace}"))
         records += [("device", path) for path in grant.nodes[rank]]
-        records.append(("tmp", f"{home}/tmp"))  # noqa: S108 -- a /tmp of its own
+        records.append(("tmp", f"{home}.tmp"))
     records.append(("end", ""))
     try:
         encoded = [f"{key}={value}".encode() for key, value in records]

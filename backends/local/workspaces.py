@@ -30,7 +30,7 @@ def make(
     archive: Callable[[], bytes] | None,
     owner: tuple[int, int] | None,
 ) -> None:
-    """Make ``root`` with ``out``, and ``<rank>/work`` and ``<rank>/tmp`` for each rank.
+    """Make ``root`` with ``out``, and for each rank ``<rank>`` to work in and ``<rank>.tmp``.
 
     Raises PermanentError ``local.workdir-refused`` or ``local.file-refused``, OSError, and what ``archive`` raises.
     """
@@ -38,9 +38,8 @@ def make(
     _passage(root)
     _folder(f"{root}/out", owner)
     for rank in range(ranks):
-        _passage(f"{root}/{rank}")
-        _folder(f"{root}/{rank}/tmp", owner)  # noqa: S108 -- nobody else can reach it
-        work = f"{root}/{rank}/work"
+        _folder(f"{root}/{rank}.tmp", owner)
+        work = f"{root}/{rank}"
         os.mkdir(work, 0o700)
         fill = _Filler(work)
         if content is not None:

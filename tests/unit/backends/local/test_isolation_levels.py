@@ -139,7 +139,7 @@ def test_work_folder_elsewhere(runner_binary: pathlib.Path, tmp_path: pathlib.Pa
         first = desk.place("sh", "-c", "echo secret > x; pwd")
         assert desk.run(first).succeeded
         assert desk.log(first).startswith(str(work))
-        second = desk.place("cat", f"{work}/{first.key}/0/work/x")
+        second = desk.place("cat", f"{work}/{first.key}/0/x")
         assert not desk.run(second).succeeded
         for placement in (first, second):
             desk.adapter.forget(desks.ref(placement))

@@ -35,7 +35,7 @@ def test_submitter_killed(desk: desks.Desk) -> None:
     desk.wait_log(placement, "up")
     assert desk.look(placement).state is STATE.RUNNING
     assert [one.key for one in desk.fresh().list_owned()] == [placement.key]
-    with open(desk.attempt(placement) / "w/0/work/gate", "w") as gate:
+    with open(desk.attempt(placement) / "w/0/gate", "w") as gate:
         gate.write("go\n")
     outcome = desk.ended(placement)
     assert (outcome.kind, outcome.exit_code) == (KIND.EXITED, 4)
@@ -91,6 +91,7 @@ def test_machine_restarted(desk: desks.Desk) -> None:
     placement = desk.place("true")
     desk.run(placement)
     rank = desk.attempt(placement) / "0"
+    conftest.until("the runner is gone", lambda: attempts.lock_holder(str(rank)) is None)
     (rank / "exit").unlink()
     started = (rank / "started").read_text()
     (rank / "started").write_text(started.replace(attempts.boot_id(), "00000000-0000-0000-0000-000000000000"))

@@ -89,7 +89,7 @@ def test_good_archive(tmp_path: pathlib.Path) -> None:
         str(tmp_path / "w"), 2, files=(("config", b"new"), ("deep/er/x", b"x")), archive=lambda: archive, owner=None
     )
     for rank in ("0", "1"):
-        work = tmp_path / "w" / rank / "work"
+        work = tmp_path / "w" / rank
         assert (work / "config").read_bytes() == b"new"
         assert (work / "deep/er/x").read_bytes() == b"x"
         assert (work / "link").read_bytes() == b"#!/bin/sh\n"
