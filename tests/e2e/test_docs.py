@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from docs.tools import generate
 from tests.e2e.conftest import ROOT, Shell
 
 PAGES = sorted(
@@ -70,6 +71,12 @@ def test_commands_of_a_page_work(page: str, plane: Shell, tmp_path: pathlib.Path
             assert step.text.startswith(KNOWN), f"{page}: nobody knows how to run {step.text!r}"
             ran = shell.run(step.text)
             assert ran.returncode == step.code, f"{page}: $ {step.text}\n{ran.stdout}{ran.stderr}"
+
+
+@pytest.mark.parametrize("name", sorted(generate.PAGES))
+def test_reference_is_what_the_code_says(name: str) -> None:
+    """Generated pages are up to date; ``python -m docs.tools.generate`` writes them again."""
+    assert (generate.FOLDER / name).read_text(encoding="utf-8") == generate.page(name)
 
 
 def test_every_page_is_linked() -> None:

@@ -9,6 +9,7 @@ import click
 
 from orchestrator.cli import failures
 from orchestrator.cli.demo import machines, narration, story, tour
+from orchestrator.client import errors
 
 
 @click.command(short_help="The whole story on this machine, with real processes.")
@@ -38,7 +39,7 @@ def demo(tours: bool) -> int:
                     step()
                 if tours:
                     tour.tell(say)
-            except machines.DemoError as error:
+            except (machines.DemoError, errors.ClientError) as error:
                 say.done_waiting()
                 failures.say(f"the demonstration differs from what it claims: {error}")
                 failures.hint("please report this, with the lines above")

@@ -9,8 +9,10 @@ from typing import Any
 
 from orchestrator.cli.demo import examples, narration
 from orchestrator.cli.demo.machines import DemoError, World, until
-from orchestrator.client import clients, results
+from orchestrator.cli.rendering import answers
+from orchestrator.client import clients, resolution, results
 from orchestrator.telemetry import clocks
+from orchestrator.wire import jsonable, yaml_loader
 
 JOB_S = 60.0
 RUNNING_S = 30.0
@@ -124,12 +126,18 @@ class Story:
         self.say.checked("facts named with source and date; the journal's chain holds from the first entry to the last")
 
     def _show_plan(self, file: str, *, placeable: bool) -> results.PlanView:
-        """Print a plan as the command line shows it, and return it as data."""
+        """Print a plan as the command line shows it, and return the same answer as data."""
         self.say.command(f"plan -f {file}")
-        expected = 0 if placeable else 3
-        self.say.output(self._run(["plan", "-f", file], expected=expected, colour=self.say.colour).stdout)
-        answer = self._run(["plan", "-f", file, "-o", "json"], expected=expected)
-        return results.PlanView.of(json.loads(answer.stdout))
+        text = self._run(["plan", "-f", file], expected=0 if placeable else 3, colour=self.say.colour).stdout
+        self.say.output(text)
+        path = self.world.folder / file
+        (loaded,) = yaml_loader.load(path.read_bytes(), file=file)
+        job = resolution.resolve(jsonable.to_json(loaded.data), folder=path.parent, environ={}).document
+        with self.world.client() as client:
+            answer = client.plan(job)
+        digest = answer.digest.removeprefix("sha256:")[: answers.DIGEST_DIGITS]
+        _claim(f"plan {digest}" in text, f"the same question twice has two answers: {digest} is not what is shown")
+        return answer
 
     def _run_training(self, file: str, name: str, site: str) -> None:
         self.say.command(f"submit -f {file} --wait")
