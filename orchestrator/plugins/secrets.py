@@ -59,7 +59,10 @@ class Secrets:
         if self._folder is None:
             raise ValueError("fromFile needs a server started with --secrets-dir")
         folder = self._folder.resolve()
-        real = (folder / name).resolve()
+        try:
+            real = (folder / name).resolve()
+        except RuntimeError as error:  # a symlink that leads to itself
+            raise ValueError("fromFile names no file below the secrets folder") from error
         if not real.is_relative_to(folder) or not real.is_file():
             raise ValueError("fromFile names no file below the secrets folder")
         with real.open("rb") as file:
