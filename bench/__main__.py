@@ -48,12 +48,15 @@ def as_json(figure: figures.Figure, result: figures.Result, machine: dict[str, o
     found: dict[str, object] = {
         "figure": figure.name,
         "machine": machine,
-        "metrics": {name: asdict(metric) for name, metric in result.metrics.items()},
+        "metrics": {name: None if metric is None else asdict(metric) for name, metric in result.metrics.items()},
         "peers": dict(result.peers),
         "bound_by": result.bound_by,
     }
-    if result.notes:
-        found["notes"] = list(result.notes)
+    for name in ("notes", "loses"):
+        if getattr(result, name):
+            found[name] = list(getattr(result, name))
+    if result.known:
+        found["known"] = dict(result.known)
     return found
 
 
@@ -61,6 +64,9 @@ def as_text(figure: figures.Figure, result: figures.Result) -> str:
     """Return a figure for a terminal."""
     lines = [f"{figure.name}  {figure.title}"]
     for name, metric in result.metrics.items():
+        if metric is None:
+            lines.append(f"  {name:<32} {'not built':>10}")
+            continue
         lines.append(
             f"  {name:<32} {metric.median:>10g} {metric.unit:<5} [{metric.min:g} .. {metric.max:g}]  {_target(metric)}"
         )
@@ -78,11 +84,19 @@ def as_markdown(figure: figures.Figure, result: figures.Result) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, m in result.metrics.items():
+        if m is None:
+            lines.append(f"| `{name}` | not built | | | | | |")
+            continue
         target = "" if m.target is None else f"{'<=' if m.better == 'lower' else '>='} {m.target:g}"
         met = {None: "", True: "met", False: "**missed**"}[m.met]
         lines.append(f"| `{name}` | {m.median:g} | {m.min:g} | {m.max:g} | {m.unit} | {target} | {met} |")
-    lines += ["", *(f"- {note}" for note in result.notes), *(f"- peer {n}: {v}" for n, v in result.peers.items())]
-    lines.append(f"- bound by {result.bound_by}")
+    lines += ["", *(f"- {_sentence(note)}" for note in result.notes)]
+    lines += [f"- Peer in the same run, {name}: {_numbers(numbers)}." for name, numbers in result.peers.items()]
+    if result.known:
+        peers = "; ".join(f"{name} {numbers}" for name, numbers in result.known.items())
+        lines.append(f"- Peers, measured on two cores on 2026-11-22 or published: {peers}.")
+    lines += [f"- Where a peer wins: {text}." for text in result.loses]
+    lines.append(f"- Bound by {result.bound_by}.")
     return "\n".join(lines)
 
 
@@ -90,8 +104,26 @@ def page(sections: list[str], machine: dict[str, object], *, quick: bool) -> str
     """Return the whole page."""
     on = ", ".join(f"{name} {value}" for name, value in machine.items())
     warning = "\nMeasured with `--quick`: these numbers only show that it runs.\n" if quick else ""
-    head = f"# Benchmarks\n\nWritten by `make bench` on: {on}.\nFive repeats each: median, minimum, maximum.\n{warning}"
+    head = (
+        f"# Benchmarks\n\nWritten by `make bench` on: {on}.\nFive repeats each: median, minimum, maximum.\n{warning}\n"
+        "Peers that are installed run in the same run with `python -m bench --all --peers`. SkyPilot, the peer of B1, "
+        "wants an\nenvironment of its own, made by hand: "
+        "`python3 -m venv .venv-peers && .venv-peers/bin/pip install skypilot==0.14.1`.\n"
+    )
     return head + "\n" + "\n\n".join(sections) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _numbers(value: object) -> str:
+    """Return numbers of a peer as words."""
+    if not isinstance(value, dict):
+        return str(value)
+    if value.keys() == {"median", "min", "max"}:
+        return f"{value['median']:g} [{value['min']:g} .. {value['max']:g}]"
+    return ", ".join(f"{name} {_numbers(each)}" for name, each in value.items())
 
 
 def _target(metric: figures.Metric) -> str:

@@ -64,12 +64,18 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a figure measured. ``peers`` maps a peer to its numbers, or to why it was not run."""
+    """What a figure measured. A metric of None: not built yet; a note says so.
 
-    metrics: Mapping[str, Metric]
+    ``peers`` maps a peer that ran in the same run to its numbers, or to why it was not run; ``known`` a peer to what it
+    was measured at elsewhere, another day; ``loses`` says where a peer is the better choice.
+    """
+
+    metrics: Mapping[str, Metric | None]
     bound_by: str
     peers: Mapping[str, object] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
+    loses: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
