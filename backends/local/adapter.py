@@ -175,7 +175,7 @@ class LocalAdapter(backends.BackendAdapter):
             share = next((share for share in shares if share.name == placement.pool), None)
             if share is None:
                 raise errors.elsewhere("pool-unknown", f"this backend has no pool {placement.pool!r} any more")
-            given = base.holdings.give(key, attempts.Attempt(key), count, share.devices)
+            given = base.holdings.give(key, count, share.devices)
         return preparing.prepare(base, self._settings, placement, machine, given)
 
     def _start(
@@ -222,15 +222,21 @@ class LocalAdapter(backends.BackendAdapter):
             self._start(base, placement, attempt, made)
 
     def _roll_back(self, base: preparing.Base, attempt: attempts.Attempt, made: bool) -> None:
-        """All or none: end what was started of an attempt that cannot be started whole, and leave no trace of it."""
-        folder = base.store.folder(attempt.key)
+        """All or none: end what was started of an attempt that cannot be started whole, and leave no trace of it.
+
+        Out of sight first, so that nobody takes this end for that of the attempt.
+        """
         ranks = base.store.ranks(attempt)
-        if not made and not attempts.live_count(ranks):
+        if not made:
+            if attempts.live_count(ranks):
+                _stop(base.store.folder(attempt.key), ranks, 0)
             return
-        _stop(folder, ranks, 0)
-        gone = [client.wait_gone(each, _ROLL_BACK_S) for each in _rank_folders(base, attempt)]
-        if made and all(gone):
-            base.remove(attempt)
+        hidden = base.store.hide(attempt.key)
+        if hidden is None:
+            return
+        _stop(hidden, ranks, 0)
+        if all(client.wait_gone(f"{hidden}/{number}", _ROLL_BACK_S) for number in range(len(ranks))):
+            base.clear(attempt, hidden)
 
     # --- observing ------------------------------------------------------------------------------------------------
 
@@ -288,7 +294,10 @@ class LocalAdapter(backends.BackendAdapter):
         if not fresh or len(fresh) == len(ranks):
             return False
         with base.holdings.turn(attempt.key):
-            client.start(fresh)
+            try:
+                client.start(fresh)
+            except port_errors.BackendError:
+                return False
         return True
 
     def _remember(self, seen: backends.Observation) -> None:

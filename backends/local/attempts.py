@@ -168,14 +168,14 @@ class Attempts:
                 if entry.name.startswith(".new-") or entry.name.startswith(".gone-"):
                     yield entry.path
 
-    def remove(self, key: str) -> None:
-        """Remove an attempt: out of sight in one step, then its content."""
+    def hide(self, key: str) -> str | None:
+        """Take an attempt out of sight, in one step, and return where it is now; None where there is none."""
         gone = f"{self.root}/.gone-{key}-{os.getpid()}-{threading.get_ident()}-{next(_serial)}"
         try:
             os.rename(self.folder(key), gone)
         except FileNotFoundError:
-            return
-        shutil.rmtree(gone, ignore_errors=True)
+            return None
+        return gone
 
 
 def encode(attempt: Attempt) -> bytes:

@@ -45,7 +45,7 @@ def shares(
     for pool in declared:
         notes: list[str] = []
         whole = len(declared) == 1 and pool.accelerator is None and pool.count is None
-        own = tuple(left) if whole else _devices(pool, left, settings.overcommit, notes)
+        own = _one_model(left, notes) if whole else _devices(pool, left, settings.overcommit, notes)
         left = [device for device in left if device not in own]
         made.append(_share(pool, own, machine, settings.overcommit, notes))
     return tuple(made)
@@ -113,6 +113,14 @@ def _lesser(what: str, declared: int | None, found: int, overcommit: bool, notes
         return declared
     notes.append(f"{declared} {what} declared, {found} found: the smaller figure counts (settings.overcommit)")
     return found
+
+
+def _one_model(left: Sequence[discovery.Device], notes: list[str]) -> tuple[discovery.Device, ...]:
+    """Return the devices of a pool that names none: all of the first model, because a site has one."""
+    own = tuple(device for device in left if device.slug == left[0].slug)
+    if others := _names(device.slug for device in left if device not in own):
+        notes.append(f"also found: {others}; declare a pool for each model")
+    return own
 
 
 def _devices(

@@ -62,6 +62,12 @@ class Holdings:
         """Say whether a submit of this key is under way in this process."""
         return key in self._shared.busy
 
+    def dropped(self, key: str) -> None:
+        """Forget what is remembered of a key whose folder is gone: it may come again."""
+        with self._lock:
+            self._over.discard(ids.AttemptKey(key))
+            self._live.pop(ids.AttemptKey(key), None)
+
     def live(self) -> Mapping[ids.AttemptKey, attempts.Attempt]:
         """Return every attempt that runs or may still be started. Reads the folders of those only."""
         names = set(self._store.keys())
@@ -80,9 +86,7 @@ class Holdings:
             self._live = found
             return dict(found)
 
-    def give(
-        self, key: str, attempt: attempts.Attempt, wanted: int, own: Sequence[discovery.Device]
-    ) -> tuple[discovery.Device, ...]:
+    def give(self, key: str, wanted: int, own: Sequence[discovery.Device]) -> tuple[discovery.Device, ...]:
         """Return ``wanted`` devices that nobody holds, kept for this key until its turn is over.
 
         Raises TransientError ``local.accelerators-taken`` where there are not enough.

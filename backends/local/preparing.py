@@ -9,7 +9,7 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from backends.local import attempts, capacity, discovery, errors, holdings, isolation, outputs, render, workspaces
@@ -30,10 +30,16 @@ class Base:
     interpreter: str
 
     def remove(self, attempt: attempts.Attempt) -> None:
-        """Remove an attempt and its workspace."""
+        """Remove an attempt and its workspace: out of sight first."""
+        if (gone := self.store.hide(attempt.key)) is not None:
+            self.clear(attempt, gone)
+
+    def clear(self, attempt: attempts.Attempt, gone: str) -> None:
+        """Remove what was taken out of sight."""
+        self.holdings.dropped(attempt.key)
         if self.work:
             shutil.rmtree(f"{self.work}/{attempt.key}", ignore_errors=True)
-        self.store.remove(attempt.key)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) -> Base:
@@ -122,7 +128,7 @@ def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Att
         uid, gid = base.ground.uid, base.ground.gid
         owner = (uid, gid) if uid is not None and gid is not None else None
         files = placement.spec.files
-        workspaces.make(place, attempt.nodes, files=files, archive=placement.workdir, owner=owner)
+        workspaces.make(place, attempt.nodes, files=files, archive=_archive(placement), owner=owner)
         if not base.interpreter:
             os.mkdir(f"{place}/bin", 0o755)
             os.symlink(sys.executable, f"{place}/bin/python")
@@ -135,6 +141,22 @@ def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Att
         raise
     shutil.rmtree(temporary, ignore_errors=True)
     return False
+
+
+def _archive(placement: backends.SealedPlacement) -> Callable[[], bytes] | None:
+    read = placement.workdir
+    if read is None:
+        return None
+
+    def content() -> bytes:
+        try:
+            return read()
+        except LookupError as error:
+            raise errors.refused(
+                "workdir-missing", f"the archive of the working folder is not there: {error}"
+            ) from error
+
+    return content
 
 
 def _check(placement: backends.SealedPlacement) -> None:

@@ -12,7 +12,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 
-_MOVED_TO, _ONLY_FOLDERS, _IGNORED = 0x80, 0x01000000, 0x8000
+_MOVED_TO, _ONLY_FOLDERS, _IGNORED, _OVERFLOW = 0x80, 0x01000000, 0x8000, 0x4000
 _CLOEXEC, _NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
 _EVENT = struct.Struct("iIII")
 """``struct inotify_event`` without its name: watch, mask, cookie, length of the name."""
@@ -68,6 +68,7 @@ class Watcher:
             watch, mask, _, length = _EVENT.unpack_from(events, at)
             name = events[at + _EVENT.size : at + _EVENT.size + length].rstrip(b"\0")
             at += _EVENT.size + length
+            found = found or bool(mask & _OVERFLOW)  # events were lost: one of them may have been an end
             if name == b"exit":
                 found = True
                 if not mask & _IGNORED:

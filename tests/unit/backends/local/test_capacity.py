@@ -38,6 +38,13 @@ def test_bare_pool_gets_all() -> None:
     assert (share.total.cpu_milli, share.total.memory_bytes, share.total.accelerators) == (8000, 64 * GB, 2)
 
 
+def test_mixed_models() -> None:
+    """The one pool that declares nothing has one model, and says what else is there."""
+    (share,) = _shares(_machine("nvidia-l4", "nvidia-h20", "nvidia-l4"), sites.Pool("host"))
+    assert [device.slug for device in share.devices] == ["nvidia-l4", "nvidia-l4"]
+    assert "nvidia-h20" in share.notes[0]
+
+
 def test_declared_share_is_kept() -> None:
     """A share that is smaller than the machine is what is offered."""
     (share,) = _shares(_machine("nvidia-l4"), sites.Pool("part", cpu_milli=2000, memory_bytes=GB, count=3))
