@@ -72,6 +72,7 @@ async def events(
 ) -> Response:
     """Return the journal as server-sent events, from after ``Last-Event-ID``; or a page as JSON."""
     given, who = services.of(request), services.who(request)
+    services.check_room(given)
     start = after if after is not None else _number(cursor if cursor is not None else last)
     found, at = await run_in_threadpool(journal.events, given.context, who, after=start, limit=limit)
     if accept is not None and accept.startswith("application/json"):
@@ -96,17 +97,17 @@ async def _stream(request: Request, found: Any, at: int, *, follow: bool) -> Asy
             if given.stopping() or (not follow and at >= head):
                 return
             if at >= head:
+                found = ()
                 silent += 1
                 if silent % _COMMENT_EVERY == 0:
                     yield b": still here\n\n"
                 await asyncio.sleep(_POLL_S)
-                found = ()
-                if given.context.store.head().seq <= at:
-                    continue
             try:
                 given.tokens.authenticate(services.token_of(request))
             except problems.ServiceError:
                 return
+            if given.context.store.head().seq <= at:
+                continue
             found, at = await run_in_threadpool(journal.events, given.context, who, after=at, limit=_PAGE)
 
 

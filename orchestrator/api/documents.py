@@ -105,7 +105,11 @@ async def put_document(
     match = _match(if_match, if_none_match)
     found = await run_in_threadpool(documents.put, context, who, kind, name, data, match=match, dry_run=dryRun)
     status = 201 if found.change == documents.CREATED and not dryRun else 200
-    body = {"document": documents.rendered(context, who, found.document), "change": found.change, "hits": list(found.hits)}
+    body = {
+        "document": documents.rendered(context, who, found.document),
+        "change": found.change,
+        "hits": list(found.hits),
+    }
     return answers.to_json(body, status=status, headers={} if dryRun else _etag(found.document))
 
 

@@ -37,6 +37,7 @@ async def read_logs(
 ) -> Response:
     """Return what a job wrote: a page with ``Accept: application/json``, else a stream of its bytes."""
     given, who = services.of(request), services.who(request)
+    services.check_room(given)
 
     async def piece(after: str | None) -> logs.Piece:
         future = logs.read(given.context, who, id, cursor=after, node=node, attempt=attempt, limit=limit)
@@ -82,6 +83,7 @@ async def list_outputs(request: Request, id: params.JobId) -> Response:
 async def read_output(request: Request, id: params.JobId, path: params.OutputPath) -> Response:
     """Return one file that a job left: a movement of data, judged before the first byte."""
     given, who = services.of(request), services.who(request)
+    services.check_room(given)
     begun = await asyncio.wrap_future(await run_in_threadpool(outputs.read, given.context, who, id, path))
 
     async def stream() -> AsyncIterator[bytes]:

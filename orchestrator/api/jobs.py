@@ -76,6 +76,7 @@ async def wait(request: Request, id: params.JobId, timeoutS: params.Seconds = 30
     """Return the job when it has ended, or as it is when the time is over."""
     given, who = services.of(request), services.who(request)
     clock = given.context.clock
+    services.check_room(given)
     until, pause = clock.monotonic() + timeoutS, _POLL_FIRST_S
     with services.stream(given):
         while True:

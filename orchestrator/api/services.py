@@ -12,7 +12,7 @@ from starlette.requests import Request
 from orchestrator.service import access, checkpoints, contexts, problems, tokens
 from orchestrator.telemetry import metrics
 
-STREAMS_MAX = 64
+STREAMS_MAX = 256
 """Followed logs and event streams at once."""
 
 
@@ -47,12 +47,16 @@ def token_of(request: Request) -> str | None:
     return request.headers.get("authorization", "").partition(" ")[2].strip()
 
 
-@contextlib.contextmanager
-def stream(given: Services) -> Iterator[None]:
-    """Count a long answer while it lasts; raises ServiceError when there are too many."""
+def check_room(given: Services) -> None:
+    """Refuse another long answer when there are too many; raises ServiceError. Asked before its first byte."""
     if given.streams >= STREAMS_MAX:
         text = f"{STREAMS_MAX} streams are open already; try again later"
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "server.busy", text)
+
+
+@contextlib.contextmanager
+def stream(given: Services) -> Iterator[None]:
+    """Count a long answer while it lasts."""
     given.streams += 1
     try:
         yield

@@ -123,7 +123,8 @@ def _stopped(context: contexts.Context, old: jobs.Job, stop: events.StopRequeste
     parent = context.store.job(old.parent)
     if parent is None or old.index is None:
         raise AssertionError(f"element {old.id} without its array")
-    if old.version == 0:
+    touched = old.version == 0
+    if touched:
         if old.phase.terminal or parent.phase.terminal or parent.stop is not None:
             return None
         parent, old = lifecycle.touch(parent, old.index)
@@ -131,7 +132,7 @@ def _stopped(context: contexts.Context, old: jobs.Job, stop: events.StopRequeste
     if new is old:
         return None
     changed = lifecycle.element_changed(parent, old.phase, new.phase, stop.at)
-    return (new,) if changed.version and changed is context.store.job(parent.id) else (new, changed)
+    return (new, changed) if touched or changed is not parent else (new,)
 
 
 _FILTER_WORDS = ("phase", "name", "id", "queue", "site", "label", "parent")
