@@ -76,7 +76,10 @@ class Story:
         self.say.command(" ".join(arguments))
         answer = self._run(arguments, expected=3)
         self.say.output(answer.stderr)
-        self.say.checked("refused at every site; exit code 3; nothing of it reached any place")
+        with self.world.client() as client:
+            job = client.find("impossible")
+        _claim(not job.attempts, f"the refused job was tried {len(job.attempts)} times")
+        self.say.checked("refused at every site; exit code 3; no attempt was made anywhere")
 
     def survive(self) -> None:
         """The control plane is killed while a job runs, and adopts it when it is back."""
