@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all soak lint format bench docs clean
+.PHONY: help install demo test test-all soak lint format bench reference clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ format: $(STAMP)
 
 bench: $(STAMP)  ## All figures, written to docs/benchmarks.md
 	$(BIN)/python -m bench --all --write docs/benchmarks.md
+
+reference: $(STAMP)  ## Write docs/reference from the code
+	$(BIN)/python -m docs.tools.generate
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
