@@ -260,3 +260,11 @@ def test_the_index_follows_what_becomes_of_jobs(order: tuple[int, ...]) -> None:
     for number in order:
         index.discard(samples.job(number).id)
     assert (len(index), list(index.walk())) == (0, [])
+
+
+def test_an_array_goes_on_at_the_next_site() -> None:
+    """Elements that the first site cannot take go to the next, each once."""
+    fleet = [samples.site("a/p"), samples.site("b/p")]
+    given = [samples.offer(str(site.name), samples.room(2)) for site in fleet]
+    found = cycle.plan(samples.snapshot(fleet, given, [an_array(1, 3, None)]))
+    assert where(found) == [(1, 0, "a/p"), (1, 1, "a/p"), (1, 2, "b/p")]
