@@ -113,7 +113,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
 
 def hosts_of(settings: server_settings.ServerSettings) -> frozenset[str]:
     """Return the names that a Host header may have, lower case."""
-    names = {settings.listen_host, *settings.allowed_hosts}
+    names = {settings.listen_host, "localhost", *settings.allowed_hosts}
     if server_settings.is_loopback(settings.listen_host):
         names |= {"localhost", "127.0.0.1", "::1"}
     return frozenset(name.lower() for name in names)
