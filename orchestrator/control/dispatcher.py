@@ -25,6 +25,9 @@ SAME_TRIES_MAX = 6
 STOP_AGAIN_S = 30.0
 """An acknowledged stop is said again when the attempt has not ended by then."""
 
+FACTS_CHANGED = "FactsChanged"
+"""Code of a launch that was dropped because facts are not those of the last judgement."""
+
 LATE_S = 5.0
 """A first submit later than this after the placement is made durable as tried before it is made."""
 
@@ -243,6 +246,8 @@ class Dispatcher:
 
     def _dropped(self, job: jobs.Job, attempt: jobs.Attempt, one: Ready, error: batches.DroppedError) -> None:
         now = self._clock.now()
+        if error.code == FACTS_CHANGED and not one.fresh:
+            return  # tried before, so it cannot be withdrawn: the next review judges it by the new facts
         if one.fresh:
             self._book.stage(job.id, events.Withdrawn(now, attempt.number, error.code, error.message))
         else:

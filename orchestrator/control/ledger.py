@@ -41,6 +41,8 @@ class Ledger:
         self._store = store
         self._live = live
         self._steps: list[Step] = []
+        self.broken: dict[ids.JobId, str] = {}
+        """Jobs whose rows took no event since the loop last asked, and why: a bug, or a damaged store."""
 
     def stage(self, job: ids.JobId, event: events.Event, placement: decisions.Placement | None = None) -> None:
         """Note that ``event`` happened to ``job``."""
@@ -81,7 +83,10 @@ class Ledger:
     ) -> list[decisions.Placement]:
         draft = _Draft()
         for step in steps:
-            self._apply(draft, step)
+            try:
+                self._apply(draft, step)
+            except Exception as error:  # noqa: BLE001 -- one row that contradicts itself must not stop all others
+                self.broken[step.job] = f"{type(error).__name__}: {error}"
         if not draft.rows:
             return []
         wanted = {placement.decision for placement in draft.placements}
@@ -127,7 +132,10 @@ class Ledger:
             draft.placements.append(step.placement)
 
     def _read_again(self, draft: _Draft) -> None:
-        for id in draft.rows:
+        # An array counts its elements by phase: they are only right together, so a family is read whole.
+        families = {ids.split_element(id)[0] for id in draft.rows}
+        elements = (each for parent in families for each in self._live.elements.get(parent, ()))
+        for id in {*draft.rows, *families, *elements}:
             stored = self._store.job(id)
             if stored is None:
                 self._live.drop(id)

@@ -8,7 +8,7 @@ only saves questions; without it, it asks.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 
@@ -60,6 +60,8 @@ class Report:
     in_flight: int = 0
     error: str = ""
     """The failure of the store that ended the tick early; empty: none."""
+    broken: Mapping[ids.JobId, str] = field(default_factory=dict)
+    """Jobs whose rows contradict themselves: a bug. They are left as they are, the others go on."""
 
 
 class Loop:
@@ -140,7 +142,10 @@ class Loop:
             self._dispatcher.distrust()
             return Report(leads=self._term is not None, error=f"{type(error).__name__}: {error}")
         in_flight = sum(len(lane.calls) for lane in self._lanes.all())
-        return Report(True, placed, launched, stopped, self._dispatcher.due, in_flight)
+        broken, self._book.broken = self._book.broken, {}
+        if broken:
+            self._read_at_s = float("-inf")
+        return Report(True, placed, launched, stopped, self._dispatcher.due, in_flight, broken=broken)
 
     def close(self) -> None:
         """Let go of the lease."""
@@ -309,7 +314,9 @@ class Loop:
         if not absent:
             return
         self._observer.absent.clear()
-        now, stamp = self._w.clock.now(), self._w.planner.stamp(self._w.inventory.world(), self._w.clock.now())
+        now, stamp = self._w.clock.now(), self._reviews.stamp
+        if stamp is None:
+            return
         wanted: dict[ids.AttemptKey, ids.JobId] = {}
         for key, id in absent.items():
             job = self._live.get(id)
@@ -333,8 +340,11 @@ class Loop:
         if placement.expires is not None and now >= placement.expires:
             raise batches.DroppedError("VerdictExpired", "a dated fact changed between decision and launch")
         world = w.inventory.world()
-        if w.planner.stamp(world, now) != stamp or (placement.policy and placement.policy != stamp.policy):
-            raise batches.DroppedError("RulesChanged", "rules or facts changed between decision and launch")
+        current = w.planner.stamp(world, now)
+        if placement.policy and placement.policy != current.policy:
+            raise batches.DroppedError("RulesChanged", "rules changed between decision and launch")
+        if current != stamp:
+            raise batches.DroppedError(dispatcher.FACTS_CHANGED, "facts changed between decision and launch")
         site = world.site(placement.site)
         if site is None or world.closed(site):
             raise batches.DroppedError("SiteClosed", f"{placement.site} takes nothing new any more")

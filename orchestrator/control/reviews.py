@@ -31,6 +31,8 @@ class Reviews:
     is_fresh: Callable[[jobs.Job], bool]
     _judged: tuple[object, ...] = ()
     _judging: tuple[object, ...] = ()
+    _stamp: planning.Stamp | None = None
+    _next_stamp: planning.Stamp | None = None
     _up: set[str] = field(default_factory=set)
     """Backends that can be reached, and all of whose jobs say so."""
     _up_next: set[str] = field(default_factory=set)
@@ -56,6 +58,7 @@ class Reviews:
         now = self.clock.now()
         stamp = self.planner.stamp(world, now)
         mark = (stamp, now.date())
+        self._next_stamp = stamp
         if mark == self._judged:
             return
         self._judging = mark
@@ -72,9 +75,15 @@ class Reviews:
                 # A placement that was never tried is left to the guard: it is withdrawn, not stopped.
                 self._non_compliant(job, violation, now)
 
+    @property
+    def stamp(self) -> planning.Stamp | None:
+        """Return under which stamp every live attempt was judged last, and what followed made durable."""
+        return self._stamp
+
     def committed(self) -> None:
         """Note that what the last run staged is durable: only then is it not to be judged again."""
         self._judged = self._judging
+        self._stamp = self._next_stamp
         self._up |= self._up_next
         self._up_next.clear()
 

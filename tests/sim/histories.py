@@ -1,0 +1,177 @@
+"""A history: users and faults drawn from a seed, invariants after each step, then peace, and everything must end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from orchestrator.domain import jobs
+from orchestrator.testing import faults
+from tests.sim import invariants, worlds
+
+SLOTS_MAX = 14
+"""Jobs that a history submits before peace."""
+RETRY = tuple(jobs.RetryOn)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a history was like."""
+
+    hours: float
+    steps: int
+    lives: int
+    effects: int
+    phases: frozenset[jobs.Phase]
+
+
+class History:
+    """One seed."""
+
+    def __init__(self, seed: int, world: worlds.World | None = None) -> None:
+        self.world = world or worlds.World(seed)
+        self.random = self.world.random
+        self.checker = invariants.Checker(self.world)
+        self._watch_calls()
+        self.steps = 0
+
+    def _watch_calls(self) -> None:
+        for adapter in self.world.adapters.values():
+            inner = adapter.submit
+
+            def submit(placement, inner=inner, name=adapter.name):  # type: ignore[no-untyped-def]
+                self.checker.called(name, placement)
+                return inner(placement)
+
+            adapter.submit = submit  # type: ignore[method-assign]
+
+    def run(self, steps: int = 60) -> Result:
+        """Live it; raises ``invariants.Violation``."""
+        profile = self._profile()
+        self.world.chaos.rates = profile
+        for _ in range(steps):
+            if self.random.random() < 0.15:
+                self._weather(profile)
+            self._users()
+            self._step(self._pause())
+        self._peace()
+        world = self.world
+        return Result(
+            world.clock.monotonic() / 3600, self.steps, world.lives, self.checker.effects,
+            frozenset(self.checker.seen_phases),
+        )  # fmt: skip
+
+    # --- the pieces of a step -----------------------------------------------------------------------------------------
+
+    def _step(self, seconds: float) -> None:
+        world = self.world
+        self.steps += 1
+        world.clock.advance(seconds)
+        world.chaos.arrive()
+        world.tick()
+        for old in list(world.old_loops):
+            if self.random.random() < 0.2:
+                world.old_loops.remove(old)
+                try:
+                    old.tick()  # a paused controller comes back with its old ideas
+                except worlds.Crash:
+                    pass
+        if self.random.random() < self.renewal:
+            world.replace(graceful=self.random.random() < 0.7)
+        self.checker.step()
+
+    renewal = 0.0
+
+    def _pause(self) -> float:
+        return self.random.choice((0.3, 0.6, 1, 2, 5, 20, 60, 90, 400, 1800))
+
+    def _profile(self) -> faults.Rates:
+        """Each history has its own climate."""
+        draw = self.random.random
+        scale = self.random.choice((0.0, 0.05, 0.2, 0.4))
+        self.renewal = self.random.choice((0.0, 0.1, 1.0))
+        self.world.crash_rate = self.random.choice((0.0, 0.02, 0.08))
+        self.world.between_rate = self.random.choice((0.0, 0.03, 0.1))
+        self.world.busy_rate = self.random.choice((0.0, 0.05))
+        return faults.Rates(*(draw() * scale for _ in range(7)))
+
+    def _weather(self, profile: faults.Rates) -> None:
+        """Change what goes wrong."""
+        world, chaos, roll = self.world, self.world.chaos, self.random.random()
+        name = self.random.choice(sorted(worlds.COUNTRIES))
+        if roll < 0.35:
+            chaos.rates = profile if self.random.random() < 0.7 else faults.Rates()
+        elif roll < 0.5:
+            chaos.down ^= {name}
+        elif roll < 0.6:
+            chaos.black_holes ^= {name}
+        elif roll < 0.75:
+            self._try(lambda: world.deny(frozenset(self.random.choice(((), ("SG",), ("DE", "SG"), ("FR",))))))
+        elif roll < 0.85:
+            world.clock.jump(dt.timedelta(hours=self.random.choice((-1, 1))))
+        else:
+            flags = self.random.choice(({}, {"cordoned": True}, {"draining": True}))
+            self._try(lambda: world.cordon(name, flags))
+
+    def _try(self, what) -> None:  # type: ignore[no-untyped-def]
+        try:
+            what()
+        except (worlds.Crash, worlds.stores.StoreError):
+            self.world.denied = self._floor_in_force()
+
+    def _floor_in_force(self) -> frozenset[str]:
+        tenant = self.world.inventory.world().tenants["default"]
+        return frozenset(tenant.floor.countries_deny)
+
+    def _users(self) -> None:
+        world = self.world
+        if self.random.random() < 0.35 and len(world.acknowledged) < SLOTS_MAX:
+            world.submit(self._spec())
+        if self.random.random() < 0.06 and world.acknowledged:
+            world.cancel(self.random.choice(sorted(world.acknowledged)))
+        if self.random.random() < 0.05:
+            elements = [job.id for job in world.store.live_jobs() if job.parent is not None]
+            if elements:
+                world.cancel(self.random.choice(elements))
+
+    def _spec(self) -> jobs.JobSpec:
+        pick = self.random.choice
+        name = pick(("job",) * 6 + ("gang", "array", "poison", "oom"))
+        run_s = pick((0.5, 3, 30, 200, 2000))
+        code = 137 if name == "oom" else pick((0, 0, 0, 1))
+        return jobs.JobSpec(
+            name=name,
+            command=("true",),
+            env=(("SIMULATE_RUN_TIME", str(run_s)), ("SIMULATE_EXIT_CODE", str(code)), ("TOKEN", worlds.SECRET)),
+            data=jobs.DataClause(declared_none=True),
+            nodes=2 if name == "gang" else 1,
+            array=jobs.ArraySpec(pick((2, 5)), pick((None, 2))) if name == "array" else None,
+            limits=jobs.Limits(deadline=pick((None, None, None, dt.timedelta(hours=2)))),
+            retry=jobs.Retry(pick((1, 2, 4)), RETRY),
+            on_unreachable=pick(tuple(jobs.OnUnreachable)),
+            on_non_compliant=pick((jobs.OnNonCompliant.DRAIN, jobs.OnNonCompliant.STOP)),
+        )
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _peace(self) -> None:
+        """Faults stop; within some hours everything must have ended (I9), and nothing runs that nobody owns (I5)."""
+        world = self.world
+        world.crash_rate = world.busy_rate = world.between_rate = self.renewal = 0.0
+        world.chaos.calm()
+        world.old_loops.clear()
+        world.deny(frozenset())
+        for name in worlds.COUNTRIES:
+            world.cordon(name, {})
+        world.replace(graceful=False)
+        for number in range(400):
+            self._step(5 if number < 40 else 120)
+            if number > 45 and not self._open():
+                break
+        self.checker.finish()
+
+    def _open(self) -> bool:
+        return any(
+            not any(c.status and c.type in ("Quarantined", "Unplaceable") for c in job.conditions)
+            for job in self.world.store.live_jobs()
+        )

@@ -1,0 +1,177 @@
+"""What must hold after every step, whatever goes wrong (scoreboard, section 4: I1 to I11)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from orchestrator.control import orphans
+from orchestrator.domain import ids, jobs
+from orchestrator.ports import backends
+from tests.sim import worlds
+
+RANK = {
+    jobs.Phase.PLACED: 0, jobs.Phase.STARTING: 1, jobs.Phase.RUNNING: 2, jobs.Phase.STOPPING: 3,
+    jobs.Phase.SUCCEEDED: 4, jobs.Phase.FAILED: 4, jobs.Phase.CANCELLED: 4,
+}  # fmt: skip
+ATTEMPTS_MAX = 60
+
+
+class Violation(AssertionError):  # noqa: N818 -- the word of the scoreboard
+    """An invariant does not hold."""
+
+
+def need(holds: bool, name: str, text: str) -> None:
+    """Raise unless it holds."""
+    if not holds:
+        raise Violation(f"{name}: {text}")
+
+
+class Checker:
+    """Watches effects as they happen, and the store after each step.
+
+    What is wrong with an effect is kept until the step is over: the loop takes any exception for the adapter's.
+    """
+
+    def __init__(self, world: worlds.World) -> None:
+        self.world = world
+        self.terminal: dict[ids.JobId, jobs.Phase] = {}
+        self.ranks: dict[ids.AttemptKey, int] = {}
+        self.phases: dict[str, str] = {}
+        self.seq = 0
+        self.effects = 0
+        self.failed: Violation | None = None
+        self.seen_phases: set[jobs.Phase] = set()
+        world.on_effect = self.effect
+
+    def effect(self, backend: str, sealed: backends.SealedPlacement) -> None:
+        """Check a submit that is about to have its effect (I1, I4)."""
+        try:
+            self._effect(backend, sealed)
+        except Violation as error:
+            self.failed = self.failed or error
+
+    def called(self, backend: str, sealed: backends.SealedPlacement) -> None:
+        """Check a submit as it leaves us (I3): an answer may be late, the call may not be."""
+        try:
+            self._called(backend, sealed)
+        except Violation as error:
+            self.failed = self.failed or error
+
+    def _effect(self, backend: str, sealed: backends.SealedPlacement) -> None:
+        world, key = self.world, sealed.key
+        self.effects += 1
+        record, _ = world.machines[backend].read(key)
+        if record is None:
+            self._one_live_run(sealed)
+        placement = world.store.placement(key)
+        need(placement is not None, "I4", f"{key} is launched without a placement record")
+        assert placement is not None
+        need(world.store.decision(placement.decision) is not None, "I4", f"{key} is launched without its decision")
+
+    def _called(self, backend: str, sealed: backends.SealedPlacement) -> None:
+        world = self.world
+        country = worlds.COUNTRIES[backend]
+        need(country not in world.denied, "I3", f"{sealed.key} is sent to {country}, which is denied now")
+        need(sealed.fence.term == world.store.current_term(), "I3", f"{sealed.key} is sent by an old term")
+
+    def _one_live_run(self, sealed: backends.SealedPlacement) -> None:
+        chain = orphans.job_of(sealed.key)
+        assert chain is not None
+        abandoned = self._abandoned(chain[0])
+        for name, machine in self.world.machines.items():
+            for key in machine.current():
+                other = orphans.job_of(ids.AttemptKey(key))
+                if other is not None and other[0] == chain[0] and key not in abandoned:
+                    need(key == sealed.key, "I1", f"{sealed.key} starts while {key} runs at {name}")
+
+    def _abandoned(self, job: ids.JobId) -> set[str]:
+        stored = self.world.store.job(job)
+        return {a.key for a in stored.attempts if a.reason == "Unreachable"} if stored else set()
+
+    def step(self) -> None:
+        """Check the store after a step."""
+        if self.failed is not None:
+            raise self.failed
+        rows = self.world.store.list_jobs(_ALL, limit=100_000).items
+        for job in rows:
+            self._job(job)
+        for id in self.world.acknowledged:
+            need(self.world.store.job(id) is not None, "I2", f"{id} was acknowledged and is lost")
+        self._room(rows)
+        self._journal()
+
+    def _job(self, job: jobs.Job) -> None:
+        self.seen_phases.add(job.phase)
+        known = self.terminal.get(job.id)
+        need(known is None or known is job.phase, "I6", f"{job.id} was {known} and is {job.phase}")
+        if job.phase.terminal:
+            self.terminal[job.id] = job.phase
+        live = [a for a in job.attempts if not a.phase.terminal]
+        need(len(live) <= 1, "I1", f"{job.id} has {len(live)} live attempts in the store")
+        need(len(job.attempts) <= ATTEMPTS_MAX and len(job.conditions) <= 32, "I10", f"{job.id} grows without bound")
+        charged = sum(1 for a in job.attempts if a.outcome is not None)
+        need(charged <= job.spec.retry.attempts, "I10", f"{job.id} used {charged} tries of {job.spec.retry.attempts}")
+        for attempt in job.attempts:
+            rank = RANK[attempt.phase]
+            need(rank >= self.ranks.get(attempt.key, 0), "I6", f"{attempt.key} went back to {attempt.phase}")
+            self.ranks[attempt.key] = rank
+
+    def _room(self, rows: object) -> None:
+        used: dict[str, int] = {}
+        parallel: dict[ids.JobId, int] = {}
+        for job in self.world.store.live_jobs():
+            attempt = job.attempt
+            if job.array_state is None and attempt is not None and job.phase in jobs.OCCUPYING:
+                used[attempt.site] = used.get(attempt.site, 0) + 1
+                if job.parent is not None:
+                    parallel[job.parent] = parallel.get(job.parent, 0) + 1
+                    most = job.spec.array.parallel if job.spec.array else None
+                    need(most is None or parallel[job.parent] <= most, "I11", f"{job.parent} runs more than {most}")
+        for name, slots in worlds.SLOTS.items():
+            need(used.get(f"{name}/p", 0) <= slots, "I11", f"{name} holds {used.get(f'{name}/p')} of {slots}")
+
+    def _journal(self) -> None:
+        while batch := self.world.store.entries(after=self.seq, limit=1000):
+            for link in batch:
+                entry = link.entry
+                text = repr(entry)
+                need(worlds.SECRET not in text, "I8", f"entry {link.seq} holds a secret")
+                known, body = self.phases.get(entry.subject), entry.body
+                if "from" in body:
+                    wrong = f"{entry.subject} went from {known}, its entry {link.seq} says {body['from']}"
+                    need(known in (None, "?", body["from"]), "I4", wrong)
+                    self.phases[entry.subject] = str(body["to"])
+                elif entry.kind == "job.cancelled":
+                    self.phases[entry.subject] = "?"
+                    self.phases[entry.subject.partition("[")[0]] = "?"  # a cancelled element moves its array
+            self.seq = batch[-1].seq
+
+    def finish(self) -> None:
+        """Check what must hold at the end (I4, I5, I9)."""
+        world = self.world
+        need(world.store.verify_journal() is None, "I4", "the journal's chain is broken")
+        for job in world.store.list_jobs(_ALL, limit=100_000).items:
+            said = self.phases.get(f"job/{job.id}")
+            need(said in (None, "?", job.phase.value), "I4", f"{job.id} is {job.phase}, its last entry says {said}")
+            stays = any(c.status and c.type in ("Unplaceable", "Quarantined", "Held") for c in job.conditions)
+            if not job.phase.terminal and not stays and not _waits_for_elements(job):
+                where = [(a.number, a.site, a.phase.value, a.gone_reads) for a in job.attempts[-3:]]
+                text = f"{job.id} {job.spec.name} is still {job.phase}: {where} {job.conditions} {job.not_before}"
+                need(False, "I9", text)
+        for name, machine in world.machines.items():
+            for key in machine.current():
+                need(self._owned(ids.AttemptKey(key), name), "I5", f"{key} runs at {name} and nobody owns it")
+
+    def _owned(self, key: ids.AttemptKey, backend: str) -> bool:
+        parsed = orphans.job_of(key)
+        job = self.world.store.job(parsed[0]) if parsed else None
+        attempt = job.attempt if job else None
+        return attempt is not None and attempt.key == key and not attempt.phase.terminal
+
+
+def _waits_for_elements(job: jobs.Job) -> bool:
+    return job.array_state is not None and job.spec.name.startswith("poison")
+
+
+_ALL = worlds.stores.JobFilter(top_level_only=False)
+MARGIN = dt.timedelta(hours=1)

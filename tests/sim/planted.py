@@ -1,0 +1,195 @@
+"""Bugs planted into the control plane, each a patch of one function: the simulation must see them.
+
+``python -m tests.sim.planted`` tells for each how many histories it took.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from unittest import mock
+
+from backends.simulated import client
+from orchestrator.control import dispatcher, lease, ledger, loop, observer, retry, reviews
+from orchestrator.domain import errors, events, lifecycle
+from orchestrator.scheduler import snapshots
+from tests.sim import histories, invariants
+
+
+@contextlib.contextmanager
+def _over_commit() -> Iterator[None]:
+    """Reservations are forgotten: promised room is given away again."""
+    with mock.patch.object(snapshots, "reserved", lambda live, known: {}):
+        yield
+
+
+@contextlib.contextmanager
+def _blind() -> Iterator[None]:
+    """After an unknown outcome the attempt is given up as refused: the next one may run beside it."""
+    real = retry.verdict
+
+    def verdict(error: BaseException) -> retry.Verdict:
+        found = real(error)
+        return retry.Verdict.REFUSED if found is retry.Verdict.LOOK_UP else found
+
+    with mock.patch.object(retry, "verdict", verdict):
+        yield
+
+
+@contextlib.contextmanager
+def _ignore_term() -> Iterator[None]:
+    """Effects are not fenced by the term."""
+    with mock.patch.object(loop.Loop, "_check_term", lambda self, term: None):
+        yield
+
+
+@contextlib.contextmanager
+def _no_guard() -> Iterator[None]:
+    """Rules are not compared just before the launch."""
+    with mock.patch.object(loop.Loop, "_guard", lambda self, placement, stamp, term: None):
+        yield
+
+
+@contextlib.contextmanager
+def _first_gone() -> Iterator[None]:
+    """The first GONE is believed, lag or not."""
+    with mock.patch.object(observer, "trust", lambda *args, **more: observer.Trust.FULL):
+        yield
+
+
+@contextlib.contextmanager
+def _no_tombstone() -> Iterator[None]:
+    """The backend forgets a stop that overtakes its submit."""
+    real = client.Machine.end
+
+    def end(self: client.Machine, key: str, *, term: int) -> None:
+        if self.read(key)[0] is not None:
+            real(self, key, term=term)
+
+    with mock.patch.object(client.Machine, "end", end):
+        yield
+
+
+@contextlib.contextmanager
+def _stop_is_done() -> Iterator[None]:
+    """A stop that was asked for counts as done."""
+    real = lifecycle.apply
+
+    def apply(job, event):  # type: ignore[no-untyped-def]
+        new = real(job, event)
+        if isinstance(event, events.StopRequested) and new is not job and new.attempt and not new.phase.terminal:
+            return real(new, events.Vanished(event.at, new.attempt.number))
+        return new
+
+    with mock.patch.object(ledger.lifecycle, "apply", apply):
+        yield
+
+
+@contextlib.contextmanager
+def _no_review() -> Iterator[None]:
+    """Running jobs are never judged again."""
+    with mock.patch.object(reviews.Reviews, "_rules", lambda self, world: None):
+        yield
+
+
+@contextlib.contextmanager
+def _unreachable_is_lost() -> Iterator[None]:
+    """A backend that does not answer has lost its jobs."""
+    real = reviews.Reviews._reach
+
+    def reach(self, job, sighting, now, *, down, long):  # type: ignore[no-untyped-def]
+        if down and job.attempt is not None:
+            self.book.stage(job.id, events.Vanished(now, job.attempt.number))
+        return real(self, job, sighting, now, down=down, long=long)
+
+    with mock.patch.object(reviews.Reviews, "_reach", reach):
+        yield
+
+
+@contextlib.contextmanager
+def _refusal_of_an_old_try() -> Iterator[None]:
+    """A refusal of a second try is believed although the first may still arrive."""
+    real = dispatcher.Dispatcher._refused
+
+    def refused(self, job, attempt, one, *, code, message, where):  # type: ignore[no-untyped-def]
+        real(self, job, attempt, dataclasses.replace(one, fresh=True), code=code, message=message, where=where)
+
+    with mock.patch.object(dispatcher.Dispatcher, "_refused", refused):
+        yield
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Ends are not journaled."""
+    real = ledger.entries.of
+
+    def of(before, after, event):  # type: ignore[no-untyped-def]
+        return None if isinstance(event, events.Ended) else real(before, after, event)
+
+    with mock.patch.object(ledger.entries, "of", of):
+        yield
+
+
+@contextlib.contextmanager
+def _no_lookup() -> Iterator[None]:
+    """PLACED attempts of an earlier life are never looked up."""
+    real = observer.Observer.apply
+
+    def apply(self, backend, found, owners, read):  # type: ignore[no-untyped-def]
+        placed = {a.key for j in self._live.jobs.values() if (a := j.attempt) and a.phase.value == "PLACED"}
+        real(self, backend, [each for each in found if each.key not in placed], owners, read)
+
+    with mock.patch.object(observer.Observer, "apply", apply):
+        yield
+
+
+@contextlib.contextmanager
+def _two_leaders() -> Iterator[None]:
+    """Everybody leads, under whatever term is newest."""
+
+    def term(self: lease.Leadership) -> object:
+        self._lease = self._store.acquire_lease(self._holder, self._ttl) or self._lease
+        return self._store.current_term()
+
+    with mock.patch.object(lease.Leadership, "term", term):
+        yield
+
+
+BUGS = {
+    "over-commit": (_over_commit, {"I11"}),
+    "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
+    "ignore the term": (_ignore_term, {"I3", "I1"}),
+    "no check before the launch": (_no_guard, {"I3"}),
+    "believe the first GONE": (_first_gone, {"I1", "I5", "I10"}),
+    "a stop leaves no mark": (_no_tombstone, {"I1", "I5"}),
+    "a stop is done when asked for": (_stop_is_done, {"I1", "I5"}),
+    "never judge again": (_no_review, {"I3"}),
+    "unreachable is lost": (_unreachable_is_lost, {"I1", "I5", "I10"}),
+    "believe the refusal of a second try": (_refusal_of_an_old_try, {"I1", "I5"}),
+    "ends are not journaled": (_silent, {"I4"}),
+    "never look up": (_no_lookup, {"I9"}),
+}
+
+
+def hunt(name: str, histories_max: int, *, first: int = 30_000) -> tuple[int, str] | None:
+    """Return (histories until it was seen, what was seen); None: it was not."""
+    bug, _ = BUGS[name]
+    with bug():
+        for number in range(histories_max):
+            try:
+                histories.History(first + number).run()
+            except invariants.Violation as error:
+                return number + 1, str(error)
+            except errors.BackendError as error:
+                return number + 1, f"crash: {error}"
+            except AssertionError as error:
+                return number + 1, f"assertion: {error}"
+    return None
+
+
+if __name__ == "__main__":
+    for each in BUGS:
+        begun = time.process_time()
+        print(each, "->", hunt(each, 60), f"{time.process_time() - begun:.0f} s", flush=True)

@@ -1,0 +1,287 @@
+"""A whole control plane on a virtual clock: real loop, scheduler, policy and memory store; pretended machines.
+
+One seed is one history. ``World`` builds the pieces, lets a control loop live for a while, kills it, and makes another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import json
+import random
+from collections.abc import Callable
+
+from backends.simulated import adapter, client, settings
+from orchestrator.control import lanes, loop, planners
+from orchestrator.domain import events, ids, jobs, journal, lifecycle, sites
+from orchestrator.inventory import catalogues, inboxes, sightings, worlds
+from orchestrator.policy import rulebook
+from orchestrator.ports import backends, stores
+from orchestrator.sources import packs
+from orchestrator.store import failpoints, memory
+from orchestrator.testing import fakes, faults
+
+COUNTRIES = {"fr": "FR", "de": "DE", "sg": "SG"}
+SLOTS = {"fr": 6, "de": 4, "sg": 8}
+LAG = {"fr": 0, "de": 60, "sg": 0}
+TTL_S = 15
+SECRET = "s3cr3t-value-of-a-job"
+STAMP = {"source": "test", "asOf": "2026-01-01", "validTo": "2030-12-31", "assurance": "documented"}
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@functools.cache
+def book() -> rulebook.RuleBook:
+    """Return the shipped rules, read once."""
+    return packs.load()
+
+
+def document(kind: str, name: str, spec: dict[str, object], version: int = 0, status: str = "{}") -> stores.Document:
+    """Return a stored document."""
+    body = {"apiVersion": "comity.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return stores.Document(kind, name, "", json.dumps(body), version, status)
+
+
+class World:
+    """Everything outside the loop, and the loop of the moment."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.clock = fakes.VirtualClock()
+        self.ids = fakes.SeededIds(seed)
+        self.crash_rate = 0.0
+        self.busy_rate = 0.0
+        self.between_rate = 0.0
+        """Share of commits right after which the process is stopped while another takes over, or a rule changes."""
+        self._between = False
+        self.chaos = faults.Chaos(seed, before=self._before_call, after=self._after_call)
+        self.store = memory.MemoryStore(self.clock, failpoints=self._failpoint)
+        self.denied: frozenset[str] = frozenset()
+        self.on_effect: Callable[[str, backends.SealedPlacement], None] = lambda backend, sealed: None
+        self.machines = {name: client.Machine(self.clock.true_now) for name in COUNTRIES}
+        self.adapters = {name: self._adapter(name) for name in COUNTRIES}
+        self.acknowledged: dict[ids.JobId, str] = {}
+        self.lives = 0
+        self.old_loops: list[loop.Loop] = []
+        self.in_settle = False
+        self._declare()
+        self.loop = self.new_loop()
+
+    def _adapter(self, name: str) -> backends.BackendAdapter:
+        pools = (sites.Pool("p", count=SLOTS[name]),)
+        context = backends.AdapterContext(name, pools, "", "sim", self.clock.true_now)
+        wanted = settings.Settings.read({"runTime": 30, "startDelay": 2})
+        inner = Watched(self, name, adapter.SimulatedAdapter(wanted, context, self.machines[name]))
+        lag = dt.timedelta(seconds=LAG[name])
+        return faults.FaultyAdapter(inner, name, self.chaos, lag=lag, now=self.clock.true_now)
+
+    def _declare(self) -> None:
+        self.store.commit(
+            stores.Changes(
+                documents=[
+                    document(
+                        "ControlPlane",
+                        "self",
+                        {
+                            "operator": "host",
+                            "location": {"country": "FR"},
+                            "adminFrom": ["FR"],
+                            "logStore": {"country": "FR"},
+                        },
+                    ),
+                    document("Operator", "host", {"legalCountry": "FR", "ultimateParentHq": "FR", "facts": STAMP}),
+                    document("Tenant", "default", {"floor": {}}),
+                    *(self._backend(name) for name in COUNTRIES),
+                ]
+            )
+        )
+
+    def _backend(self, name: str) -> stores.Document:
+        place = {"country": COUNTRIES[name]}
+        spec: dict[str, object] = {
+            "adapter": "simulated", "operator": "host", "location": place, "logStore": place, "facts": STAMP,
+            "adminFrom": ["FR"], "pools": [{"name": "p", "count": SLOTS[name]}],
+        }  # fmt: skip
+        return document("Backend", name, spec)
+
+    # --- loops --------------------------------------------------------------------------------------------------------
+
+    def new_loop(self) -> loop.Loop:
+        """Make a control loop that knows nothing: another run of the process."""
+        self.lives += 1
+        seen = sightings.Sightings()
+        self.inventory = worlds.Inventory(self.store, book(), catalogues.EmptyCatalogue(), seen)
+        self.inbox = inboxes.Inbox()
+        parts = loop.World(
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            fleet=fakes.FixedFleet(self.adapters),
+            executor=fakes.InlineExecutor(),
+            inventory=self.inventory,
+            inbox=self.inbox,
+            planner=planners.SchedulerPlanner(),
+            pace=lanes.Pace(settle_s=0, read_again_s=300),
+        )
+        return loop.Loop(parts, holder=f"run-{self.lives}")
+
+    def tick(self) -> None:
+        """Take one turn; a crash ends the process, and another one starts."""
+        try:
+            report = self.loop.tick()
+            assert not report.broken, report.broken
+        except Crash:
+            self.replace(graceful=False)
+
+    def replace(self, *, graceful: bool) -> None:
+        """Replace the loop: released, or dead (or only paused, and coming back later with its old ideas)."""
+        if graceful:
+            self.loop.close()
+        else:
+            self.clock.advance(TTL_S + 1)
+            if self.random.random() < 0.3:
+                self.old_loops = [*self.old_loops, self.loop][-2:]
+        self.loop = self.new_loop()
+
+    # --- users --------------------------------------------------------------------------------------------------------
+
+    def submit(self, spec: jobs.JobSpec) -> ids.JobId | None:
+        """Submit as the service does, over crashes before and after the commit; return the id if acknowledged."""
+        id = self.ids.job_id()
+        state = jobs.ArrayState(((0, spec.array.size),)) if spec.array else None
+        now = self.clock.now()
+        job = jobs.Job(
+            id=id, tenant="default", spec=spec, spec_digest=ids.Digest(f"sha256:{id}"), submitted_at=now,
+            submitted_by="user", array_state=state,
+        )  # fmt: skip
+        entry = journal.Entry("job.submitted", f"job/{id}", now, "user", {}, "default")
+        key = stores.IdempotencyKey("default", f"key-{id}", job.spec_digest, id)
+        for _ in range(20):
+            try:
+                receipt = self.store.commit(stores.Changes(jobs=(job,), keys=(key,), entries=(entry,)))
+            except stores.DuplicateKeyError:
+                break  # the first try was durable: the retry answers with the same job
+            except (Crash, stores.StoreError):
+                continue
+            self._tell(receipt.jobs)
+            break
+        else:
+            return None
+        self.acknowledged[id] = spec.name
+        return id
+
+    def cancel(self, id: ids.JobId) -> None:
+        """Cancel as the service does."""
+        for _ in range(20):
+            job = self.store.job(id)
+            if job is None:
+                return
+            stop = events.StopRequested(self.clock.now(), jobs.StopCause.CANCELLED, "user")
+            new = lifecycle.apply(job, stop)
+            if new is job:
+                return
+            rows = [new]
+            if job.parent is not None:
+                parent = self.store.job(job.parent)
+                assert parent is not None
+                changed = lifecycle.element_changed(parent, job.phase, new.phase, stop.at)
+                rows += [changed] if changed is not parent else []
+            entry = journal.Entry("job.cancelled", f"job/{id}", stop.at, "user", {}, "default")
+            try:
+                self._tell(self.store.commit(stores.Changes(jobs=rows, entries=(entry,))).jobs)
+            except (Crash, stores.StoreError):
+                continue
+            return
+
+    def _tell(self, changed: object) -> None:
+        if self.random.random() < 0.9:  # a lost message costs time, never truth
+            self.inbox.offer(changed)  # type: ignore[arg-type]
+
+    def deny(self, countries: frozenset[str]) -> None:
+        """Tighten (or loosen) the tenant's floor, in force at once."""
+        stored = self.store.document("Tenant", "default")
+        assert stored is not None
+        floor = {"countries": {"deny": sorted(countries)}} if countries else {}
+        self.store.commit(stores.Changes(documents=[document("Tenant", "default", {"floor": floor}, stored.version)]))
+        self.denied = countries
+
+    def cordon(self, backend: str, flags: dict[str, bool]) -> None:
+        """Change what the system keeps about a backend."""
+        stored = self.store.document("Backend", backend)
+        assert stored is not None
+        changed = dataclasses.replace(stored, status=json.dumps(flags))
+        self.store.commit(stores.Changes(documents=[changed]))
+
+    # --- faults -------------------------------------------------------------------------------------------------------
+
+    def _failpoint(self, name: str) -> None:
+        if self.crash_rate and self.random.random() < self.crash_rate:
+            raise Crash
+        if name == failpoints.AFTER_COMMIT and self.between_rate and not self._between:
+            self._between = True
+            try:
+                if self.random.random() < self.between_rate:
+                    self._takeover()
+                if self.random.random() < self.between_rate:
+                    self.deny(frozenset(self.random.choice(((), ("SG",), ("DE", "SG"), ("FR",)))))
+            finally:
+                self._between = False
+        if name == failpoints.BEFORE_COMMIT and self.busy_rate and self.random.random() < self.busy_rate:
+            raise stores.StoreBusyError("pretended")
+
+    def _takeover(self) -> None:
+        """The process is stopped right here; another one takes the lease and works; then this one goes on."""
+        crash_rate, self.crash_rate = self.crash_rate, 0.0
+        busy_rate, self.busy_rate = self.busy_rate, 0.0
+        self.clock.advance(TTL_S + 1)
+        self.loop = self.new_loop()
+        for _ in range(self.random.choice((1, 3))):
+            self.loop.tick()
+            self.clock.advance(1)
+        self.crash_rate, self.busy_rate = crash_rate, busy_rate
+
+    def _before_call(self, backend: str, verb: str) -> None:
+        if self.crash_rate and self.random.random() < self.crash_rate / 3:
+            raise Crash
+
+    _after_call = _before_call
+
+
+class Watched(backends.BackendAdapter):
+    """The inner side of the bad line: sees each effect as it happens."""
+
+    def __init__(self, world: World, name: str, inner: adapter.SimulatedAdapter) -> None:
+        self._world = world
+        self._name = name
+        self._inner = inner
+        for verb in ("observe", "stop", "list_owned", "forget", "close", "offers", "capabilities"):
+            setattr(self, verb, getattr(inner, verb))
+
+    def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
+        """See the port."""
+        if placement.spec.name.startswith("poison"):
+            raise ValueError("a spec that breaks the renderer")
+        self._world.on_effect(self._name, placement)
+        return self._inner.submit(placement)
+
+    def capabilities(self):
+        raise AssertionError
+
+    def offers(self):
+        raise AssertionError
+
+    def observe(self, refs):
+        raise AssertionError
+
+    def stop(self, ref, fence, grace):
+        raise AssertionError
+
+    def close(self):
+        raise AssertionError
+
+    list_owned = forget = close
