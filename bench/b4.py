@@ -10,8 +10,8 @@ import time
 
 from bench import figures, servers
 
-JOBS_LOCAL, JOBS_SIMULATED = 1_500, 10_000
-BATCH = 500
+JOBS_LOCAL, JOBS_SIMULATED = 600, 10_000
+BATCH = 200
 TIMEOUT_S = 180.0
 
 
@@ -37,8 +37,8 @@ def measure(options: figures.Options) -> figures.Result:
             "simulated_per_s": figures.metric(simulated, "/s", target=3_000, better="higher"),
         },
         bound_by="local: fork and exec of the runner and of the job, and the files of an attempt, all on the cores "
-        "that the server needs too. simulated: one Python interpreter, some four changes of state a job, each a row and "
-        "a journal entry",
+        "that the server needs too. simulated: one Python interpreter, some four changes of state a job, each a row "
+        "and a journal entry",
         known={
             "HyperQueue": "473-497/s (real processes, not durable)",
             "Slurm": "51-56/s",
