@@ -19,16 +19,21 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard backends/loca
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo]'
 	touch $(STAMP)
 
-demo: $(STAMP)  ## The whole story on this machine, with real processes; under a minute after installing
+# Where PYTHONDONTWRITEBYTECODE is set nothing would ever be cached, and every start would compile every module.
+.PHONY: compiled
+compiled: $(STAMP)
+	@$(BIN)/python -m compileall -q orchestrator backends
+
+demo: compiled  ## The whole story on this machine, with real processes; under a minute after installing
 	$(BIN)/comity demo
 
-test: $(STAMP) lint  ## Everything that must hold; at most 12 minutes on two cores
+test: compiled lint  ## Everything that must hold; at most 12 minutes on two cores
 	$(PYTEST) -n 2 --dist loadfile tests
 
-test-all: $(STAMP) lint  ## The same at full size
+test-all: compiled lint  ## The same at full size
 	COMITY_TEST_SIZE=full $(PYTEST) -n 2 --dist loadfile tests
 
-soak: $(STAMP)  ## Simulated hours until somebody stops it (HOURS=100000)
+soak: compiled  ## Simulated hours until somebody stops it (HOURS=100000)
 	$(BIN)/python -m tests.sim --hours $(or $(HOURS),100000)
 
 lint: $(STAMP)  ## Floors, types, style
@@ -41,7 +46,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## All figures, written to docs/benchmarks.md
+bench: compiled  ## All figures, written to docs/benchmarks.md
 	$(BIN)/python -m bench --all --write docs/benchmarks.md
 
 reference: $(STAMP)  ## Write docs/reference from the code
