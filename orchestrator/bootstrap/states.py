@@ -7,10 +7,13 @@ import json
 import os
 import pathlib
 import stat
+import threading
 
 DATABASE = "comity.db"
 ADMIN_TOKEN = "admin.token"  # noqa: S105 -- the name of a file
 _LOCK = "server.lock"
+_TRIES, _PAUSE_S = 40, 0.05
+"""A child that a killed server forked, and that has not executed its program yet, holds the lock a moment longer."""
 
 
 class StateError(Exception):
@@ -43,15 +46,21 @@ class ServerLock:
     def take(self) -> None:
         """Take the lock; raises StateError that names the server that holds it."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = _holder(os.read(descriptor, 4096))
-            os.close(descriptor)
-            raise StateError(
-                f"another server uses the state folder {self._path.parent}: {holder}; "
-                "stop it, or name another folder with --state"
-            ) from error
+        pause = threading.Event().wait
+        for tries_left in range(_TRIES, -1, -1):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                written = os.pread(descriptor, 4096, 0)
+                if tries_left and _is_dead(written):
+                    pause(_PAUSE_S)
+                    continue
+                os.close(descriptor)
+                raise StateError(
+                    f"another server uses the state folder {self._path.parent}: {_holder(written)}; "
+                    "stop it, or name another folder with --state"
+                ) from error
         self._descriptor = descriptor
         self.write("")
 
@@ -80,6 +89,17 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
     finally:
         os.close(descriptor)
     temporary.replace(path)
+
+
+def _is_dead(raw: bytes) -> bool:
+    """Say whether the process that wrote this is gone."""
+    try:
+        os.kill(int(json.loads(raw)["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, KeyError, TypeError, OSError):
+        pass
+    return False
 
 
 def _holder(raw: bytes) -> str:
