@@ -44,7 +44,8 @@ def read(
     job = job_service.load(context, who, id)
     number, inner = _parse(cursor)
     current = _attempt(job, attempt if attempt is not None else number)
-    if current is None or current.submitted_at is None:
+    # One whose acceptance was never recorded (the server was killed before) may have run all the same.
+    if current is None or (current.submitted_at is None and current.outcome is None):
         return _settled(Piece((), _cursor(current, None), job.phase.terminal))
     if number != current.number:
         inner = None
