@@ -73,11 +73,12 @@ class _Filler:
         entries = total = 0
         try:
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
-                for member in tar:
+                for member in tar:  # all are counted before the first is written: unpacking for nothing takes long
                     entries += 1
                     total += member.size
                     if entries > ENTRIES_MAX or total > BYTES_MAX:
                         raise _refused(f"it holds more than {ENTRIES_MAX} entries or {BYTES_MAX // 2**20} MiB")
+                for member in tar:
                     self._member(tar, member)
         except port_errors.BackendError:
             raise
