@@ -105,8 +105,8 @@ Sha256 = Annotated[
 RelativePath = Annotated[
     str,
     patterned(
-        r"^([^/\n\r.]|\.[^/\n\r.]|\.\.[^/\n\r])[^/\n\r]*(/([^/\n\r.]|\.[^/\n\r.]|\.\.[^/\n\r])[^/\n\r]*)*$",
-        "a path below the working folder: no / in front or at the end, no . or .. part",
+        r"^([^/\\\n\r.]|\.[^/\\\n\r.]|\.\.[^/\\\n\r])[^/\\\n\r]*(/([^/\\\n\r.]|\.[^/\\\n\r.]|\.\.[^/\\\n\r])[^/\\\n\r]*)*$",
+        "a path below the working folder: no / in front or at the end, no . or .. part, no backslash",
         length_max=1024,
     ),
 ]
