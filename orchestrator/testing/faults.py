@@ -46,6 +46,8 @@ class Chaos:
     rates: Rates = field(default_factory=Rates)
     down: set[str] = field(default_factory=set)
     black_holes: set[str] = field(default_factory=set)
+    arrival: float = 0.5
+    """Share of the late calls that arrive in a step."""
     late: list[Callable[[], object]] = field(default_factory=list)
     before: Callable[[str, str], None] = lambda backend, verb: None
     """Called before each call: a place for crashes."""
@@ -61,7 +63,7 @@ class Chaos:
 
     def arrive(self) -> int:
         """Let some of the late calls have their effect now; return how many."""
-        chosen = [call for call in self.late if self.random.random() < 0.5]
+        chosen = [call for call in self.late if self.random.random() < self.arrival]
         for call in chosen:
             self.late.remove(call)
             try:
@@ -72,6 +74,7 @@ class Chaos:
 
     def calm(self) -> None:
         """Stop all faults; late calls arrive."""
+        self.arrival = 1.0
         self.rates = Rates()
         self.down.clear()
         self.black_holes.clear()

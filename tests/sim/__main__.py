@@ -32,9 +32,8 @@ def main() -> int:
                 traceback.print_exc(limit=-6)
         seed += 1
     minutes = (time.process_time() - started) / 60
-    print(
-        f"{seed - wanted.seed} histories, {hours:.0f} simulated hours, {hours / minutes:.0f} a CPU-minute, {failed} failed, {len(phases)} phases"
-    )
+    pace = f"{hours:.0f} simulated hours, {hours / minutes:.0f} a CPU-minute"
+    print(f"{seed - wanted.seed} histories, {pace}, {failed} failed, {len(phases)} phases")
     return 1 if failed else 0
 
 

@@ -93,7 +93,10 @@ class History:
         self.world.crash_rate = self.random.choice((0.0, 0.02, 0.08))
         self.world.between_rate = self.random.choice((0.0, 0.03, 0.1))
         self.world.busy_rate = self.random.choice((0.0, 0.05))
-        return faults.Rates(*(draw() * scale for _ in range(7)))
+        self.world.chaos.arrival = self.random.choice((0.05, 0.2, 0.5))
+        rates = faults.Rates(*(draw() * scale for _ in range(7)))
+        rates.late = self.random.choice((0.0, rates.late, 0.4))
+        return rates
 
     def _weather(self, profile: faults.Rates) -> None:
         """Change what goes wrong."""
@@ -117,11 +120,7 @@ class History:
         try:
             what()
         except (worlds.Crash, worlds.stores.StoreError):
-            self.world.denied = self._floor_in_force()
-
-    def _floor_in_force(self) -> frozenset[str]:
-        tenant = self.world.inventory.world().tenants["default"]
-        return frozenset(tenant.floor.countries_deny)
+            pass  # it took hold or it did not: the store knows
 
     def _users(self) -> None:
         world = self.world

@@ -1,3 +1,4 @@
+# ruff: noqa: PT008 -- a planted function keeps its signature
 """Bugs planted into the control plane, each a patch of one function: the simulation must see them.
 
 ``python -m tests.sim.planted`` tells for each how many histories it took.

@@ -61,7 +61,7 @@ class World:
         self._between = False
         self.chaos = faults.Chaos(seed, before=self._before_call, after=self._after_call)
         self.store = memory.MemoryStore(self.clock, failpoints=self._failpoint)
-        self.denied: frozenset[str] = frozenset()
+        self._denied: tuple[int, frozenset[str]] = (0, frozenset())
         self.on_effect: Callable[[str, backends.SealedPlacement], None] = lambda backend, sealed: None
         self.machines = {name: client.Machine(self.clock.true_now) for name in COUNTRIES}
         self.adapters = {name: self._adapter(name) for name in COUNTRIES}
@@ -136,15 +136,15 @@ class World:
             report = self.loop.tick()
             assert not report.broken, report.broken
         except Crash:
-            self.replace(graceful=False)
+            self.replace(graceful=False, crashed=True)
 
-    def replace(self, *, graceful: bool) -> None:
+    def replace(self, *, graceful: bool, crashed: bool = False) -> None:
         """Replace the loop: released, or dead (or only paused, and coming back later with its old ideas)."""
         if graceful:
             self.loop.close()
         else:
             self.clock.advance(TTL_S + 1)
-            if self.random.random() < 0.3:
+            if not crashed and self.random.random() < 0.3:
                 self.old_loops = [*self.old_loops, self.loop][-2:]
         self.loop = self.new_loop()
 
@@ -208,7 +208,16 @@ class World:
         assert stored is not None
         floor = {"countries": {"deny": sorted(countries)}} if countries else {}
         self.store.commit(stores.Changes(documents=[document("Tenant", "default", {"floor": floor}, stored.version)]))
-        self.denied = countries
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """Return the countries that the floor in force denies."""
+        stored = self.store.document("Tenant", "default")
+        assert stored is not None
+        if stored.version != self._denied[0]:
+            floor = json.loads(stored.body)["spec"]["floor"]
+            self._denied = (stored.version, frozenset(floor.get("countries", {}).get("deny", ())))
+        return self._denied[1]
 
     def cordon(self, backend: str, flags: dict[str, bool]) -> None:
         """Change what the system keeps about a backend."""
