@@ -88,7 +88,7 @@ def _cold_ms(arguments: list[str], environment: dict[str, str], folder: pathlib.
     samples = []
     for number in range(count + 1):
         begun = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, *arguments], env=environment, cwd=folder, check=True, capture_output=True)
         if number:
             samples.append((time.perf_counter() - begun) * 1e3)
     return figures.percentile(samples, 50)

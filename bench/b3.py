@@ -37,7 +37,7 @@ def document(name: str, **spec: object) -> dict[str, object]:
 @figures.figure("B3", "durable submit over HTTP")
 def measure(options: figures.Options) -> figures.Result:
     """Measure our server and the floor, alternating, each repeat with fresh processes."""
-    seconds, warm_s = (4.0, 1.0) if not options.quick else (0.5, 0.2)
+    seconds, warm_s = (3.0, 1.0) if not options.quick else (0.5, 0.2)
     size = options.size(BATCH, BATCH_QUICK)
     found: dict[str, list[float]] = {name: [] for name in ("single", "ratio", "p99", "bulk", "template", "array")}
     floors: list[float] = []

@@ -10,7 +10,7 @@ import time
 
 from bench import figures, servers
 
-JOBS_LOCAL, JOBS_SIMULATED = 600, 10_000
+JOBS_LOCAL, JOBS_SIMULATED = 600, 6_000
 BATCH = 200
 TIMEOUT_S = 180.0
 
