@@ -54,14 +54,39 @@ class ColumnReader:
         """Return (where the rule fires, where it could not be judged)."""
         fires: Truth = False
         broken: Truth = False
-        for instance in instances.instances(rule, self.job, self.day):
-            if instance.problem is not None:
-                broken = True
-                continue
-            one, bad = self._located(rule, instance) if rule.per_location else self._body(rule, instance)
+        for binding in instances.bindings(rule, self.job, self.day):
+            one, bad = self._remembered(rule, binding)
             fires = ARRAYS.either(fires, one)
             broken = ARRAYS.either(broken, bad)
         return fires, broken
+
+    def _remembered(self, rule: rules.Rule, binding: operands.Binding | None) -> tuple[Truth, Truth]:
+        """Judge one binding of a rule, remembered by what it binds and what else the rule reads of the job."""
+        if binding is None:
+            return False, True
+        try:
+            key: Hashable = (
+                rule,
+                self.day,
+                self.shared if rule.per_location else (),
+                *[binding[scope] for scope in rule.for_each],
+                *[operand.read(self.job) for operand in rule.job_operands],
+            )
+            known = self.sites.outcomes.get(key)
+        except Exception:  # noqa: BLE001 - reading it again below turns it into a refusal
+            return self._judged(rule, binding)
+        if known is None:
+            known = self._judged(rule, binding)
+            self.sites.outcomes.keep(key, known)
+        return known
+
+    def _judged(self, rule: rules.Rule, binding: operands.Binding) -> tuple[Truth, Truth]:
+        instance = instances.guarded(rule, binding, self.day)
+        if instance is None:
+            return False, False
+        if instance.problem is not None:
+            return False, True
+        return self._located(rule, instance) if rule.per_location else self._body(rule, instance)
 
     def _body(self, rule: rules.Rule, instance: instances.Instance) -> tuple[Truth, Truth]:
         errors: list[Truth] = []

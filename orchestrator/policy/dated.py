@@ -84,6 +84,8 @@ class DayFacts:
     day: dt.date
     sets: Mapping[str, LiveSet]
     public: Mapping[str, LiveSet]
+    names: frozenset[str] = frozenset()
+    """Every name that stands for a country or a set of them."""
 
     def countries(self, names: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
         """Return the country codes that the names stand for, and the names that stand for nothing."""
@@ -119,7 +121,7 @@ class FactBase:
             for name in self.sets:
                 self._freeze(name, day, live, ())
             public = {s.public: live[s.name] for s in self.sets.values() if s.public}
-            known = DayFacts(day, live, public)
+            known = DayFacts(day, live, public, frozenset((*live[ISO].codes, *public)))
             if len(self._days) > 64:
                 self._days.clear()
             self._days[day] = known

@@ -8,20 +8,19 @@ can be judged again only by it.
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 
 from orchestrator.domain import reasons
-from orchestrator.policy import attributes, columns, instances, rendering, rows, rulebook, rules, table
+from orchestrator.policy import attributes, columns, dated, instances, programs, rendering, rows, rulebook, rules, table
 
 EVALUATOR_VERSION = "eval 1"
 
-REFUSED = 0
-"""Bit 0 of every site: refused by the evaluator itself (``core.unsupported``), not by a rule."""
-FIRST_RULE = 1
-"""Bit of the first rule of the book's table."""
+REFUSED = programs.REFUSED
+FIRST_RULE = programs.FIRST_RULE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,39 +69,67 @@ def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
     """Judge a job at every site of the table at the policy clock ``at``. Pure; never raises for what a rule meets."""
     day = instances.utc_day(at)
     facts_then = book.facts.on(day)
-    count = len(sites)
-    bits: table.Words = np.zeros((table.words_for(FIRST_RULE + len(book.rules)), count), dtype=np.uint64)
-    denied: table.Bools = np.zeros(count, dtype=np.bool_)
-    obliged: table.Bools = np.zeros(count, dtype=np.bool_)
-    refused: columns.Truth = bool(book.refusals(job, day))
+    program = book.program
+    bits: table.Words = np.zeros((len(program.denies), len(sites)), dtype=np.uint64)
+    if book.refusals(job, day):
+        bits[0] |= _ONE
     reader = columns.ColumnReader(job, sites, facts_then)
-    for number, rule in enumerate(book.rules, FIRST_RULE):
-        if not rule.active(day):
+    tokens = _tokens(job, sites, program)
+    for group in program.groups:
+        key = None if tokens is None else (group, facts_then, *[tokens[number] for number in group.inputs])
+        found = None if key is None else sites.masks.get(key)
+        if found is None:
+            found = _mask(group, reader, facts_then)
+            if key is not None:
+                sites.masks.keep(key, found)
+        for word, mask in found:
+            bits[word] |= mask
+    denied, obliged = _any(bits, program.denies), _any(bits, program.obliges)
+    ends = expiry(job, sites, book, at)
+    return Judgement(bits, denied, obliged, ends, job, sites, book, at, rows.RowReader(job, book, day))
+
+
+_ONE = np.uint64(1)
+
+
+def _tokens(job: attributes.JobAttributes, sites: table.SiteTable, program: programs.Program) -> list[int] | None:
+    """Return a number for each input of the program; None where one cannot be read, so that nothing is remembered."""
+    try:
+        return [sites.token(read(job)) for read in program.reads]
+    except Exception:  # noqa: BLE001 - reading it again for a rule turns it into a refusal
+        return None
+
+
+def _mask(
+    group: programs.Group, reader: columns.ColumnReader, facts_then: dated.DayFacts
+) -> tuple[tuple[int, table.Words], ...]:
+    """Judge a group of rules; words without any bit are left out."""
+    found: dict[int, table.Words] = {}
+    refused: columns.Truth = False
+    for bit, rule in group.rules:
+        if not rule.active(facts_then.day):
             continue
         fires, broken = reader.read(rule)
-        if broken is not False:
-            refused = columns.ARRAYS.either(refused, broken)
-        if fires is False:
-            continue
-        _set(bits, number, fires)
-        if rule.effect is reasons.Effect.DENY:
-            denied |= fires
-        else:
-            obliged |= fires
-    _set(bits, REFUSED, refused)
-    denied |= refused
-    return Judgement(
-        bits, denied, obliged, expiry(job, sites, book, at), job, sites, book, at, rows.RowReader(job, book, day)
-    )
+        refused = columns.ARRAYS.either(refused, broken)
+        _set(found, bit, fires, len(reader.sites))
+    _set(found, REFUSED, refused, len(reader.sites))
+    return tuple((word, mask) for word, mask in found.items() if mask.any())
 
 
-def _set(bits: table.Words, number: int, where: columns.Truth) -> None:
-    word, shift = divmod(number, 64)
-    if isinstance(where, bool):
-        if where:
-            bits[word] |= np.uint64(1 << shift)
+def _set(bits: dict[int, table.Words], number: int, where: columns.Truth, count: int) -> None:
+    if where is False:
         return
-    bits[word] |= where.astype(np.uint64) << np.uint64(shift)
+    word, shift = divmod(number, 64)
+    mask = bits.setdefault(word, np.zeros(count, dtype=np.uint64))
+    mask |= np.uint64(1 << shift) if where is True else where.astype(np.uint64) << np.uint64(shift)
+
+
+def _any(bits: table.Words, masks: tuple[int, ...]) -> table.Bools:
+    found: table.Bools = (bits[0] & np.uint64(masks[0])) != 0
+    for word in range(1, len(masks)):
+        if masks[word]:
+            found |= (bits[word] & np.uint64(masks[word])) != 0
+    return found
 
 
 def expiry(
@@ -110,7 +137,9 @@ def expiry(
 ) -> dt.datetime | None:
     """Return the first moment after ``at`` at which anything dated that these judgements could read changes."""
     day = instances.utc_day(at)
-    days = [change for change in (*book.changes, *job.boundaries()) if change > day]
+    days = [change for change in job.boundaries() if change > day]
+    at_next = bisect.bisect_right(book.changes, day)
+    days += book.changes[at_next : at_next + 1]
     change = sites.next_change(day)
     if change is not None:
         days.append(change)

@@ -41,23 +41,34 @@ def test(leaf: rules.Leaf, binding: Mapping[str, Any], day: dated.DayFacts) -> b
     return leaf.predicate.test(day.day, *(value_of(arg, binding, day) for arg in leaf.args))
 
 
-def instances(rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFacts) -> Iterator[Instance]:
-    """Yield the instances of a rule for a job, in a fixed order."""
-    root = {operands.JOB: job}
+def bindings(rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFacts) -> Iterator[operands.Binding | None]:
+    """Yield what the instances of a rule bind, whatever their guard says; None: what to run over raised."""
     try:
         spaces = [tuple(operands.DOMAINS[scope](job, day)) for scope in rule.for_each]
-    except Exception as error:  # noqa: BLE001 - whatever a rule meets must become a refusal
-        yield Instance(root, describe(error))
+    except Exception:  # noqa: BLE001 - whatever a rule meets must become a refusal
+        yield None
         return
     for values in itertools.product(*spaces):
-        binding = {**root, **dict(zip(rule.for_each, values, strict=True))}
-        problem = None
-        try:
-            if not all(_holds(expr, binding, day) for expr in rule.guard):
-                continue
-        except Exception as error:  # noqa: BLE001 - whatever a rule meets must become a refusal
-            problem = describe(error)
-        yield Instance(binding, problem)
+        yield {operands.JOB: job, **dict(zip(rule.for_each, values, strict=True))}
+
+
+def guarded(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> Instance | None:
+    """Return the instance of a binding; None where its guard does not hold."""
+    try:
+        if not all(_holds(expr, binding, day) for expr in rule.guard):
+            return None
+    except Exception as error:  # noqa: BLE001 - whatever a rule meets must become a refusal
+        return Instance(binding, describe(error))
+    return Instance(binding)
+
+
+def instances(rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFacts) -> Iterator[Instance]:
+    """Yield the instances of a rule for a job, in a fixed order."""
+    for binding in bindings(rule, job, day):
+        if binding is None:
+            yield Instance({operands.JOB: job}, f"what {rule.id} runs over could not be read")
+        elif (instance := guarded(rule, binding, day)) is not None:
+            yield instance
 
 
 def _holds(expr: rules.Expr, binding: Mapping[str, Any], day: dated.DayFacts) -> bool:

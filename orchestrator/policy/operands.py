@@ -6,7 +6,7 @@ into columns; all others are the same for every site, so they are read once a jo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,14 @@ DOMAINS: Mapping[str, Domain] = {
 }
 """What ``for_each`` may run over, by the scope it binds; ``location`` is the one that depends on the site."""
 
+DOMAIN_READS: Mapping[str, Callable[[attributes.JobAttributes], Hashable]] = {
+    "data": lambda job: job.data,
+    "class": lambda job: job.data,
+    "denied": lambda job: job.constraints.exposures,
+    "scheme": lambda job: job.constraints.certifications,
+}
+"""All that each domain reads of the job: jobs that agree in it have the same instances on the same day."""
+
 
 def unknown_names(job: attributes.JobAttributes, day: dated.DayFacts) -> tuple[tuple[str, str], ...]:
     """Return (document path, name) of each country or set that the job's constraints name and nobody knows.
@@ -129,5 +137,5 @@ def unknown_names(job: attributes.JobAttributes, day: dated.DayFacts) -> tuple[t
         (constraints.EXPOSURE, [denied.name for denied in asked.exposures]),
         (constraints.COUNTRIES, [*asked.countries_deny, *(name for names in asked.countries_allow for name in names)]),
     )
-    found = {(path, name) for path, names in lists for name in day.countries(names)[1]}
+    found = {(path, name) for path, names in lists for name in names if name not in day.names}
     return tuple(sorted(found))

@@ -10,11 +10,11 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain import facts, ids, reasons
-from orchestrator.policy import attributes, constraints, dated, operands, packfiles, shapes
+from orchestrator.policy import attributes, constraints, dated, operands, packfiles, programs, shapes
 from orchestrator.policy import rules as rule_shapes
 
 CONSTRAINT_PACKS = frozenset({"exposure", "certs", "eu-seal", "tee"})
@@ -56,6 +56,11 @@ class RuleBook:
     facts_digest: ids.Digest
     changes: tuple[dt.date, ...]
     """Every day on which a dated fact or a rule starts or ends, sorted."""
+    program: programs.Program = field(init=False, repr=False)
+    """The table as the column reader walks it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "program", programs.prepare(self.rules))
 
     @property
     def versions(self) -> tuple[tuple[str, str], ...]:
@@ -89,7 +94,7 @@ class RuleBook:
                 found.append(
                     (f"{UNSUPPORTED}:packs.{name}", f"the pack {name} should be in force but failed: {problem}")
                 )
-        return tuple(sorted(set(found)))
+        return tuple(sorted(set(found))) if found else ()
 
     def _why_unjudged(self, path: str) -> str:
         pack = _JUDGES.get(path)

@@ -129,6 +129,12 @@ class Rule:
     location_operands: tuple[operands.Operand, ...] = ()
     site_reads: tuple[str, ...] = ()
     """Every attribute of the site that the rule reads, cites or says."""
+    job_operands: tuple[operands.Operand, ...] = field(init=False)
+    """The attributes of the job, apart from those of its instances, that the conditions read."""
+
+    def __post_init__(self) -> None:
+        read = {arg.name: arg for leaf in self.leaves() for arg in leaf.fixed if arg.scope == operands.JOB}
+        object.__setattr__(self, "job_operands", tuple(read[name] for name in sorted(read)))
 
     def active(self, day: dt.date) -> bool:
         """Say whether the rule is in force on ``day``; both days named are included."""

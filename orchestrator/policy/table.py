@@ -28,6 +28,10 @@ Spread = tuple[Bools, Bools | None]
 
 REMEMBERED_MAX = 256
 """Outcomes kept per table and generation; one over 10,000 sites is 10 kB."""
+MASKS_MAX = 64
+"""Outcomes of groups of rules kept per table and generation; one over 10,000 sites is 80 kB."""
+TOKENS_MAX = 4096
+"""Values numbered at once."""
 
 
 class Column:
@@ -93,6 +97,21 @@ class SiteTable:
         self._days = sorted(days)
         self._combined: dict[tuple[str, ...], Combined] = {}
         self._spreads: memory.Memory[Spread] = memory.Memory(REMEMBERED_MAX)
+        self.outcomes: memory.Memory[Any] = memory.Memory(REMEMBERED_MAX)
+        """Where one instance of a rule fires and where it could not be judged, by what it reads of the job."""
+        self.masks: memory.Memory[tuple[tuple[int, Words], ...]] = memory.Memory(MASKS_MAX)
+        """The bits of a group of rules, (word, bits by site), by what the group reads of the job."""
+        self._tokens: dict[Hashable, int] = {}
+        self._next_token = 0
+
+    def token(self, value: Hashable) -> int:
+        """Return a number for a value, the same for equal values as long as it is remembered, never for others."""
+        known = self._tokens.get(value)
+        if known is None:
+            if len(self._tokens) >= TOKENS_MAX:
+                self._tokens.clear()
+            known = self._tokens[value] = self._next_token = self._next_token + 1
+        return known
 
     def _location_words(self, places: Column) -> Words:
         bit = {code: number for number, code in enumerate(self.locations)}
