@@ -11,17 +11,16 @@ import enum
 from dataclasses import replace
 from typing import assert_never
 
-from orchestrator.domain import errors, events, ids, jobs
-
-MAX_CONDITIONS = 32
-"""Conditions kept on a job; the types are few, this only bounds a mistake."""
+from orchestrator.domain import conditions, errors, events, ids, jobs
 
 MAX_UNCHARGED = 16
 """Attempts without an outcome (refused, moved, withdrawn) that are kept; older ones stand in the journal."""
 
-
 FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE})
 """Causes after which the job is over; the others only move it."""
+
+_OVER_WHEN_PLACED = ("Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable")
+"""Conditions of a job that waits, or of the place it came from."""
 
 
 class Due(enum.Enum):
@@ -61,7 +60,7 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
         return job
     match event:
         case events.ConditionChanged():
-            return _with_condition(job, event)
+            return conditions.changed(job, event)
         case events.StopRequested():
             return _stop(job, event)
         case events.Placed():
@@ -117,7 +116,7 @@ def _place(job: jobs.Job, event: events.Placed) -> jobs.Job:
     )
     kept = _bounded(job.attempts)
     placed = replace(job, phase=jobs.Phase.PLACED, attempts=(*kept, attempt), not_before=None)
-    return _clear(placed, "Unplaceable", "WaitingForCapacity", "Refused", "NonCompliant", "Unreachable", at=event.at)
+    return conditions.cleared(placed, *_OVER_WHEN_PLACED, at=event.at)
 
 
 def _bounded(attempts: tuple[jobs.Attempt, ...]) -> tuple[jobs.Attempt, ...]:
@@ -165,7 +164,7 @@ def _refused(job: jobs.Job, attempt: jobs.Attempt, event: events.SubmitRefused) 
         return _finish(_with_attempt(job, over), jobs.Phase.FAILED, event.at, event.code)
     queued = replace(_with_attempt(job, over), phase=jobs.Phase.QUEUED, not_before=event.not_before)
     note = events.ConditionChanged(event.at, "Refused", True, event.code, event.message)
-    return _with_condition(queued, note)
+    return conditions.changed(queued, note)
 
 
 def _withdrawn(job: jobs.Job, attempt: jobs.Attempt, event: events.Withdrawn) -> jobs.Job:
@@ -357,9 +356,6 @@ def _reason_of_array(parent: jobs.Job, state: jobs.ArrayState) -> str:
     return "ElementsCancelled" if state.count(jobs.Phase.CANCELLED) else "Completed"
 
 
-# --- small pieces -----------------------------------------------------------------------------------------------
-
-
 def reason_of(outcome: jobs.Outcome) -> str:
     """Return the stable word for how an attempt ended."""
     kind = jobs.OutcomeKind
@@ -400,25 +396,3 @@ def _with_attempt(job: jobs.Job, attempt: jobs.Attempt) -> jobs.Job:
     if attempt == job.attempts[-1]:
         return job
     return replace(job, attempts=(*job.attempts[:-1], attempt))
-
-
-def _with_condition(job: jobs.Job, event: events.ConditionChanged) -> jobs.Job:
-    old = job.condition(event.type)
-    if old is None and not event.status:
-        return job
-    if old is not None and (old.status, old.reason, old.message) == (event.status, event.reason, event.message):
-        return job
-    since = old.since if old is not None and old.status == event.status else event.at
-    new = jobs.Condition(event.type, event.status, event.reason, event.message, since)
-    kept = tuple(new if c.type == event.type else c for c in job.conditions)
-    if old is None:
-        kept = (*kept, new)[-MAX_CONDITIONS:]
-    return replace(job, conditions=kept)
-
-
-def _clear(job: jobs.Job, *types: str, at: dt.datetime) -> jobs.Job:
-    for type_ in types:
-        old = job.condition(type_)
-        if old is not None and old.status:
-            job = _with_condition(job, events.ConditionChanged(at, type_, False, "Placed", ""))
-    return job

@@ -13,147 +13,25 @@ That is all. Each test is one sentence of ``ports.backends``; what an adapter do
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import pathlib
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from orchestrator.domain import errors, ids, jobs, offers, sites
+from orchestrator.domain import errors, ids, jobs, offers
 from orchestrator.ports import backends
-from orchestrator.testing import fakes, faults
+from orchestrator.testing import benches, faults
 
-LONG_S = 3600.0
-SHORT_S = 0.2
-STEPS_MAX = 100
-"""Looks at one attempt before a test gives up."""
+Bench = benches.Bench
 
 
-@dataclasses.dataclass(slots=True)
-class Bench:
-    """What a test works with: an adapter, and a way to make it anew as after a crash of the control plane."""
-
-    build: Callable[[], backends.BackendAdapter]
-    folder: pathlib.Path
-    adapter: backends.BackendAdapter = dataclasses.field(init=False)
-    count: int = 0
-    dead: list[backends.BackendAdapter] = dataclasses.field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.adapter = self.build()
-
-    def crash(self) -> None:
-        """Forget the adapter as a killed process does, and make another."""
-        self.dead.append(self.adapter)
-        self.adapter = self.build()
-
-
-class AdapterConformance:
+class AdapterConformance(benches.Workbench):
     """Subclass it; see the module. Names begin with ``Test`` where pytest should run them."""
-
-    # --- what an author brings ----------------------------------------------------------------------------------------
-
-    def plugin(self) -> backends.AdapterPlugin:
-        """Return the plugin under test."""
-        raise NotImplementedError
-
-    def settings(self) -> Mapping[str, object]:
-        """Return settings that work."""
-        return {}
-
-    def bad_settings(self) -> Mapping[str, object]:
-        """Return settings with two things wrong; both must be named."""
-        return {"noSuchFieldA": 1, "noSuchFieldB": 2}
-
-    def pools(self) -> Sequence[sites.Pool]:
-        """Return the pools that the document declares."""
-        return (sites.Pool("p", count=4),)
-
-    def spec(self, *, seconds: float, exit_code: int = 0) -> jobs.JobSpec:
-        """Return a job that runs for so long and then ends so."""
-        raise NotImplementedError
-
-    def pass_time(self, seconds: float) -> None:
-        """Let time pass at the backend."""
-        raise NotImplementedError
-
-    def now(self) -> dt.datetime:
-        """Return the time."""
-        return fakes.START
-
-    def started(self, adapter: backends.BackendAdapter, key: ids.AttemptKey) -> int:
-        """Return how many live things at the backend carry ``key``."""
-        if not isinstance(adapter, backends.ListsOwned):
-            pytest.skip("override started(): the adapter does not list what it holds")
-        return sum(1 for ref in adapter.list_owned() if ref.key == key)
-
-    # --- the bench ----------------------------------------------------------------------------------------------------
-
-    @pytest.fixture
-    def bench(self, tmp_path: pathlib.Path) -> Iterator[Bench]:
-        """A fresh backend."""
-        made = self.make_bench(tmp_path)
-        yield made
-        self.clean(made)
-
-    def make_bench(self, folder: pathlib.Path) -> Bench:
-        """Return a bench whose adapters all speak to the same backend."""
-        context = backends.AdapterContext(
-            backend="b", pools=self.pools(), state_folder=str(folder), installation="conformance", now=self.now
-        )
-        return Bench(lambda: self.plugin().build(self.settings(), context), folder)
-
-    def clean(self, bench: Bench) -> None:
-        """Stop what still runs."""
-        adapter = bench.adapter
-        for dead in bench.dead:
-            dead.close()
-        if isinstance(adapter, backends.ListsOwned):
-            for ref in adapter.list_owned():
-                adapter.stop(ref, backends.Fence(ids.Term(9), 1), dt.timedelta(0))
-        adapter.close()
-
-    def placement(self, bench: Bench, *, seconds: float = LONG_S, exit_code: int = 0) -> backends.SealedPlacement:
-        """Return a placement with a new key."""
-        bench.count += 1
-        job = ids.JobId(f"01CONF{bench.count:020d}")
-        return backends.SealedPlacement(
-            key=ids.attempt_key(job, 1),
-            job=job,
-            tenant="t",
-            number=1,
-            site=ids.SiteName(f"b/{self.pools()[0].name}"),
-            pool=self.pools()[0].name,
-            spec=self.spec(seconds=seconds, exit_code=exit_code),
-            spec_digest=ids.Digest("sha256:" + "0" * 64),
-            fence=backends.Fence(ids.Term(1), 1),
-            environment={"COMITY_JOB_ID": str(job), "COMITY_ATTEMPT": "1", "COMITY_NODES": "1"},
-        )
-
-    def look(self, bench: Bench, key: ids.AttemptKey, *, handle: str | None = None) -> backends.Observation:
-        """Return one observation."""
-        (seen,) = bench.adapter.observe([backends.AttemptRef(key, handle, self.now())])
-        return seen
-
-    def until_ended(self, bench: Bench, key: ids.AttemptKey) -> backends.Observation:
-        """Return the observation that says that it ended."""
-        for _ in range(STEPS_MAX):
-            seen = self.look(bench, key)
-            if seen.state is offers.ObservedState.ENDED:
-                return seen
-            self.pass_time(SHORT_S)
-        raise AssertionError(f"{key} does not end: {seen}")
-
-    def stop(self, bench: Bench, key: ids.AttemptKey) -> None:
-        """Stop an attempt by its key alone."""
-        bench.adapter.stop(backends.AttemptRef(key), backends.Fence(ids.Term(1), 1), dt.timedelta(0))
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
-    def test_capabilities_are_static(self, bench: Bench) -> None:
+    def test_capabilities_are_static(self, bench: benches.Bench) -> None:
         """Capabilities are the same before and after work, and for the next instance."""
         before = bench.adapter.capabilities()
         bench.adapter.submit(self.placement(bench))
@@ -162,7 +40,7 @@ class AdapterConformance:
         assert bench.adapter.capabilities() == before
         assert before.port_version == backends.PORT_VERSION
 
-    def test_powers_have_their_methods(self, bench: Bench) -> None:
+    def test_powers_have_their_methods(self, bench: benches.Bench) -> None:
         """A stated power has its methods."""
         powers = bench.adapter.capabilities().powers
         protocols: dict[offers.Capability, type[Any]] = {
@@ -172,10 +50,10 @@ class AdapterConformance:
             offers.Capability.WATCHES: backends.Watches,
         }
         assert [
-            power for power, needed in protocols.items() if power in powers and not _has(bench.adapter, needed)
+            power for power, needed in protocols.items() if power in powers and not benches.has(bench.adapter, needed)
         ] == []
 
-    def test_settings_errors_come_all_at_once(self, bench: Bench) -> None:
+    def test_settings_errors_come_all_at_once(self, bench: benches.Bench) -> None:
         """Every problem of the settings is named, and no value of them is repeated."""
         context = backends.AdapterContext("b", self.pools(), str(bench.folder), "conformance", self.now)
         with pytest.raises(Exception) as caught:  # noqa: PT011 -- SettingsError lives above this floor
@@ -186,7 +64,7 @@ class AdapterConformance:
 
     # --- submit -------------------------------------------------------------------------------------------------------
 
-    def test_the_same_key_twice_starts_one(self, bench: Bench) -> None:
+    def test_the_same_key_twice_starts_one(self, bench: benches.Bench) -> None:
         """Submitting one key again gets the first, with its handle."""
         placement = self.placement(bench)
         first = bench.adapter.submit(placement)
@@ -194,24 +72,24 @@ class AdapterConformance:
         assert self.started(bench.adapter, placement.key) == 1
         assert 0 < len(first.value) <= 512
 
-    def test_the_same_key_at_once_starts_one(self, bench: Bench) -> None:
+    def test_the_same_key_at_once_starts_one(self, bench: benches.Bench) -> None:
         """Submitting one key from several threads starts one."""
         placement, adapter = self.placement(bench), bench.adapter
-        threads = [threading.Thread(target=_quietly(lambda: adapter.submit(placement))) for _ in range(4)]
+        threads = [threading.Thread(target=benches.quietly(lambda: adapter.submit(placement))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert self.started(adapter, placement.key) == 1
 
-    def test_two_keys_start_two(self, bench: Bench) -> None:
+    def test_two_keys_start_two(self, bench: benches.Bench) -> None:
         """Another key is another attempt."""
         keys = [self.placement(bench) for _ in range(2)]
         for placement in keys:
             bench.adapter.submit(placement)
         assert [self.started(bench.adapter, placement.key) for placement in keys] == [1, 1]
 
-    def test_a_lost_reply_is_found_by_key(self, bench: Bench) -> None:
+    def test_a_lost_reply_is_found_by_key(self, bench: benches.Bench) -> None:
         """A process killed between the effect and the answer finds the attempt by its key alone."""
         placement = self.placement(bench)
         bench.adapter.submit(placement)  # and the answer is lost
@@ -221,13 +99,13 @@ class AdapterConformance:
         bench.adapter.submit(placement)
         assert self.started(bench.adapter, placement.key) == 1
 
-    def test_lost_and_late_replies_start_one_each(self, bench: Bench) -> None:
+    def test_lost_and_late_replies_start_one_each(self, bench: benches.Bench) -> None:
         """Whatever replies are lost, late or repeated, each key starts once."""
         chaos = faults.Chaos(7, faults.Rates(failed_before=0.3, failed_after=0.3, late=0.2))
         faulty = faults.FaultyAdapter(bench.adapter, "b", chaos)
         placements = [self.placement(bench) for _ in range(3)]
         for placement in placements * 4:
-            _quietly(lambda placement=placement: faulty.submit(placement))()  # type: ignore[misc]  # bound in the loop
+            benches.quietly(lambda placement=placement: faulty.submit(placement))()  # type: ignore[misc]  # bound in the loop
         chaos.calm()
         for placement in placements:
             bench.adapter.submit(placement)
@@ -235,7 +113,7 @@ class AdapterConformance:
 
     # --- observe ------------------------------------------------------------------------------------------------------
 
-    def test_observe_answers_each_ref_in_order(self, bench: Bench) -> None:
+    def test_observe_answers_each_ref_in_order(self, bench: benches.Bench) -> None:
         """There is one observation a ref, in order, with its key."""
         placements = [self.placement(bench) for _ in range(3)]
         for placement in placements[:2]:
@@ -243,7 +121,7 @@ class AdapterConformance:
         refs = [backends.AttemptRef(placement.key) for placement in reversed(placements)]
         assert [seen.key for seen in bench.adapter.observe(refs)] == [ref.key for ref in refs]
 
-    def test_a_bad_ref_never_poisons_a_batch(self, bench: Bench) -> None:
+    def test_a_bad_ref_never_poisons_a_batch(self, bench: benches.Bench) -> None:
         """A ref with a handle that makes no sense leaves the others answered."""
         placement = self.placement(bench)
         handle = bench.adapter.submit(placement).value
@@ -252,7 +130,7 @@ class AdapterConformance:
         assert seen[0].state in (offers.ObservedState.GONE, offers.ObservedState.UNKNOWN)
         assert seen[1].state not in (offers.ObservedState.GONE, offers.ObservedState.UNKNOWN)
 
-    def test_gone_is_never_invented(self, bench: Bench) -> None:
+    def test_gone_is_never_invented(self, bench: benches.Bench) -> None:
         """An attempt that exists is never GONE, however often and by whomever it is looked at."""
         placement = self.placement(bench)
         bench.adapter.submit(placement)
@@ -264,25 +142,25 @@ class AdapterConformance:
                 bench.crash()
             assert self.look(bench, placement.key).state is not offers.ObservedState.GONE
 
-    def test_an_unknown_key_is_not_alive(self, bench: Bench) -> None:
+    def test_an_unknown_key_is_not_alive(self, bench: benches.Bench) -> None:
         """A key that was never submitted is GONE or UNKNOWN; with consistent reads it is GONE."""
         seen = self.look(bench, self.placement(bench).key)
         assert seen.state in (offers.ObservedState.GONE, offers.ObservedState.UNKNOWN)
         if not bench.adapter.capabilities().visibility_lag:
             assert seen.state is offers.ObservedState.GONE
 
-    def test_an_end_is_told_with_its_outcome(self, bench: Bench) -> None:
+    def test_an_end_is_told_with_its_outcome(self, bench: benches.Bench) -> None:
         """Exit codes 0 and 3 are told as they are; the outcome stands exactly when the state is ENDED."""
         for code in (0, 3):
-            placement = self.placement(bench, seconds=SHORT_S, exit_code=code)
+            placement = self.placement(bench, seconds=benches.SHORT_S, exit_code=code)
             bench.adapter.submit(placement)
             seen = self.until_ended(bench, placement.key)
             assert seen.outcome is not None
             assert (seen.outcome.kind, seen.outcome.exit_code) == (jobs.OutcomeKind.EXITED, code)
 
-    def test_an_outcome_is_stable(self, bench: Bench) -> None:
+    def test_an_outcome_is_stable(self, bench: benches.Bench) -> None:
         """Once ENDED an attempt stays so, with the same outcome, over crashes, stops and repeated submits."""
-        placement = self.placement(bench, seconds=SHORT_S)
+        placement = self.placement(bench, seconds=benches.SHORT_S)
         bench.adapter.submit(placement)
         first = self.until_ended(bench, placement.key).outcome
         for change in (bench.crash, lambda: self.stop(bench, placement.key), lambda: self._again(bench, placement)):
@@ -291,18 +169,18 @@ class AdapterConformance:
             assert (seen.state, seen.outcome) == (offers.ObservedState.ENDED, first)
         assert self.started(bench.adapter, placement.key) == 0
 
-    def _again(self, bench: Bench, placement: backends.SealedPlacement) -> None:
+    def _again(self, bench: benches.Bench, placement: backends.SealedPlacement) -> None:
         bench.adapter.submit(placement)
 
     # --- stop ---------------------------------------------------------------------------------------------------------
 
-    def test_stop_of_an_unknown_key_is_fine(self, bench: Bench) -> None:
+    def test_stop_of_an_unknown_key_is_fine(self, bench: benches.Bench) -> None:
         """Stopping what was never there raises nothing, twice."""
         key = self.placement(bench).key
         self.stop(bench, key)
         self.stop(bench, key)
 
-    def test_stop_ends_an_attempt(self, bench: Bench) -> None:
+    def test_stop_ends_an_attempt(self, bench: benches.Bench) -> None:
         """A stopped attempt ends, and its outcome is no success."""
         placement = self.placement(bench)
         bench.adapter.submit(placement)
@@ -312,7 +190,7 @@ class AdapterConformance:
         assert not outcome.succeeded
         assert self.started(bench.adapter, placement.key) == 0
 
-    def test_stop_touches_exactly_one(self, bench: Bench) -> None:
+    def test_stop_touches_exactly_one(self, bench: benches.Bench) -> None:
         """Stopping one attempt leaves every other running."""
         placements = [self.placement(bench) for _ in range(3)]
         for placement in placements:
@@ -321,16 +199,16 @@ class AdapterConformance:
         self.until_ended(bench, placements[1].key)
         assert [self.started(bench.adapter, each.key) for each in placements] == [1, 0, 1]
 
-    def test_what_was_stopped_before_must_not_start(self, bench: Bench) -> None:
+    def test_what_was_stopped_before_must_not_start(self, bench: benches.Bench) -> None:
         """A stop that overtakes its submit fences the key, over a crash too."""
         placement = self.placement(bench)
         self.stop(bench, placement.key)
         bench.crash()
-        _quietly(lambda: bench.adapter.submit(placement))()
-        self.pass_time(SHORT_S)
+        benches.quietly(lambda: bench.adapter.submit(placement))()
+        self.pass_time(benches.SHORT_S)
         assert self.started(bench.adapter, placement.key) == 0
 
-    def test_a_stale_term_is_refused(self, bench: Bench) -> None:
+    def test_a_stale_term_is_refused(self, bench: benches.Bench) -> None:
         """Where the backend holds a term, a controller of an older one can neither start nor stop."""
         if not bench.adapter.capabilities().has(offers.Capability.FENCES):
             pytest.skip("the adapter states no fences")
@@ -343,7 +221,7 @@ class AdapterConformance:
                 call()
         assert [self.started(bench.adapter, each.key) for each in (new, late)] == [1, 0]
 
-    def test_any_order_of_calls_keeps_the_promises(self, bench: Bench) -> None:
+    def test_any_order_of_calls_keeps_the_promises(self, bench: benches.Bench) -> None:
         """In a seeded mix of submits, stops, crashes and reads, nothing starts twice or after its stop."""
         draw = random.Random(11)  # noqa: S311 -- a test's history, not a secret
         placements = [self.placement(bench) for _ in range(3)]
@@ -352,7 +230,7 @@ class AdapterConformance:
             placement = draw.choice(placements)
             verb = draw.choice(("submit", "submit", "observe", "stop", "crash"))
             if verb == "submit":
-                _quietly(lambda placement=placement: bench.adapter.submit(placement))()  # type: ignore[misc]  # bound
+                benches.quietly(lambda placement=placement: bench.adapter.submit(placement))()  # type: ignore[misc]  # bound
             elif verb == "stop" and draw.random() < 0.3:
                 self.stop(bench, placement.key)
                 stopped.add(placement.key)
@@ -363,12 +241,12 @@ class AdapterConformance:
             for each in placements:
                 assert self.started(bench.adapter, each.key) <= 1
         for key in stopped:
-            self.pass_time(SHORT_S)
+            self.pass_time(benches.SHORT_S)
             assert self.started(bench.adapter, ids.AttemptKey(key)) == 0
 
     # --- offers -------------------------------------------------------------------------------------------------------
 
-    def test_offers_name_sites_of_this_backend(self, bench: Bench) -> None:
+    def test_offers_name_sites_of_this_backend(self, bench: benches.Bench) -> None:
         """There is one offer a declared pool, named ``<backend>/<pool>``, with free room within the total."""
         found = bench.adapter.offers()
         names = [offer.site for offer in found]
@@ -378,29 +256,29 @@ class AdapterConformance:
             assert offer.free.cpu_milli <= offer.total.cpu_milli
             assert offer.free.accelerators <= offer.total.accelerators
 
-    def test_what_is_counted_is_subtracted(self, bench: Bench) -> None:
+    def test_what_is_counted_is_subtracted(self, bench: benches.Bench) -> None:
         """An attempt is named in ``counted`` exactly when ``free`` is without it, and no longer once it ended."""
         site = self.placement(bench).site
-        before = _offer(bench.adapter, site)
-        placement = self.placement(bench, seconds=LONG_S)
+        before = benches.offer_of(bench.adapter, site)
+        placement = self.placement(bench, seconds=benches.LONG_S)
         bench.adapter.submit(placement)
-        offer = _offer(bench.adapter, site)
+        offer = benches.offer_of(bench.adapter, site)
         if placement.key in offer.counted:
-            assert _smaller(offer.free, before.free)
+            assert benches.smaller(offer.free, before.free)
         else:
             assert offer.free == before.free
         self.stop(bench, placement.key)
         self.until_ended(bench, placement.key)
-        assert placement.key not in _offer(bench.adapter, site).counted
+        assert placement.key not in benches.offer_of(bench.adapter, site).counted
 
     # --- further powers -----------------------------------------------------------------------------------------------
 
-    def test_owned_are_those_that_are_not_over(self, bench: Bench) -> None:
+    def test_owned_are_those_that_are_not_over(self, bench: benches.Bench) -> None:
         """What is live is listed with its key, over a crash too; what ended is not; forgetting it twice is fine."""
         adapter = bench.adapter
         if not isinstance(adapter, backends.ListsOwned):
             pytest.skip("the adapter does not list what it holds")
-        live, over = self.placement(bench), self.placement(bench, seconds=SHORT_S)
+        live, over = self.placement(bench), self.placement(bench, seconds=benches.SHORT_S)
         for placement in (live, over):
             adapter.submit(placement)
         self.until_ended(bench, over.key)
@@ -413,20 +291,20 @@ class AdapterConformance:
             again.forget(backends.AttemptRef(self.placement(bench).key))
         assert self.started(again, live.key) == 1
 
-    def test_logs_go_on_where_the_cursor_stands(self, bench: Bench) -> None:
+    def test_logs_go_on_where_the_cursor_stands(self, bench: benches.Bench) -> None:
         """Reading in small pieces by cursor gives what one read gives, over a crash too."""
         adapter = bench.adapter
         if not bench.adapter.capabilities().has(offers.Capability.LOGS) or not isinstance(
             adapter, backends.StreamsLogs
         ):
             pytest.skip("the adapter has no logs")
-        placement = self.placement(bench, seconds=SHORT_S)
+        placement = self.placement(bench, seconds=benches.SHORT_S)
         adapter.submit(placement)
         self.until_ended(bench, placement.key)
         ref = backends.AttemptRef(placement.key)
         whole = b"".join(chunk.data for chunk in adapter.read_logs(ref, cursor=None, node=None, limit=1 << 20)[0])
         pieces, cursor = b"", None
-        for _ in range(STEPS_MAX):
+        for _ in range(benches.STEPS_MAX):
             bench.crash()
             reader = bench.adapter
             assert isinstance(reader, backends.StreamsLogs)
@@ -437,19 +315,19 @@ class AdapterConformance:
         assert pieces == whole
 
     @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../x", "", "nothing", "a\x00b"])
-    def test_outputs_stay_inside(self, bench: Bench, path: str) -> None:
+    def test_outputs_stay_inside(self, bench: benches.Bench, path: str) -> None:
         """A path that is no output, or leads outside, is ``outputs.not-found``."""
         adapter = bench.adapter
         if not isinstance(adapter, backends.Copies):
             pytest.skip("the adapter keeps no outputs")
-        placement = self.placement(bench, seconds=SHORT_S)
+        placement = self.placement(bench, seconds=benches.SHORT_S)
         adapter.submit(placement)
         self.until_ended(bench, placement.key)
         with pytest.raises(errors.PermanentError) as caught:
             b"".join(adapter.read_output(backends.AttemptRef(placement.key), path))
         assert caught.value.code == "outputs.not-found"
 
-    def test_close_lets_attempts_go_on(self, bench: Bench) -> None:
+    def test_close_lets_attempts_go_on(self, bench: benches.Bench) -> None:
         """Closing an adapter, twice, ends no attempt."""
         placement = self.placement(bench)
         bench.adapter.submit(placement)
@@ -457,27 +335,3 @@ class AdapterConformance:
         bench.adapter.close()
         bench.crash()
         assert self.started(bench.adapter, placement.key) == 1
-
-
-def _has(adapter: object, protocol: type[Any]) -> bool:
-    return isinstance(adapter, protocol)
-
-
-def _quietly(what: Callable[[], object]) -> Callable[[], None]:
-    def run() -> None:
-        try:
-            what()
-        except (errors.BackendError, TimeoutError):
-            pass
-
-    return run
-
-
-def _offer(adapter: backends.BackendAdapter, site: ids.SiteName) -> offers.Offer:
-    return next(offer for offer in adapter.offers() if offer.site == site)
-
-
-def _smaller(left: offers.Room, right: offers.Room) -> bool:
-    parts = ((left.cpu_milli, right.cpu_milli), (left.memory_bytes, right.memory_bytes))
-    fewer = left.slots is not None and right.slots is not None and left.slots < right.slots
-    return fewer or left.accelerators < right.accelerators or any(one < other for one, other in parts)

@@ -6,7 +6,7 @@ import hypothesis
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from orchestrator.domain import errors, events, ids, jobs, lifecycle
+from orchestrator.domain import conditions, errors, events, ids, jobs, lifecycle
 from orchestrator.testing import fakes
 
 ID = ids.JobId("01HZZZZZZZZZZZZZZZZZZZZZZZ")
@@ -165,7 +165,7 @@ class Life(stateful.RuleBasedStateMachine):
             assert self.job.stop is None, "a queued job is not being stopped"
         assert lifecycle.tries_charged(self.job) <= self.job.spec.retry.attempts, "tries are bounded"
         assert sum(1 for a in attempts if a.outcome is None) <= lifecycle.MAX_UNCHARGED + 1, "the row is bounded"
-        assert len({c.type for c in self.job.conditions}) == len(self.job.conditions) <= lifecycle.MAX_CONDITIONS
+        assert len({c.type for c in self.job.conditions}) == len(self.job.conditions) <= conditions.MAX_CONDITIONS
         assert (lifecycle.due(self.job) is lifecycle.Due.NOTHING) == self.job.phase.terminal, "something is always due"
         assert self.job.phase.terminal == (self.job.ended_at is not None)
 

@@ -1,5 +1,6 @@
 """The control loop, one behaviour at a time, on a world without chance."""
 
+import dataclasses
 import datetime as dt
 
 import pytest

@@ -1,0 +1,35 @@
+"""Conditions of a job: set, changed, cleared. Bounded, one of each type, ``since`` kept while the status stays."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+from orchestrator.domain import events, jobs
+
+MAX_CONDITIONS = 32
+"""Conditions kept on a job; the types are few, this only bounds a mistake."""
+
+
+def changed(job: jobs.Job, event: events.ConditionChanged) -> jobs.Job:
+    """Return the job with the condition; the same object if it says so already, or never did and is false."""
+    old = job.condition(event.type)
+    if old is None and not event.status:
+        return job
+    if old is not None and (old.status, old.reason, old.message) == (event.status, event.reason, event.message):
+        return job
+    since = old.since if old is not None and old.status == event.status else event.at
+    new = jobs.Condition(event.type, event.status, event.reason, event.message, since)
+    kept = tuple(new if c.type == event.type else c for c in job.conditions)
+    if old is None:
+        kept = (*kept, new)[-MAX_CONDITIONS:]
+    return replace(job, conditions=kept)
+
+
+def cleared(job: jobs.Job, *types: str, at: dt.datetime) -> jobs.Job:
+    """Return the job with these conditions false, where they were true: it was placed."""
+    for type_ in types:
+        old = job.condition(type_)
+        if old is not None and old.status:
+            job = changed(job, events.ConditionChanged(at, type_, False, "Placed", ""))
+    return job
