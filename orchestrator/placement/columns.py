@@ -30,6 +30,8 @@ NO_BOUND = np.iinfo(np.int64).max
 """Slots or nodes without a bound."""
 DERIVED_MAX = 64
 """Currencies and origins kept at once; older ones are made again."""
+STANDING_MAX = 128
+"""Outcomes of the standing filters kept at once; one over 10,000 sites is 80 kB."""
 
 _INT_NAMES = (
     "node_cpu", "node_memory", "node_accelerators", "total_cpu", "total_memory", "total_accelerators",
@@ -89,6 +91,8 @@ class Columns:
     derived: dict[object, _Derived] = field(default_factory=dict)
     version: int = 0
     """Grows when anything changed that answers of standing filters and scores rest on."""
+    standing: dict[object, npt.NDArray[np.uint64]] = field(default_factory=dict)
+    """Refusals of the standing filters in this version, by what they read of a question."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -101,7 +105,14 @@ class Columns:
             _write_site(self, position, row.site)
         if row.site is not old.site or _standing(row) != _standing(old):
             self.version += 1
+            self.standing.clear()
         _write_offer(self, position, row)
+
+    def keep_standing(self, key: object, bits: npt.NDArray[np.uint64]) -> None:
+        """Remember refusals of the standing filters until something changes."""
+        if len(self.standing) >= STANDING_MAX:
+            self.standing.clear()
+        self.standing[key] = bits
 
     def member(self, column: str, texts: Collection[str]) -> Bools:
         """Say for each site whether its ``column`` is one of ``texts``."""

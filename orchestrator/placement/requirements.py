@@ -8,8 +8,9 @@ plain data, so that it can be stored beside a decision and be asked again years 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from orchestrator.domain import jobs, money, offers
@@ -154,6 +155,16 @@ class Question:
         """Return the round-trip time to a region, else to its country; None: nobody stated it."""
         places = self.distances.places
         return places.get(region or "", places.get(country or ""))
+
+
+_PRICED = {"requirement", "price_per_hour_max", "objective", "rates"}
+_UNPRICED_REQUIREMENT = operator.attrgetter(*(f.name for f in fields(Requirement) if f.name not in _PRICED))
+_UNPRICED_QUESTION = operator.attrgetter(*(f.name for f in fields(Question) if f.name not in _PRICED))
+
+
+def unpriced(question: Question) -> Hashable:
+    """Return everything of a question but price limit, objective and rates: what most filters read of it."""
+    return _UNPRICED_REQUIREMENT(question.requirement), _UNPRICED_QUESTION(question)
 
 
 def ask(requirement: Requirement, day: dt.date, sets: CountrySets | None, tables: Tables) -> Question:

@@ -9,7 +9,6 @@ judgement, the standing filters, the scores, the order. It is kept until somethi
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,49 +25,35 @@ from orchestrator.placement.scorers import registry as scorers
 Words = npt.NDArray[np.uint64]
 
 
-Refusals = tuple[tuple[int, columns.Bools], ...]
-"""(bit of the filter, where it refuses) of each filter that has something to say."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
     """What documents and dates say about one class of jobs at every site.
 
-    ``refusals`` are those of the standing filters. ``order`` lists the rows that nothing here refuses, best first,
-    ties by name. ``scores`` holds the scorers whose weight is not zero.
+    ``bits`` are the refusals of the standing filters (bit k: ``filters.registry.FILTERS[k]``). ``order`` lists the
+    rows that nothing here refuses, best first, ties by name. ``scores`` holds the scorers whose weight is not zero.
     """
 
     question: requirements.Question
     judgement: judgements.Judgement
-    refusals: Refusals
+    bits: Words
     permitted: columns.Bools
     scores: Mapping[str, columns.Ints]
     totals: columns.Ints
     order: columns.Ints
     expires: dt.datetime | None
 
-    @functools.cached_property
-    def bits(self) -> Words:
-        """Return the standing refusals of each site (bit k: ``filters.registry.FILTERS[k]``)."""
-        return _pack(self.refusals, len(self.permitted))
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Selection:
     """A verdict in one cycle. ``ranking`` lists the rows that may take a job of the class now, best first.
 
-    ``refusals`` are those of the filters that depend on offers.
+    ``bits`` are all refusals of each site: the verdict's and those of the filters that depend on offers.
     """
 
     verdict: Verdict
-    refusals: Refusals
+    bits: Words
     ranking: columns.Ints
     names: list[ids.SiteName]
-
-    @functools.cached_property
-    def bits(self) -> Words:
-        """Return all refusals of each site."""
-        return self.verdict.bits | _pack(self.refusals, len(self.verdict.permitted))
 
     @property
     def chosen(self) -> ids.SiteName | None:
@@ -97,10 +82,9 @@ def judge(
     expires: dt.datetime | None = None,
 ) -> Verdict:
     """Run the standing filters and scorers over all sites. ``expires`` bounds the verdict besides the judgement."""
-    count = len(table)
-    barred: columns.Bools = judgement.denied.copy()
-    refusals = _ask(filters.STANDING, question, table, barred)
-    permitted = ~barred
+    bits = _standing(question, table)
+    permitted: columns.Bools = bits == 0
+    permitted &= ~judgement.denied
     objective = question.requirement.objective
     scores: dict[str, columns.Ints] = {}
     totals: columns.Ints | None = None
@@ -111,42 +95,42 @@ def judge(
             part = scoring.weighted_column(own, weight)
             totals = part if totals is None else totals + part
     if totals is None:
-        totals = np.zeros(count, dtype=np.int64)
+        totals = np.zeros(len(table), dtype=np.int64)
     rows = permitted.nonzero()[0]
     # Rows follow names, so a stable sort breaks ties by name.
     order = rows[totals[rows].argsort(kind="stable")]
     ends = [end for end in (judgement.expires, expires) if end is not None]
-    return Verdict(question, judgement, refusals, permitted, scores, totals, order, min(ends, default=None))
+    return Verdict(question, judgement, bits, permitted, scores, totals, order, min(ends, default=None))
 
 
 def choose(verdict: Verdict, table: columns.Columns) -> Selection:
     """Run the filters that depend on offers, and rank what is left."""
-    barred: columns.Bools = np.zeros(len(table), dtype=np.bool_)
-    refusals = _ask(filters.PASSING, verdict.question, table, barred)
-    ranking = verdict.order[~barred[verdict.order]]
-    return Selection(verdict, refusals, ranking, table.names)
+    bits = _ask(filters.PASSING, verdict.question, table, verdict.bits)
+    return Selection(verdict, bits, verdict.order[bits[verdict.order] == 0], table.names)
+
+
+def _standing(question: requirements.Question, table: columns.Columns) -> Words:
+    """Return the refusals of the standing filters; those that read no price are remembered by what they read."""
+    key = requirements.unpriced(question)
+    known = table.standing.get(key)
+    if known is None:
+        known = _ask(filters.UNPRICED, question, table, np.zeros(len(table), dtype=np.uint64))
+        table.keep_standing(key, known)
+    return _ask(filters.PRICED, question, table, known)
 
 
 def _ask(
     items: tuple[tuple[int, filter_base.Filter], ...],
     question: requirements.Question,
     table: columns.Columns,
-    barred: columns.Bools,
-) -> Refusals:
-    """Return where each filter refuses, and add all of it to ``barred``."""
-    found = []
+    known: Words,
+) -> Words:
+    """Return ``known`` with a bit for each filter that refuses a site."""
+    bits = known.copy()
     for bit, item in items:
         refused = item.refused(question, table)
         if refused is not None:
-            barred |= refused
-            found.append((bit, refused))
-    return tuple(found)
-
-
-def _pack(refusals: Refusals, count: int) -> Words:
-    bits: Words = np.zeros(count, dtype=np.uint64)
-    for bit, refused in refusals:
-        bits |= refused.astype(np.uint64) << np.uint64(bit)
+            bits |= refused * np.uint64(1 << bit)
     return bits
 
 

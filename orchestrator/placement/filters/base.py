@@ -20,6 +20,8 @@ class Filter(abc.ABC):
     """The code of its reasons, or what they start with."""
     momentary: ClassVar[bool] = False
     """Whether the answer changes with offers and reachability, not only with documents."""
+    priced: ClassVar[bool] = False
+    """Whether it reads price limit, objective or exchange rates; any other is remembered without them."""
 
     @abc.abstractmethod
     def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:

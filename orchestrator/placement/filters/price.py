@@ -17,6 +17,7 @@ class Price(base.Filter):
     """
 
     name = "limits.price"
+    priced = True
 
     def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
         """See the class."""

@@ -53,5 +53,6 @@ UNREACHABLE_BIT = next(bit for bit, item in enumerate(FILTERS) if isinstance(ite
 FULL_BIT = next(bit for bit, item in enumerate(FILTERS) if isinstance(item, full.Full))
 MOMENTARY = sum(1 << bit for bit, item in enumerate(FILTERS) if item.momentary)
 """Bits of the filters whose answer changes with offers."""
-STANDING = tuple((bit, item) for bit, item in enumerate(FILTERS) if not item.momentary)
+PRICED = tuple((bit, item) for bit, item in enumerate(FILTERS) if item.priced)
+UNPRICED = tuple((bit, item) for bit, item in enumerate(FILTERS) if not item.momentary and not item.priced)
 PASSING = tuple((bit, item) for bit, item in enumerate(FILTERS) if item.momentary)
