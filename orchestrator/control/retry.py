@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,10 +30,7 @@ class Backoff:
 
     def pause_s(self, tries: int, jitter: Callable[[], float]) -> float:
         """Return the pause after ``tries`` failures in a row (from 1); ``jitter`` gives a number in [0, 1)."""
-        state = tenacity.RetryCallState(_NOBODY, None, (), {})
-        state.attempt_number = max(1, min(tries, 62))
-        highest = tenacity.wait_exponential(multiplier=self.base_s, max=self.cap_s)(state)
-        return max(self.floor_s, highest * jitter())
+        return max(self.floor_s, _highest_s(self.base_s, self.cap_s, max(1, min(tries, 62))) * jitter())
 
     def moment(self, at: dt.datetime, tries: int, jitter: Callable[[], float]) -> dt.datetime:
         """Return the moment before which it is not to be tried again."""
@@ -40,6 +38,14 @@ class Backoff:
 
 
 _NOBODY = tenacity.Retrying(reraise=True)
+
+
+@functools.cache
+def _highest_s(base_s: float, cap_s: float, tries: int) -> float:
+    state = tenacity.RetryCallState(_NOBODY, None, (), {})
+    state.attempt_number = tries
+    return float(tenacity.wait_exponential(multiplier=base_s, max=cap_s)(state))
+
 
 LAUNCH = Backoff(base_s=1.0, cap_s=60.0, floor_s=0.2)
 """The same submit again."""

@@ -99,9 +99,6 @@ def tries_charged(job: jobs.Job) -> int:
     return sum(1 for attempt in job.attempts if attempt.outcome is not None)
 
 
-# --- events -----------------------------------------------------------------------------------------------------
-
-
 def _place(job: jobs.Job, event: events.Placed) -> jobs.Job:
     expected = job.attempts[-1].number + 1 if job.attempts else 1
     if job.phase is not jobs.Phase.QUEUED or job.stop is not None or event.number != expected:
@@ -136,21 +133,23 @@ def _bounded(attempts: tuple[jobs.Attempt, ...]) -> tuple[jobs.Attempt, ...]:
 def _waiting(job: jobs.Job, attempt: jobs.Attempt, at: dt.datetime, handle: str | None) -> jobs.Job:
     known = replace(attempt, handle=handle or attempt.handle, submitted_at=attempt.submitted_at or at, gone_reads=0)
     if attempt.phase is jobs.Phase.PLACED:
-        return replace(_with_attempt(job, replace(known, phase=jobs.Phase.STARTING)), phase=jobs.Phase.STARTING)
+        return _moved(job, replace(known, phase=jobs.Phase.STARTING), jobs.Phase.STARTING)
     # A RUNNING attempt that is seen waiting is an old read: its phase never goes back. Only a new handle counts.
     return job if known == attempt else _with_attempt(job, known)
 
 
 def _started(job: jobs.Job, attempt: jobs.Attempt, event: events.Started) -> jobs.Job:
+    starts = attempt.phase in (jobs.Phase.PLACED, jobs.Phase.STARTING)
     known = replace(
         attempt,
+        phase=jobs.Phase.RUNNING if starts else attempt.phase,
         handle=event.handle or attempt.handle,
         submitted_at=attempt.submitted_at or event.at,
         started_at=attempt.started_at or event.started_at or event.at,
         gone_reads=0,
     )
-    if attempt.phase in (jobs.Phase.PLACED, jobs.Phase.STARTING):
-        return replace(_with_attempt(job, replace(known, phase=jobs.Phase.RUNNING)), phase=jobs.Phase.RUNNING)
+    if starts:
+        return _moved(job, known, jobs.Phase.RUNNING)
     return job if known == attempt else _with_attempt(job, known)
 
 
@@ -171,14 +170,14 @@ def _withdrawn(job: jobs.Job, attempt: jobs.Attempt, event: events.Withdrawn) ->
     if attempt.phase is not jobs.Phase.PLACED:
         return job
     over = replace(attempt, phase=jobs.Phase.CANCELLED, ended_at=event.at, reason=event.reason)
-    return replace(_with_attempt(job, over), phase=jobs.Phase.QUEUED)
+    return _moved(job, over, jobs.Phase.QUEUED)
 
 
 def _abandoned(job: jobs.Job, attempt: jobs.Attempt, event: events.Abandoned) -> jobs.Job:
     if attempt.phase is jobs.Phase.STOPPING:
         return job  # a wish to stop is kept until the backend has heard it
     over = replace(attempt, phase=jobs.Phase.CANCELLED, ended_at=event.at, reason=event.reason)
-    return replace(_with_attempt(job, over), phase=jobs.Phase.QUEUED)
+    return _moved(job, over, jobs.Phase.QUEUED)
 
 
 def _stop(job: jobs.Job, event: events.StopRequested) -> jobs.Job:
@@ -212,9 +211,10 @@ def _ended(
         ended_at=outcome.ended_at or at,
         reason=reason_of(outcome),
     )
-    done = _with_attempt(job, over)
     if phase is jobs.Phase.SUCCEEDED:
-        return _finish(done, phase, at, over.reason)
+        attempts = (*job.attempts[:-1], over)
+        return replace(job, attempts=attempts, phase=phase, ended_at=at, reason=over.reason, not_before=None)
+    done = _with_attempt(job, over)
     if _may_retry(done, outcome):
         return replace(done, phase=jobs.Phase.QUEUED, not_before=not_before)
     return _finish(done, phase, at, over.reason)
@@ -252,9 +252,6 @@ def _after_stop(
             return replace(queued, not_before=not_before)
         case _:
             assert_never(cause)
-
-
-# --- arrays -----------------------------------------------------------------------------------------------------
 
 
 def touch(parent: jobs.Job, index: int) -> tuple[jobs.Job, jobs.Job]:
@@ -390,6 +387,11 @@ def _may_retry(job: jobs.Job, outcome: jobs.Outcome) -> bool:
 
 def _finish(job: jobs.Job, phase: jobs.Phase, at: dt.datetime, reason: str) -> jobs.Job:
     return replace(job, phase=phase, ended_at=at, reason=reason, not_before=None)
+
+
+def _moved(job: jobs.Job, attempt: jobs.Attempt, phase: jobs.Phase) -> jobs.Job:
+    """Return the job in another phase, with its current attempt changed: one copy, not two."""
+    return replace(job, attempts=(*job.attempts[:-1], attempt), phase=phase)
 
 
 def _with_attempt(job: jobs.Job, attempt: jobs.Attempt) -> jobs.Job:
