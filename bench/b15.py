@@ -37,7 +37,7 @@ def measure(options: figures.Options) -> figures.Result:
     memory: list[float] = []
     entries: list[float] = []
     modules: list[float] = []
-    count = options.size(15, 3)
+    count = options.size(9, 3)
     for _ in range(options.repeats):
         with servers.comity("local") as server:
             environment = _environment(server)
@@ -47,7 +47,7 @@ def measure(options: figures.Options) -> figures.Result:
             get_ms.append(_cold_ms(["-m", "orchestrator.cli", "get", "jobs"], environment, server.folder, count))
             bare_ms.append(_cold_ms(["-c", "pass"], environment, server.folder, count))
             entries.append(max(_import_ms(_ENTRY, name, environment, count) for name in ADAPTERS))
-            modules.append(max(_import_ms(_MODULES, name, environment, options.size(5, 1)) for name in ADAPTERS))
+            modules.append(max(_import_ms(_MODULES, name, environment, options.size(2, 1)) for name in ADAPTERS))
     lower: figures.Better = "lower"
     cold = [max(pair) for pair in zip(help_ms, get_ms, strict=True)]
     imports = [max(pair) for pair in zip(entries, modules, strict=True)]

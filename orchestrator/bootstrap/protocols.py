@@ -13,7 +13,6 @@ class BoundedProtocol(httptools_impl.HttpToolsProtocol):
 
     _head_bytes = 0
     _headers = 0
-    _messages = 0
     _in_head = True
     _ended_here = False
 
