@@ -1,0 +1,87 @@
+"""Single sentences of the lifecycle; its laws are in ``tests/property``."""
+
+import dataclasses
+import datetime as dt
+
+import pytest
+
+from orchestrator.domain import errors, events, ids, jobs, lifecycle
+from orchestrator.testing import fakes
+
+AT = fakes.START
+ID = ids.JobId("01HZZZZZZZZZZZZZZZZZZZZZZZ")
+P = jobs.Phase
+
+
+def job(**more):
+    return jobs.Job(ID, "t", jobs.JobSpec(name="j", **more), ids.Digest("sha256:0"), AT, "u")
+
+
+def say(one, *said):
+    for event in said:
+        one = lifecycle.apply(one, event)
+    return one
+
+
+def placed(number=1, site="b/p"):
+    return events.Placed(AT, number, ids.SiteName(site), ids.Digest("sha256:d"))
+
+
+def ended(number, code=0):
+    return events.Ended(AT, number, jobs.Outcome(jobs.OutcomeKind.EXITED, code))
+
+
+@pytest.mark.parametrize("cause", sorted(set(jobs.StopCause) - lifecycle.FINAL_CAUSES, key=lambda each: each.value))
+def test_a_move_is_not_charged(cause):
+    """A stop by policy, drain or fence takes a try from the user; it is not the job's own."""
+    moved = say(job(), placed(), events.StopRequested(AT, cause, "c"), events.Vanished(AT, 1))
+    assert (moved.phase, moved.stop, lifecycle.tries_charged(moved)) == (P.QUEUED, None, 0)
+
+
+def test_a_cancel_overrides_a_move_and_never_the_other_way():
+    """Who cancels means it; a later drain does not bring the job back."""
+    drain, cancel = (
+        events.StopRequested(AT, cause, "u") for cause in (jobs.StopCause.DRAINED, jobs.StopCause.CANCELLED)
+    )
+    assert say(job(), placed(), drain, cancel, events.Vanished(AT, 1)).phase is P.CANCELLED
+    assert say(job(), placed(), cancel, drain, events.Vanished(AT, 1)).phase is P.CANCELLED
+
+
+def test_a_success_that_meets_a_cancel_is_a_success():
+    """What was done before the stop was heard is done."""
+    cancel = events.StopRequested(AT, jobs.StopCause.CANCELLED, "u")
+    assert say(job(), placed(), cancel, ended(1)).phase is P.SUCCEEDED
+
+
+def test_an_abandoned_attempt_says_nothing_any_more():
+    """After ``duplicateOk`` moved a job, news of the old attempt change nothing."""
+    one = say(job(), placed(), events.SubmitAccepted(AT, 1, "h"), events.Abandoned(AT, 1, "Unreachable"), placed(2))
+    assert say(one, ended(1, code=1)) is one
+    assert [attempt.phase for attempt in one.attempts] == [P.CANCELLED, P.PLACED]
+
+
+def test_refused_attempts_do_not_grow_a_row_without_bound():
+    """Old attempts that charged nobody are dropped; numbers go on; charged ones stay."""
+    one = say(job(retry=jobs.Retry(3)), placed(), ended(1, code=1))
+    for number in range(2, 60):
+        refused = events.SubmitRefused(AT, number, "c", "m", errors.RetryWhere.ELSEWHERE)
+        one = say(one, placed(number), refused)
+    assert one.attempts[-1].number == 59
+    assert len(one.attempts) <= lifecycle.MAX_UNCHARGED + 1
+    assert one.attempts[0].outcome is not None
+
+
+def test_back_off_survives_a_fence():
+    """A job that is moved after a failed launch does not come back at once."""
+    later = AT + dt.timedelta(minutes=1)
+    drain = events.StopRequested(AT, jobs.StopCause.DRAINED, "c")
+    assert say(job(), placed(), drain, events.Vanished(AT, 1, later)).not_before == later
+
+
+def test_touching_an_element_twice_is_a_mistake_of_the_caller():
+    """An element becomes a row once."""
+    parent = dataclasses.replace(job(array=jobs.ArraySpec(2)), array_state=jobs.ArrayState(((0, 2),)))
+    parent, element = lifecycle.touch(parent, 1)
+    assert element.id == f"{ID}[1]"
+    with pytest.raises(ValueError, match="touched before"):
+        lifecycle.touch(parent, 1)
