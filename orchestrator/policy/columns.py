@@ -7,7 +7,7 @@ the words of each site's own places. A leaf that raises marks the values it rais
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,18 +136,18 @@ class ColumnReader:
         self, rule: rules.Rule, instance: instances.Instance, places: Sequence[str], *, shared: bool
     ) -> tuple[Truth, Truth]:
         """Evaluate over places x combinations; a shared place concerns every site, others only sites that have it."""
+        fires, broken, combined = self._grid(rule, instance, places)
+        return self._meet(fires, combined, len(places), shared), self._meet(broken, combined, len(places), shared)
+
+    def _grid(
+        self, rule: rules.Rule, instance: instances.Instance, places: Sequence[str]
+    ) -> tuple[Truth, Truth, table.Combined]:
         names = tuple(operand.name for operand in rule.location_operands)
         combined = self.sites.combined(names)
         errors: list[Truth] = []
 
         def leaf_truth(leaf: rules.Leaf) -> Truth:
-            values: Sequence[Any] = self.sites.columns[leaf.site.name].values if leaf.site else (None,)
-
-            def make(start: int) -> table.Lut:
-                chosen = places if leaf.location else (None,)
-                return self._values(leaf, instance.binding, values[start:], chosen)
-
-            lut, bad = self.sites.lut(self._key(leaf, instance.binding, (*places, "")), len(values), make)
+            lut, bad = self._over_places(leaf, instance.binding, places)
             rows = combined.parts[leaf.site.name] if leaf.site else None
             if bad is not None:
                 errors.append(bad if rows is None else bad[rows])
@@ -155,8 +155,56 @@ class ColumnReader:
 
         fires: Truth = instances.combine(rule.body, leaf_truth, ARRAYS)
         broken = _any(errors)
-        fires = ARRAYS.both(fires, ARRAYS.negate(broken))
-        return self._meet(fires, combined, len(places), shared), self._meet(broken, combined, len(places), shared)
+        return ARRAYS.both(fires, ARRAYS.negate(broken)), broken, combined
+
+    def _over_places(self, leaf: rules.Leaf, binding: operands.Binding, places: Sequence[str]) -> table.Lut:
+        values: Sequence[Any] = self.sites.columns[leaf.site.name].values if leaf.site else (None,)
+
+        def make(start: int) -> table.Lut:
+            return self._values(leaf, binding, values[start:], places if leaf.location else (None,))
+
+        return self.sites.lut(self._key(leaf, binding, (*places, "")), len(values), make)
+
+    def firings(self, rule: rules.Rule) -> Iterator[tuple[operands.Binding, str | None, Truth]]:
+        """Yield what each firing of a rule binds, the place, and the sites; in the order of the row reader."""
+        for instance in instances.instances(rule, self.job, self.day):
+            if instance.problem is not None:
+                continue
+            if not rule.per_location:
+                fires = self._remembered(rule, instance.binding)[0]
+                if fires is not False:
+                    yield instance.binding, None, fires
+                continue
+            places = sorted({*self.sites.locations, *self.shared})
+            fires, _, combined = self._grid(rule, instance, places)
+            if not np.any(fires):
+                continue
+            grid = np.broadcast_to(np.asarray(fires), (combined.size, len(places)))
+            for number in np.flatnonzero(grid.any(axis=0)).tolist():
+                yield instance.binding, places[number], grid[:, number].take(combined.codes) & self._at(places[number])
+
+    def weak(self, rule: rules.Rule) -> Iterator[tuple[tuple[str, str], Truth]]:
+        """Yield (set, value) of each weakly known fact that a rule over places rests on, and the sites."""
+        for instance in instances.instances(rule, self.job, self.day):
+            for leaf in rules.leaves(rule.body) if instance.problem is None else ():
+                for name in [arg.name for arg in leaf.args if isinstance(arg, rules.SetRef) and leaf.location]:
+                    members = self.day.sets[name].members
+                    places = sorted({*self.sites.locations, *self.shared})
+                    for place in places:
+                        if place in members and members[place].mark is not None:
+                            lut, _ = self._over_places(leaf, instance.binding, (place,))
+                            holds: table.Bools = lut[:, 0]
+                            if leaf.site is not None:
+                                holds = holds.take(self.sites.columns[leaf.site.name].codes)
+                            yield (name, members[place].value), holds & self._at(place)
+
+    def _at(self, place: str) -> table.Bools:
+        """Say which sites a place concerns."""
+        if place in self.shared:
+            return np.ones(len(self.sites), dtype=np.bool_)
+        word, shift = divmod(self.sites.locations.index(place), 64)
+        here: table.Bools = (self.sites.location_words[:, word] >> np.uint64(shift) & np.uint64(1)) != 0
+        return here
 
     def _meet(self, value: Truth, combined: table.Combined, count: int, shared: bool) -> Truth:
         if value is False or count == 0 or not np.any(value):

@@ -15,7 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.domain import reasons
-from orchestrator.policy import attributes, columns, dated, instances, programs, rendering, rows, rulebook, rules, table
+from orchestrator.policy import (
+    attributes,
+    columns,
+    dated,
+    instances,
+    programs,
+    rendering,
+    rows,
+    rulebook,
+    rules,
+    sentences,
+    table,
+)
 
 EVALUATOR_VERSION = "eval 1"
 
@@ -55,6 +67,20 @@ class Judgement:
                 value ^= low
         return tuple(found)
 
+    def explained(
+        self, wanted: table.Bools | None = None, full: table.Bools | None = None
+    ) -> list[tuple[reasons.Reason, ...]]:
+        """Return the sentences of the wanted sites (else of all), row by row; others have none.
+
+        Sites in ``full`` get all that ``explain`` says, caveats included, others what ``reasons`` says.
+        """
+        none = np.zeros(len(self.sites), dtype=np.bool_)
+        return _explained(self, ~none if wanted is None else wanted, none if full is None else full)
+
+    def whole(self, row: int) -> tuple[reasons.Reason, ...]:
+        """Return every sentence about the site in ``row``, caveats included."""
+        return explain(self.job, self.sites.sites[row], self.book, self.at)
+
     def reasons(self, row: int) -> tuple[reasons.Reason, ...]:
         """Return the sentences of what fired at the site in ``row``: denials and duties, without caveats."""
         refused = bool(int(self.bits[0, row]) & 1)
@@ -63,6 +89,26 @@ class Judgement:
         for rule in self.book.rules if refused else self.fired(row):
             found += self.row_reader.remembered(rule, self.sites, row)
         return rendering.united(found)
+
+
+def _explained(judgement: Judgement, wanted: table.Bools, full: table.Bools) -> list[tuple[reasons.Reason, ...]]:
+    """Return the reasons of the wanted rows; those of ``full`` have their caveats too."""
+    reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts)
+    slow: table.Bools = (judgement.bits[0] & _ONE) != 0
+    for rule in judgement.book.caveats if full.any() else ():
+        broken = reader.read(rule)[1] if rule.active(reader.day.day) else False
+        slow = slow | (full & broken)
+    made = sentences.Sentences(reader, judgement.book, wanted & ~slow)
+    fired = np.bitwise_or.reduce(judgement.bits, axis=1).tolist()
+    table_rules = enumerate(judgement.book.rules, FIRST_RULE)
+    lines = [line for bit, rule in table_rules if fired[bit // 64] >> bit % 64 & 1 for line in made.of_rule(rule)]
+    if full.any():
+        also = sentences.Sentences(reader, judgement.book, wanted & full & ~slow)
+        lines += [line for rule in judgement.book.caveats for line in also.of_rule(rule)] + also.weak()
+    found = sentences.laid_out(lines, len(judgement.sites))
+    for row in np.flatnonzero(wanted & slow).tolist():
+        found[row] = judgement.whole(row) if full[row] else judgement.reasons(row)
+    return found
 
 
 def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.RuleBook, at: dt.datetime) -> Judgement:

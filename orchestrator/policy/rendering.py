@@ -174,10 +174,14 @@ def _via(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> st
 
 def _picked(cite: rules.Cite, rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> tuple[Any, ...]:
     value = cite.operand.read(binding[cite.operand.scope])
-    if cite.key is None or not isinstance(value, tuple):
+    if cite.key is None:
         return (value,)
-    key = fill(cite.key, rule, binding, day)
-    return tuple(item for item in value if _matches(item, key))
+    return picked(value, fill(cite.key, rule, binding, day))
+
+
+def picked(value: Any, key: str) -> tuple[Any, ...]:
+    """Return the items that a keyed citation takes out of an attribute; one that holds no items, whole."""
+    return tuple(item for item in value if _matches(item, key)) if isinstance(value, tuple) else (value,)
 
 
 def _matches(item: Any, key: str) -> bool:

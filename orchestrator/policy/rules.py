@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,10 +131,23 @@ class Rule:
     """Every attribute of the site that the rule reads, cites or says."""
     job_operands: tuple[operands.Operand, ...] = field(init=False)
     """The attributes of the job, apart from those of its instances, that the conditions read."""
+    picked: tuple[Cite, ...] = field(init=False)
+    """Citations that take some items out of an attribute of the site, by a key that no attribute of it is part of."""
+    said: tuple[str, ...] = field(init=False)
+    """Every other attribute of the site that a reason of the rule cites or says."""
 
     def __post_init__(self) -> None:
         read = {arg.name: arg for leaf in self.leaves() for arg in leaf.fixed if arg.scope == operands.JOB}
         object.__setattr__(self, "job_operands", tuple(read[name] for name in sorted(read)))
+        from_site = [cite for cite in self.cite if cite.operand.scope == operands.SITE]
+        picked = tuple(cite for cite in from_site if cite.key is not None and not _site_names((cite.key,)))
+        templates = [self.code, self.message, *(remedy.change for remedy in self.remedies)]
+        templates += [cite.key for cite in self.cite if cite.key is not None]
+        said = {"site.backend_stamp", "site.operator_stamp", *_site_names(templates)}
+        said |= {cite.operand.name for cite in from_site if cite not in picked}
+        said |= {remedy.wait_for[0] for remedy in self.remedies if remedy.wait_for is not None}
+        object.__setattr__(self, "picked", picked)
+        object.__setattr__(self, "said", tuple(sorted(name for name in said if _is_of_site(name))))
 
     def active(self, day: dt.date) -> bool:
         """Say whether the rule is in force on ``day``; both days named are included."""
@@ -314,6 +327,16 @@ class RuleReader:
 
 def _job_only(expr: Expr) -> bool:
     return all(leaf.site is None and not leaf.location for leaf in leaves(expr))
+
+
+def _is_of_site(name: str) -> bool:
+    operand = operands.OPERANDS.get(name)
+    return operand is not None and operand.scope == operands.SITE
+
+
+def _site_names(templates: Iterable[str]) -> set[str]:
+    """Return the attributes of the site that templates name."""
+    return {name for template in templates for name in _PLACEHOLDER.findall(template) if _is_of_site(name)}
 
 
 def _site_operands(expr: Expr) -> tuple[operands.Operand, ...]:

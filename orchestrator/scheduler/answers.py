@@ -10,9 +10,11 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.domain import decisions, ids, jobs, reasons, sites
+import numpy as np
+
+from orchestrator.domain import decisions, ids, jobs
 from orchestrator.placement import contents, explanations, judgements, records, select
-from orchestrator.policy import attributes, evaluator, rulebook
+from orchestrator.policy import attributes, evaluator, rulebook, table
 from orchestrator.scheduler import caches, classes, snapshots, waits
 
 
@@ -41,15 +43,15 @@ def plan_one(
     """
     at = at or snapshot.at
     memory = cache if cache is not None else caches.Cache()
-    table = memory.refresh(snapshot)
+    grid = memory.refresh(snapshot)
     job = memory.class_of(classes.kind_of(tenant, spec))
     verdict = memory.verdict(job, at)
-    selection = select.choose(verdict, table)
+    selection = select.choose(verdict, grid)
     decision, own = memory.decision(job, selection, at)
     facts = memory.facts()
     answer = explanations.explain(
         selection,
-        table,
+        grid,
         explains(selection),
         decision=decision,
         versions=records.versions(memory.policy(), facts.facts.digest),
@@ -67,12 +69,8 @@ def explains(selection: select.Selection) -> judgements.Explains:
     judgement = selection.verdict.judgement
     assert isinstance(judgement, evaluator.Judgement)  # noqa: S101 - the scheduler asks no other judge
 
-    def of(position: int, _site: sites.Site) -> tuple[reasons.Reason, ...]:
-        if judgement.denied[position] or selection.bits[position]:
-            return judgement.reasons(position)
-        return evaluator.explain(judgement.job, judgement.sites.sites[position], judgement.book, judgement.at)
-
-    return of
+    found = judgement.explained(full=(selection.bits == 0) & ~judgement.denied)
+    return lambda position, _site: found[position]
 
 
 def render(
@@ -93,15 +91,11 @@ def render(
             return None
         raw = contents.parse(found[decision.class_digest])
         job = contents.decode(attributes.JobAttributes, raw["job"])
-        caveats = [not bits and not denied for bits, denied in zip(past.filter_bits, past.denied, strict=True)]
-
-        def of(position: int, site: sites.Site) -> tuple[reasons.Reason, ...]:
-            why = evaluator.explain(job, attributes.of_site(site), book, decision.at)
-            if caveats[position]:
-                return why
-            return tuple(reason for reason in why if reason.effect is not reasons.Effect.CAVEAT)
-
-        return of
+        allowed = [not bits and not denied for bits, denied in zip(past.filter_bits, past.denied, strict=True)]
+        known = table.SiteTable(attributes.of_site(row.site) for row in past.rows)
+        judged = evaluator.judge(job, known, book, decision.at)
+        why = judged.explained(full=np.array(allowed, dtype=np.bool_))
+        return lambda position, _site: why[position]
 
     return explanations.render(decision, found, policy_of)
 

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 
 import hypothesis
+import numpy as np
 from hypothesis import strategies as st
 
 from orchestrator.domain import reasons
@@ -64,6 +65,41 @@ def check(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
         said = [r for r in evaluator.explain(job, site, book, at) if r.effect is not reasons.Effect.CAVEAT]
         assert sorted(r.code for r in judged.reasons(row)) == sorted(r.code for r in said)
         assert {r.effect for r in said} == effects | ({reasons.Effect.DENY} if refused else set())
+
+
+def check_sentences(job, sites: table.SiteTable, book: rulebook.RuleBook, at: dt.datetime, full) -> None:
+    """Compare whole reasons, with their facts and remedies, of all sites at once with those made one by one."""
+    judged = evaluator.judge(job, sites, book, at)
+    for row, found in enumerate(judged.explained(full=full)):
+        said = evaluator.explain(job, sites.sites[row], book, at)
+        assert found == tuple(r for r in said if full[row] or r.effect is not reasons.Effect.CAVEAT)
+        if not full[row]:
+            assert found == judged.reasons(row)
+
+
+@FAST
+@hypothesis.given(
+    worlds.job_attributes(), worlds.sites(), worlds.days, st.lists(st.booleans(), min_size=6, max_size=6), worlds.names
+)
+def test_many_sentences_are_those_of_one_by_one(job, sites, day, flags, name) -> None:
+    """Reasons that sites share are the reasons that each would get alone; also where a predicate raises."""
+    full = np.array(flags[: len(sites)], dtype=np.bool_)
+    for book in (BOOK, _breaking(*name)):
+        check_sentences(job, table.SiteTable(sites), book, rulebook.midnight(day), full)
+
+
+@FAST
+@hypothesis.given(
+    st.lists(worlds.job_attributes(), min_size=2, max_size=4),
+    worlds.sites(),
+    st.lists(worlds.days, min_size=1, max_size=2),
+)
+def test_what_a_table_remembers_changes_nothing(jobs, sites, days) -> None:
+    """Judging one job after another on one table gives what a new table gives each of them."""
+    warm = table.SiteTable(sites)
+    for day in days:
+        for job in jobs:
+            check(job, warm, BOOK, rulebook.midnight(day))
 
 
 @FAST

@@ -8,7 +8,7 @@ import datetime as dt
 from hypothesis import strategies as st
 
 from orchestrator.domain import jobs
-from orchestrator.policy import attributes, constraints
+from orchestrator.policy import attributes, constraints, predicates
 
 COUNTRIES = ("FR", "DE", "NO", "IS", "CH", "US", "CA", "JP", "BR", "GB", "SG", "IN", "KR")
 SCHEMES = ("hds-v2", "secnumcloud-3.2", "c5")
@@ -20,6 +20,8 @@ DAYS = tuple(
 countries = st.sampled_from(COUNTRIES)
 days = st.sampled_from(DAYS)
 ends = st.one_of(st.none(), days)
+names = st.tuples(st.sampled_from(sorted(predicates.PREDICATES)), countries)
+"""A predicate, and a country for which it is to raise."""
 maybe_country = st.one_of(st.none(), countries)
 
 
