@@ -116,7 +116,7 @@ class PluginFleet:
             return _Member(backend, None, error.code, error.message)
         except adapters.SettingsError as error:
             return _Member(backend, None, "adapter.settings", f"settings of backend {name}: {error}")
-        except Exception as error:  # noqa: BLE001 -- a stranger's constructor: a condition on its backend, never a crash
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's constructor: a condition, never a crash
             return _Member(backend, None, "adapter.build", f"{type(error).__name__} while building its adapter")
 
     def _context(self, name: str, backend: sites.Backend) -> backends.AdapterContext:

@@ -101,7 +101,7 @@ class Registry:
             plugin = cast("backends.AdapterPlugin", found[0].load())
             version, own_name = plugin.port_version, plugin.name
             complete = callable(plugin.build) and callable(plugin.settings_schema)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() in a stranger's module would end the thread in silence
             raise BrokenPluginError(
                 "adapter.import", f"adapter {name!r} cannot be loaded: {type(error).__name__}: {error}"
             ) from error
