@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain import events, ids, jobs, journal, lifecycle
+from orchestrator.domain import events, ids, jobs, lifecycle
 from orchestrator.ports import stores
-from orchestrator.service import access, contexts, problems
+from orchestrator.service import access, cancellations, contexts, problems
 
 PAGE_MAX = 500
 CANDIDATES_MAX = 50
@@ -103,36 +103,15 @@ def cancel(context: contexts.Context, who: access.Principal, id: str) -> Cancell
     for _ in range(contexts.CONFLICT_TRIES):
         old = load(context, who, id)
         stop = events.StopRequested(context.clock.now(), jobs.StopCause.CANCELLED, who.token_id, "cancelled by a user")
-        rows = _stopped(context, old, stop)
-        if rows is None:
+        changes = cancellations.changes(context.store, old, stop)
+        if changes is None:
             return Cancelled(old, False)
-        entry = journal.Entry("job.cancelled", f"job/{old.id}", stop.at, who.token_id, {}, old.tenant)
         try:
-            receipt = contexts.commit(context, stores.Changes(jobs=rows, entries=(entry,)))
+            receipt = contexts.commit(context, changes)
         except stores.VersionConflictError:
             continue  # the loop moved it meanwhile: read it again
         return Cancelled(receipt.jobs[0], True)
     raise problems.ServiceError(problems.Kind.UNAVAILABLE, "store.busy", f"job {id} changes too quickly; try again")
-
-
-def _stopped(context: contexts.Context, old: jobs.Job, stop: events.StopRequested) -> tuple[jobs.Job, ...] | None:
-    """Return the rows to write, the job itself first; None if nothing changes."""
-    if old.parent is None:
-        new = lifecycle.apply(old, stop)
-        return None if new is old else (new,)
-    parent = context.store.job(old.parent)
-    if parent is None or old.index is None:
-        raise AssertionError(f"element {old.id} without its array")
-    touched = old.version == 0
-    if touched:
-        if old.phase.terminal or parent.phase.terminal or parent.stop is not None:
-            return None
-        parent, old = lifecycle.touch(parent, old.index)
-    new = lifecycle.apply(old, stop)
-    if new is old:
-        return None
-    changed = lifecycle.element_changed(parent, old.phase, new.phase, stop.at)
-    return (new, changed) if touched or changed is not parent else (new,)
 
 
 _FILTER_WORDS = ("phase", "name", "id", "queue", "site", "label", "parent")

@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 from backends.simulated import adapter, client, settings
 from orchestrator.control import lanes, loop, planners
-from orchestrator.domain import events, ids, jobs, journal, lifecycle, sites
+from orchestrator.domain import events, ids, jobs, journal, sites
 from orchestrator.inventory import catalogues, inboxes, sightings, worlds
 from orchestrator.policy import rulebook
 from orchestrator.ports import backends, stores
+from orchestrator.service import cancellations
 from orchestrator.sources import packs
 from orchestrator.store import failpoints, memory
 from orchestrator.testing import fakes, faults
@@ -182,18 +183,11 @@ class World:
             if job is None:
                 return
             stop = events.StopRequested(self.clock.now(), jobs.StopCause.CANCELLED, "user")
-            new = lifecycle.apply(job, stop)
-            if new is job:
+            changes = cancellations.changes(self.store, job, stop)
+            if changes is None:
                 return
-            rows = [new]
-            if job.parent is not None:
-                parent = self.store.job(job.parent)
-                assert parent is not None
-                changed = lifecycle.element_changed(parent, job.phase, new.phase, stop.at)
-                rows += [changed] if changed is not parent else []
-            entry = journal.Entry("job.cancelled", f"job/{id}", stop.at, "user", {}, "default")
             try:
-                self._tell(self.store.commit(stores.Changes(jobs=rows, entries=(entry,))).jobs)
+                self._tell(self.store.commit(changes).jobs)
             except (Crash, stores.StoreError):
                 continue
             return
