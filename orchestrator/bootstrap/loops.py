@@ -63,11 +63,11 @@ class Heart:
 
     def watch(self, backend: str, adapter: backends.BackendAdapter) -> None:
         """Let an adapter that can watch nudge the loop; a broken watch costs time, never truth."""
-        if isinstance(adapter, backends.Watches):
-            try:
+        try:
+            if isinstance(adapter, backends.Watches):  # asks the adapter for its attributes: a stranger's code too
                 adapter.watch(lambda: self._pacemaker.nudge(backend))
-            except Exception as error:  # noqa: BLE001 -- a stranger's code
-                self._log.warning("watch.failed", backend=backend, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 -- a stranger's code
+            self._log.warning("watch.failed", backend=backend, error=type(error).__name__)
 
     def sick(self) -> str:
         """Return why the loop does not work, or ""."""
