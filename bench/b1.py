@@ -3,7 +3,7 @@
 Measured from a job document in memory to the ranked list of sites: classify, judge by every rule, run every filter,
 score, rank. Each of the 2,000 jobs of a repeat is of a class of its own (another price cap, another set of denied
 exposures), so no verdict is ever reused; the columns of the sites are warm, as they are in a running control plane,
-and so is what single rules said of constraint values seen before. ``new_values``: a job whose every constraint is new.
+and so is what single rules said of constraint values seen before; ``first_ms`` is on columns that remember nothing.
 Reasons are kept as bits, one a rule and filter and site. Writing the decision down (canonical JSON, SHA-256) and
 making every sentence of every refusal are measured apart.
 """
@@ -51,8 +51,9 @@ def measure(options: figures.Options) -> figures.Result:
         peers=peers,
         notes=(
             "reasons are kept as bits, one a rule, filter and pool; rendered_ms is a decision with every sentence",
-            "every job is of a class of its own, so no verdict is reused; what a rule or filter said of the same "
-            "constraint values is (price cap: always new; 256 sets of denied exposures); columns are warm",
+            "every job is of a class of its own, so no verdict is reused: the price cap is always new",
+            "what one rule or filter said of constraint values seen before is reused (256 sets of denied exposures)",
+            "first_ms is one decision on columns that remember nothing",
         ),
     )
 
@@ -63,7 +64,7 @@ def _measure_size(size: int, target: float, world: worlds.World, options: figure
     grid = columns.build(snapshots.rows_of(snapshot).values())
     sites = table.SiteTable(attributes.of_site(row.site) for row in grid.items)
     count = options.size(JOBS, 200)
-    p50, p99, ranked, recorded, rendered = [], [], [], [], []
+    p50, p99, ranked, recorded, rendered, first = [], [], [], [], [], []
     number = 0
     for _ in range(20):
         decide(fleets.job(number := number + 1), world, grid, sites)
@@ -75,6 +76,10 @@ def _measure_size(size: int, target: float, world: worlds.World, options: figure
             times.append(figures.timed(lambda s=spec: ranked.append(len(decide(s, world, grid, sites).ranking))))  # type: ignore[misc]
         p50.append(figures.percentile(times, 50) * 1e3)
         p99.append(figures.percentile(times, 99) * 1e3)
+        new_grid = columns.build(grid.items)
+        new_sites = table.SiteTable(sites.sites)
+        spec = fleets.job(number := number + 1)
+        first.append(figures.timed(lambda s=spec, g=new_grid, t=new_sites: decide(s, world, g, t)) * 1e3)  # type: ignore[misc]
         cache = caches.Cache()
         cache.refresh(snapshot)
         cache.facts()
@@ -92,6 +97,7 @@ def _measure_size(size: int, target: float, world: worlds.World, options: figure
     return {
         f"p99_ms_{size}_pools": figures.metric(p99, "ms", target=target, better="lower"),
         f"p50_ms_{size}_pools": figures.metric(p50, "ms", target=None, better="lower"),
+        f"first_ms_{size}_pools": figures.metric(first, "ms", target=None, better="lower"),
         f"record_ms_{size}_pools": figures.metric(recorded, "ms", target=None, better="lower"),
         f"rendered_ms_{size}_pools": figures.metric(rendered, "ms", target=None, better="lower"),
     }

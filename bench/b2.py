@@ -87,8 +87,8 @@ def measure(options: figures.Options) -> figures.Result:
             "cold_class_ms": figures.metric(cold, "ms", target=3.0, better="lower"),
             "cold_class_rendered_ms": figures.metric(rendered, "ms", target=20.0, better="lower"),
         },
-        bound_by="one core: walking the rules' conditions in Python for a class new to some rule; making each distinct sentence once; "
-        "hashing each job's document to find its class",
+        bound_by="one core: walking the rules' conditions in Python for a class new to some rule; making each distinct "
+        "sentence once; hashing each job's document to find its class",
         notes=(f"{len(world.rulebook.rules)} rules, of which {RULES - len(packs.load().rules)} made up",),
     )
 

@@ -20,6 +20,7 @@ from orchestrator.policy import (
     columns,
     dated,
     instances,
+    operands,
     programs,
     rendering,
     rows,
@@ -53,6 +54,10 @@ class Judgement:
     at: dt.datetime
     row_reader: rows.RowReader
 
+    def denying(self) -> tuple[rules.Rule, ...]:
+        """Return the rules that deny some site, in table order."""
+        return tuple(rule for rule in _somewhere(self) if rule.effect is reasons.Effect.DENY)
+
     def fired(self, row: int) -> tuple[rules.Rule, ...]:
         """Return the rules that fire at the site in ``row``, in table order."""
         book = self.book.rules
@@ -66,6 +71,14 @@ class Judgement:
                     found.append(book[bit - FIRST_RULE])
                 value ^= low
         return tuple(found)
+
+    def codes(self) -> dict[str, int]:
+        """Return the code of every denial and at how many sites it stands, as sentences would name it.
+
+        No sentence is made, so it stays cheap at any number of sites; a code that depends on an attribute of the
+        site, and a rule that raised, is named by its form (``a.<x>``).
+        """
+        return _codes(self)
 
     def explained(
         self, wanted: table.Bools | None = None, full: table.Bools | None = None
@@ -91,6 +104,30 @@ class Judgement:
         return rendering.united(found)
 
 
+def _somewhere(judgement: Judgement) -> tuple[rules.Rule, ...]:
+    """Return the rules that fire at some site, in table order."""
+    fired = np.bitwise_or.reduce(judgement.bits, axis=1).tolist()
+    numbered = enumerate(judgement.book.rules, FIRST_RULE)
+    return tuple(rule for bit, rule in numbered if fired[bit // 64] >> bit % 64 & 1)
+
+
+def _codes(judgement: Judgement) -> dict[str, int]:
+    reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts)
+    count = len(judgement.sites)
+    found = {reason.code: count for reason in judgement.row_reader.refusals()}
+    everywhere = np.ones(count, dtype=np.bool_)
+    where: dict[str, table.Bools] = {}
+    for rule in judgement.denying():
+        for binding, place, mask in reader.firings(rule):
+            code = rendering.code(rule, {**binding, operands.LOCATION: place}, reader.day)
+            here = everywhere if isinstance(mask, bool) else mask
+            where[code] = where[code] | here if code in where else here
+    found |= {code: int(np.count_nonzero(mask)) for code, mask in where.items()}
+    if not judgement.row_reader.refusals() and (raised := int(np.count_nonzero(judgement.bits[0] & _ONE))):
+        found[f"{rulebook.UNSUPPORTED}:rules.<x>"] = raised
+    return found
+
+
 def _explained(judgement: Judgement, wanted: table.Bools, full: table.Bools) -> list[tuple[reasons.Reason, ...]]:
     """Return the reasons of the wanted rows; those of ``full`` have their caveats too."""
     reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts)
@@ -99,9 +136,7 @@ def _explained(judgement: Judgement, wanted: table.Bools, full: table.Bools) -> 
         broken = reader.read(rule)[1] if rule.active(reader.day.day) else False
         slow = slow | (full & broken)
     made = sentences.Sentences(reader, judgement.book, wanted & ~slow)
-    fired = np.bitwise_or.reduce(judgement.bits, axis=1).tolist()
-    table_rules = enumerate(judgement.book.rules, FIRST_RULE)
-    lines = [line for bit, rule in table_rules if fired[bit // 64] >> bit % 64 & 1 for line in made.of_rule(rule)]
+    lines = [line for rule in _somewhere(judgement) for line in made.of_rule(rule)]
     if full.any():
         also = sentences.Sentences(reader, judgement.book, wanted & full & ~slow)
         lines += [line for rule in judgement.book.caveats for line in also.of_rule(rule)] + also.weak()

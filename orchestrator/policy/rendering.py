@@ -50,6 +50,14 @@ def reason(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts, boo
         return reasons.Reason(rule.id, rule.effect, rule.basis, message)
 
 
+def code(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:
+    """Return the code of a reason without making it; its form (``a.<x>``) where it depends on the site."""
+    try:
+        return fill(rule.code, rule, binding, day)
+    except Exception:  # noqa: BLE001 - an attribute of the site, which is not bound here
+        return _PLACEHOLDER.sub("<x>", rule.code)
+
+
 def refusal(code: str, sentence: str) -> reasons.Reason:
     """Return the refusal of something that nobody can judge."""
     remedy = reasons.Remedy(reasons.RemedyKind.CHANGE_POLICY, "install, mend or switch on what would judge it")

@@ -56,7 +56,7 @@ def plan_one(
         decision=decision,
         versions=records.versions(memory.policy(), facts.facts.digest),
     )
-    wait = None if len(selection.ranking) else waits.explain(selection)
+    wait = None if len(selection.ranking) else memory.wait(job, selection)
     return Planned(answer, decision, (*own, facts.facts, facts.shapes, *facts.each), wait)
 
 

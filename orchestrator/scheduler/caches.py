@@ -15,7 +15,7 @@ from orchestrator.domain import decisions, ids
 from orchestrator.placement import columns, records, requirements, select
 from orchestrator.policy import attributes, evaluator
 from orchestrator.policy import table as policy_tables
-from orchestrator.scheduler import classes, snapshots, worlds
+from orchestrator.scheduler import classes, snapshots, waits, worlds
 
 VERDICTS_MAX = 4096
 """Classes whose verdict is kept."""
@@ -23,11 +23,13 @@ VERDICTS_MAX = 4096
 
 @dataclass(slots=True)
 class _Known:
-    """A verdict and what it was made from; ``decided`` is the last decision recorded from it, by filter bits."""
+    """A verdict and what it was made from; ``decided`` and ``waited`` are the last
+    decision and the last condition made from it, by filter bits."""
 
     stamp: tuple[object, ...]
     verdict: select.Verdict
     decided: tuple[bytes, decisions.Decision, tuple[decisions.Content, ...]] | None = None
+    waited: tuple[bytes, waits.Wait] | None = None
 
 
 @dataclass(slots=True)
@@ -116,6 +118,18 @@ class Cache:
         if known is not None and known.verdict is selection.verdict:
             known.decided = (bits, decision, own)
         return decision, own
+
+    def wait(self, job: classes.JobClass, selection: select.Selection) -> waits.Wait:
+        """Return the condition with which jobs of a class wait; the same object while nothing changed."""
+        assert self._columns is not None  # noqa: S101 - refreshed first
+        known = self._verdicts.get(job.digest)
+        bits = selection.bits.tobytes()
+        if known is not None and known.verdict is selection.verdict and known.waited and known.waited[0] == bits:
+            return known.waited[1]
+        wait = waits.explain(selection, self._columns)
+        if known is not None and known.verdict is selection.verdict:
+            known.waited = (bits, wait)
+        return wait
 
 
 def judge(

@@ -166,7 +166,7 @@ class _Cycle:
                 continue
             try:
                 digest = turn.walk.job.digest
-                wait = known.get(digest) or known.setdefault(digest, waits.explain(turn.selection))
+                wait = known.get(digest) or known.setdefault(digest, self._cache.wait(turn.walk.job, turn.selection))
                 note = self._snapshot.queue.note(wait.type, wait.reason, wait.message)
                 untold = turn.line.untold(note, min(budget, queues.REPORTED_MAX))
                 budget -= len(untold)

@@ -18,6 +18,8 @@ from orchestrator.scheduler import queues
 
 CODES_MAX = 6
 """Codes that a sentence names, the most frequent first."""
+ASKED_MAX = 50
+"""Sites up to which a filter is asked for its code at each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +31,23 @@ class Wait:
     message: str
 
 
-def explain(selection: select.Selection) -> Wait:
-    """Say why a class waits. ``Unplaceable``: every site has a reason that waiting does not take away."""
+def explain(selection: select.Selection, table: columns.Columns) -> Wait:
+    """Say why a class waits. ``Unplaceable``: every site has a reason that waiting does not take away.
+
+    Codes are those that sentences have, with their instances (``exposure.US``); the sentences are not made.
+    """
     verdict = selection.verdict
     permitted = int(np.count_nonzero(verdict.permitted))
     if not len(verdict.permitted):
         return Wait(queues.UNPLACEABLE, "NoSites", "no backend is registered")
     if permitted:
-        codes = _codes(_filters(selection.bits[verdict.permitted])) or "capacity.full"
+        codes = _codes(_filters(selection.bits, verdict.permitted, verdict, table)) or "capacity.full"
         sites = "1 site" if permitted == 1 else f"{permitted} sites"
         return Wait(queues.WAITING, "NoRoom", f"{sites} may take it, none has room now: {codes}")
-    counts = _filters(verdict.bits)
+    counts = _filters(verdict.bits, np.ones_like(verdict.permitted), verdict, table)
     judgement = verdict.judgement
     if isinstance(judgement, evaluator.Judgement):
-        counts |= _rules(judgement)
+        counts |= judgement.codes()
         if _helped_by_waiting(verdict, judgement):
             return Wait(queues.WAITING, "NotYet", f"no site may take it yet: {_codes(counts)}")
     return Wait(queues.UNPLACEABLE, "NoSiteMayTakeIt", f"no site may take it: {_codes(counts)}")
@@ -56,30 +61,30 @@ def _helped_by_waiting(verdict: select.Verdict, judgement: evaluator.Judgement) 
         if waits or rule.effect is not reasons.Effect.DENY:
             word, shift = divmod(number, 64)
             patient[word] &= ~np.uint64(1 << shift)
-    for row in np.flatnonzero((verdict.bits == 0) & ~patient.any(axis=0)).tolist():
-        denials = [reason for reason in judgement.reasons(row) if reason.effect is reasons.Effect.DENY]
+    near = (verdict.bits == 0) & ~patient.any(axis=0)
+    for found in judgement.explained(near) if near.any() else ():
+        denials = [reason for reason in found if reason.effect is reasons.Effect.DENY]
         if denials and all(r.remedy is not None and r.remedy.kind is reasons.RemedyKind.WAIT for r in denials):
             return True
     return False
 
 
-def _filters(bits: select.Words) -> dict[str, int]:
-    return {
-        item.name: count
-        for bit, item in enumerate(registry.FILTERS)
-        if (count := int(np.count_nonzero(bits >> np.uint64(bit) & np.uint64(1))))
-    }
-
-
-def _rules(judgement: evaluator.Judgement) -> dict[str, int]:
-    found = {}
-    for number, rule in enumerate(judgement.book.rules, evaluator.FIRST_RULE):
-        word, shift = divmod(number, 64)
-        fires: columns.Bools = (judgement.bits[word] >> np.uint64(shift) & np.uint64(1)).astype(np.bool_)
-        if rule.effect is reasons.Effect.DENY and (count := int(np.count_nonzero(fires))):
-            found[rule.id] = count
-    if count := int(np.count_nonzero(judgement.bits[0] & np.uint64(1))):
-        found["core.unsupported"] = count
+def _filters(
+    bits: select.Words, among: columns.Bools, verdict: select.Verdict, table: columns.Columns
+) -> dict[str, int]:
+    """Return each code of the filters and at how many of the sites it stands; a filter of many sites by its form."""
+    found: dict[str, int] = {}
+    for bit, item in enumerate(registry.FILTERS):
+        rows = np.flatnonzero(among & (bits >> np.uint64(bit) & np.uint64(1)).astype(np.bool_)).tolist()
+        if not rows:
+            continue
+        if item.momentary or len(rows) > ASKED_MAX:
+            found[item.form or item.name] = len(rows)
+            continue
+        for row in rows:
+            reason = item.check(verdict.question, table.items[row])
+            code = reason.code if reason else item.name
+            found[code] = found.get(code, 0) + 1
     return found
 
 

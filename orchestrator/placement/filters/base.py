@@ -18,6 +18,8 @@ class Filter(abc.ABC):
 
     name: ClassVar[str]
     """The code of its reasons, or what they start with."""
+    form: ClassVar[str] = ""
+    """What its codes look like where they have instances (``a.<C>``); "": they are its name."""
     momentary: ClassVar[bool] = False
     """Whether the answer changes with offers and reachability, not only with documents."""
     priced: ClassVar[bool] = False

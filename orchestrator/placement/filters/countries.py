@@ -18,6 +18,7 @@ class Countries(base.Filter):
     """
 
     name = "countries"
+    form = "countries.<C>"
 
     def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
         """See the class."""

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.domain import decisions, ids, jobs, money, reasons, sites
 from orchestrator.placement import changes, contents
-from orchestrator.scheduler import answers, cycle
+from orchestrator.scheduler import answers, cycle, worlds
+from orchestrator.sources import packs
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "unit" / "placement"))
 import placement_samples as samples
@@ -129,3 +130,17 @@ WAIT, JOB, FIX = reasons.RemedyKind.WAIT, reasons.RemedyKind.CHANGE_JOB, reasons
 def test_the_nearest_change_is_the_fewest_remedies(sites_: list[decisions.SiteAnswer], expected: list[str]) -> None:
     """Fewest first, ties by kind and name, dropping a constraint last, nothing where nothing helps."""
     assert [remedy.change for remedy in changes.nearest(sites_)] == expected
+
+
+def test_a_condition_names_the_codes_that_a_person_can_look_up() -> None:
+    """Instances stand in the sentence: the denied country, the missing certificate, the site's country."""
+    book = packs.load()
+    asked = jobs.Sovereignty(
+        countries_allow=("FR", "DE"), exposure=jobs.Exposure(("FR", "US")), certifications=("hds-v2",)
+    )
+    snapshot = samples.snapshot(FLEET, OFFERS, [], world=worlds.World(book))
+    found = answers.plan_one(samples.spec(sovereignty=asked), snapshot, tenant="t").wait
+    assert found is not None
+    for part in ("certs.hds-v2 (4)", "exposure.FR (4)", "countries.KP (1)", "countries.US (1)"):
+        assert part in found.message
+    assert "denied" not in found.message
