@@ -33,7 +33,8 @@ def open_store(
     """Open a store, making or migrating it where needed. Raises StoreError (corrupt, busy, full, unknown kind).
 
     ``alone``: lock other openers that say so out (StoreBusyError for the second), and free the lease that a killed
-    predecessor left behind, so that a restart need not wait for it. The lock goes when the store is closed or the
+    predecessor left behind, so that a restart need not wait for it. Who opens the file without it meanwhile must only
+    read: the versions that are polled come from this writer's memory. The lock goes when the store is closed or the
     process ends.
     """
     where = os.fspath(url_or_path)
@@ -58,7 +59,7 @@ def open_store(
         reserve = spaces.Reserve(_beside(path, "reserve"), clock, size=reserve_bytes)
         reserve.prepare()
         store = sql_stores.SqlStore(
-            writer=writer.Writer(writing, dialect, clock, reserve, failpoints),
+            writer=writer.Writer(writing, dialect, clock, reserve, failpoints, alone=alone),
             reader=reads.Reader(reading, dialect),
             blobs=blobs.BlobFolder(folder),
             clock=clock,

@@ -19,6 +19,15 @@ from orchestrator.ports import stores
 from orchestrator.store import codec, rules
 from orchestrator.store.sql import prepared, rows, schema, statements
 
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What others poll to see whether something changed."""
+
+    documents: int
+    term: int
+
+
 Answer = stores.Receipt | stores.StoreError
 
 _LIVE, _FINISHED = "live", "finished"
@@ -60,6 +69,11 @@ class Batch:
         if self._accepted:
             self._write()
         return answers
+
+    @property
+    def versions(self) -> Versions:
+        """Return what stands once the transaction is over."""
+        return Versions(self._view.documents_version, self._view.term)
 
     @property
     def wrote(self) -> bool:
@@ -172,3 +186,9 @@ class Batch:
         self._many(texts.update_live, updates[_LIVE])
         self._many(texts.update_finished, updates[_FINISHED])
         self._many(texts.add_count, [(tenant, phase, by) for (tenant, phase), by in counts.items() if by])
+
+
+def read_versions(connection: sa.Connection, texts: statements.Statements) -> Versions:
+    """Return what stands now, within the caller's write transaction."""
+    _, _, _, documents_version, term = connection.exec_driver_sql(texts.read_state, ()).fetchone()  # type: ignore[misc]
+    return Versions(documents_version, term)

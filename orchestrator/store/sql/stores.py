@@ -86,7 +86,8 @@ class SqlStore(port.Store):
 
     def documents_version(self) -> int:
         """See the port."""
-        return self._reader.documents_version()
+        known = self._writer.versions
+        return self._reader.documents_version() if known is None else known.documents
 
     def tokens(self) -> Sequence[port.Token]:
         """See the port."""
@@ -155,7 +156,8 @@ class SqlStore(port.Store):
 
     def current_term(self) -> ids.Term:
         """See the port."""
-        return self._reader.term()
+        known = self._writer.versions
+        return self._reader.term() if known is None else ids.Term(known.term)
 
     def health(self) -> port.StoreHealth:
         """See the port."""

@@ -3,6 +3,9 @@
 Nothing waits for a timer. A commit that finds the writer idle is written at once; those that come while it syncs
 make the next group. So one caller pays one sync each, and many callers share one. Steps of a group: begin (the
 write lock), judge and write, sync, tell everybody. What the world does wrong is sorted in ``_survive``.
+
+A writer that is the only one of its file remembers the versions it committed last (``versions``), so that who polls
+them asks no database. They are set after the sync and before anybody is told, and forgotten when anything fails.
 """
 
 from __future__ import annotations
@@ -50,12 +53,16 @@ class Writer:
         clock: environment.Clock,
         reserve: spaces.Reserve,
         failpoints: points.Failpoints,
+        *,
+        alone: bool = False,
     ) -> None:
         self._engine = engine
         self._dialect = dialect
         self._clock = clock
         self._reserve = reserve
         self._failpoints = failpoints
+        self._alone = alone
+        self._versions: batches.Versions | None = None
         self._texts = statements.Statements(dialect)
         self._queue: queue.SimpleQueue[prepared.Prepared | _Task | None] = queue.SimpleQueue()
         self._specs: set[str] = set()
@@ -72,6 +79,11 @@ class Writer:
         if self._dead is not None:
             return str(self._dead)
         return _FULL if self._reserve.full else ""
+
+    @property
+    def versions(self) -> batches.Versions | None:
+        """Return what stands committed, if this is the only writer of the file; None: ask the database."""
+        return self._versions
 
     @property
     def depth(self) -> int:
@@ -197,7 +209,13 @@ class Writer:
             connection.commit()
         else:
             connection.rollback()
+        self._remember(batch.versions)
         return answers
+
+    def _remember(self, versions: batches.Versions) -> None:
+        """Keep what a transaction has left behind; it is over, and nobody has been told yet."""
+        if self._alone:
+            self._versions = versions
 
     def _survive(self, group: list[prepared.Prepared], error: BaseException, *, again: bool) -> None:
         """Sort what went wrong. Nothing of the group was acknowledged."""
@@ -261,7 +279,9 @@ class Writer:
         try:
             self._dialect.begin_write(self._connection)
             result = task.what(self._connection)
+            versions = batches.read_versions(self._connection, self._texts)
             self._connection.commit()
+            self._remember(versions)
         except BaseException:
             self._roll_back()
             raise
@@ -276,6 +296,8 @@ class Writer:
             self._roll_back()
 
     def _roll_back(self) -> None:
+        """End a transaction that failed; what stands committed is not known before the next one that does not."""
+        self._versions = None
         try:
             self._connection.rollback()
         except exc.DBAPIError:  # the statement's own error is the one to tell

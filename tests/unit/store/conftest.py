@@ -25,10 +25,11 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "state" / "comity.db"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "alone"])
 def store(request: pytest.FixtureRequest, path: pathlib.Path, clock: samples.Clock) -> Iterator[stores.Store]:
     """Return a store of each make."""
-    made = opening.open_store("memory:" if request.param == "memory" else path, clock)
+    where = "memory:" if request.param == "memory" else path
+    made = opening.open_store(where, clock, alone=request.param == "alone")
     yield made
     made.close()
 
