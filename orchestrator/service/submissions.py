@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain import ids, jobs, journal
 from orchestrator.evidence import canonical
+from orchestrator.inventory import worlds
 from orchestrator.ports import stores
 from orchestrator.service import access, blobs, contexts, problems, readers, references
 from orchestrator.service import jobs as job_service
@@ -45,8 +46,9 @@ def submit(
     access.require(who, access.SUBMITS)
     spec = readers.job_spec(data)
     stored_key = _USER + check_key(key) if key is not None else None
-    job = make_job(context, who, spec)
-    return _commit_one(context, who, job, stored_key, job.spec_digest, _notices(context, who, spec))
+    world = context.world()
+    job = make_job(context, who, spec, world)
+    return _commit_one(context, who, job, stored_key, job.spec_digest, references.notices(who, spec, world))
 
 
 def apply(context: contexts.Context, who: access.Principal, name: str, data: object) -> Submitted:
@@ -55,22 +57,22 @@ def apply(context: contexts.Context, who: access.Principal, name: str, data: obj
     spec = readers.job_spec(data)
     if spec.name != name:
         raise problems.invalid([errors.DocumentError(f"is not {name}, as the path says", "metadata.name")])
-    job = make_job(context, who, spec)
+    world = context.world()
+    job = make_job(context, who, spec, world)
     digest = canonical.digest([who.tenant, name, job.spec_digest])
+    notices = references.notices(who, spec, world)
     with _applying:
         known = context.store.idempotency_key(who.tenant, _APPLY + digest)
         if known is None:
             _refuse_other_spec(context, who, job)
-        future = _commit_one(
-            context, who, job, _APPLY + digest, job.spec_digest, _notices(context, who, spec), kind="job.applied"
-        )
+        future = _commit_one(context, who, job, _APPLY + digest, job.spec_digest, notices, kind="job.applied")
         return future.result()
 
 
 def would_apply(context: contexts.Context, who: access.Principal, name: str, data: object) -> str:
     """Return ``created`` or ``unchanged``: what apply would do; raises what apply would."""
     access.require(who, access.SUBMITS)
-    job = make_job(context, who, readers.job_spec(data))
+    job = make_job(context, who, readers.job_spec(data), context.world())
     digest = canonical.digest([who.tenant, name, job.spec_digest])
     if context.store.idempotency_key(who.tenant, _APPLY + digest) is not None:
         return "unchanged"
@@ -89,10 +91,11 @@ def retry(context: contexts.Context, who: access.Principal, id: str, *, key: str
         text = f"{old.id} is an element of an array; retry the array {old.parent}"
         raise problems.ServiceError(problems.Kind.CONFLICT, "job.element", text)
     stored_key = _RETRY + check_key(key) if key is not None else None
-    job = make_job(context, who, old.spec)
+    world = context.world()
+    job = make_job(context, who, old.spec, world)
     note = jobs.Condition("RetryOf", True, "Retried", f"the same as {old.id}, again", job.submitted_at)
     job = dataclasses.replace(job, conditions=(note,))
-    notices = _notices(context, who, old.spec)
+    notices = references.notices(who, old.spec, world)
     digest = canonical.digest(["retry", old.id])
     return _commit_one(context, who, job, stored_key, digest, notices, kind="job.retried", of=old.id)
 
@@ -104,9 +107,10 @@ def submit_many(
     access.require(who, access.SUBMITS)
     found: list[errors.DocumentError] = []
     made: list[jobs.Job] = []
+    world = context.world()
     for index, data in enumerate(documents):
         try:
-            made.append(make_job(context, who, readers.job_spec(data)))
+            made.append(make_job(context, who, readers.job_spec(data), world))
         except problems.ServiceError as error:
             if error.kind is not problems.Kind.INVALID:
                 raise
@@ -126,9 +130,9 @@ def check_key(key: str) -> str:
     return key
 
 
-def make_job(context: contexts.Context, who: access.Principal, spec: jobs.JobSpec) -> jobs.Job:
-    """Return a new job of ``spec``, not yet stored; raises ServiceError for what it names and is not there."""
-    references.check(who, spec, context.world())
+def make_job(context: contexts.Context, who: access.Principal, spec: jobs.JobSpec, world: worlds.World) -> jobs.Job:
+    """Return a new job of ``spec``, not yet stored; raises ServiceError for what it names and is not in ``world``."""
+    references.check(who, spec, world)
     if spec.workdir is not None and not blobs.exists(context, spec.workdir):
         remedy = "send the archive first: POST /v1/blobs?digest=..."
         missing = errors.DocumentError("no such archive was sent", "spec.workdir.digest", remedy, "workdir.unknown")
@@ -143,10 +147,6 @@ def make_job(context: contexts.Context, who: access.Principal, spec: jobs.JobSpe
         submitted_by=who.token_id,
         array_state=array,
     )
-
-
-def _notices(context: contexts.Context, who: access.Principal, spec: jobs.JobSpec) -> tuple[str, ...]:
-    return references.notices(who, spec, context.world())
 
 
 def _refuse_other_spec(context: contexts.Context, who: access.Principal, job: jobs.Job) -> None:
