@@ -7,14 +7,14 @@ is an answer of its own (``refusals``), because a rule that silently does not ru
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain import facts, ids, reasons
-from orchestrator.policy import attributes, constraints, dated, operands, packfiles, programs, shapes
+from orchestrator.evidence import canonical
+from orchestrator.policy import attributes, constraints, dated, operands, packfiles, programs, shapes, stored
 from orchestrator.policy import rules as rule_shapes
 
 CONSTRAINT_PACKS = frozenset({"exposure", "certs", "eu-seal", "tee"})
@@ -53,6 +53,9 @@ class RuleBook:
     judged: frozenset[str]
     """Document paths of constraints that some rule in force judges."""
     digest: ids.Digest
+    """Of ``body``."""
+    body: bytes
+    """Everything that the book was made from, as canonical JSON: what is stored for a decision. See ``decode``."""
     facts_digest: ids.Digest
     changes: tuple[dt.date, ...]
     """Every day on which a dated fact or a rule starts or ends, sorted."""
@@ -138,32 +141,70 @@ def build(
         parameters: values that replace parameters of packs, by pack and name.
     """
     switched_off = frozenset(off) - {"core"}
-    given = parameters or {}
-    ordered = sorted(packs, key=lambda pack: pack.name)
+    ordered = [
+        RawPack(pack.name, stored.plain(pack.rules), stored.plain(pack.facts), pack.locate)
+        for pack in sorted(packs, key=lambda pack: pack.name)
+    ]
+    given = stored.plain(parameters or {})
     building = _Building(countries, failed or {})
     for raw in ordered:
         building.add(raw, given.get(raw.name, {}))
     building.finish()
     for name in switched_off:
         building.problems.pop(name, None)
-    left_out = switched_off | set(building.problems)
+    broken = {name: "; ".join(texts) for name, texts in sorted(building.problems.items())}
+    return _assembled(ordered, building, switched_off, broken, given)
+
+
+def decode(body: bytes) -> RuleBook:
+    """Return the book that was stored as ``body``: it judges and says what it did then. Raises ``ValueError``.
+
+    Packs that had failed stay failed, with the problem as it was worded then.
+    """
+    try:
+        raw = json.loads(body)
+        ordered = [RawPack(name, rules, facts_) for name, rules, facts_ in raw["packs"]]
+        building = _Building(raw["countries"], {})
+        for pack in ordered:
+            building.add(pack, raw["parameters"].get(pack.name, {}))
+        building.finish()
+        return _assembled(ordered, building, frozenset(raw["off"]), raw["failed"], raw["parameters"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a rule book: {error}") from error
+
+
+def _assembled(
+    ordered: Sequence[RawPack],
+    building: _Building,
+    switched_off: frozenset[str],
+    broken: Mapping[str, str],
+    given: Mapping[str, Any],
+) -> RuleBook:
+    left_out = switched_off | set(broken)
     on = tuple(pack for _raw, pack, _reader in building.read if pack.name not in left_out)
     table = tuple(sorted((rule for pack in on for rule in pack.rules), key=lambda rule: rule.id))
     windows = {day for rule in table for day in dated.changes(rule.start, rule.end)}
-    broken = tuple((name, "; ".join(texts)) for name, texts in sorted(building.problems.items()))
     codes = [member.value for member in building.sets[dated.ISO].members]
-    fact_content = [[[raw.name, raw.facts] for raw in ordered], codes]
-    rule_content = [[raw.name, raw.rules] for raw in ordered]
+    body = canonical.dumps(
+        {
+            "packs": [[raw.name, raw.rules, raw.facts] for raw in ordered],
+            "countries": codes,
+            "off": sorted(switched_off),
+            "failed": dict(broken),
+            "parameters": given,
+        }
+    )
     return RuleBook(
         packs=on,
         off=tuple(sorted(switched_off)),
-        failed=broken,
+        failed=tuple(sorted(broken.items())),
         facts=building.base,
         rules=tuple(rule for rule in table if rule.effect is not reasons.Effect.CAVEAT),
         caveats=tuple(rule for rule in table if rule.effect is reasons.Effect.CAVEAT),
         judged=frozenset(rule.needs for rule in table if rule.needs is not None),
-        digest=_digest([rule_content, fact_content, sorted(switched_off), broken, given]),
-        facts_digest=_digest(fact_content),
+        digest=canonical.digest_of_bytes(body),
+        body=body,
+        facts_digest=canonical.digest([[[raw.name, raw.facts] for raw in ordered], codes]),
         changes=tuple(sorted(windows | building.base.boundaries())),
     )
 
@@ -223,8 +264,3 @@ def _iso(countries: Iterable[str]) -> dated.DatedSet:
 
 def _located(raw: RawPack, file: str, error: shapes.PackError) -> list[str]:
     return [f"{raw.locate(file, path)}: {shapes.render_path(path)}: {text}" for path, text in error.problems]
-
-
-def _digest(value: Any) -> ids.Digest:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return ids.Digest("sha256:" + hashlib.sha256(text.encode()).hexdigest())

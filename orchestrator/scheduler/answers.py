@@ -7,6 +7,7 @@ class while nothing changed, so that a job can be submitted "as decided".
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def plan_one(
         versions=records.versions(memory.policy(), facts.facts.digest),
     )
     wait = None if len(selection.ranking) else memory.wait(job, selection)
-    return Planned(answer, decision, (*own, facts.facts, facts.shapes, *facts.each), wait)
+    return Planned(answer, decision, (*own, memory.book(), facts.facts, facts.shapes, *facts.each), wait)
 
 
 def explains(selection: select.Selection) -> judgements.Explains:
@@ -80,14 +81,16 @@ def render(
 ) -> decisions.Answer:
     """Return the whole answer of a stored decision. Raises ``contents.ContentError`` when something is missing.
 
-    ``stored`` looks a content up; ``books`` holds the rule books at hand, by digest. Without the one that decided,
-    the codes of what fired are known, and no more.
+    ``stored`` looks a content up; ``books`` holds the rule books at hand, by digest; any other is made again from
+    what was stored of it. Where nothing was, the codes of what fired are known, and no more.
     """
     found = gather(decision, stored)
 
     def policy_of(past: records.Past) -> judgements.Explains | None:
-        book = books.get(past.policy.digest)
-        if book is None or past.policy.evaluator != evaluator.EVALUATOR_VERSION:
+        if past.policy.evaluator != evaluator.EVALUATOR_VERSION:
+            return None
+        book = books.get(past.policy.digest) or _stored_book(stored(past.policy.digest))
+        if book is None:
             return None
         raw = contents.parse(found[decision.class_digest])
         job = contents.decode(attributes.JobAttributes, raw["job"])
@@ -98,6 +101,21 @@ def render(
         return lambda position, _site: why[position]
 
     return explanations.render(decision, found, policy_of)
+
+
+def _stored_book(content: decisions.Content | None) -> rulebook.RuleBook | None:
+    if content is None:
+        return None
+    contents.parse(content)
+    return _decoded(content.digest, content.body)
+
+
+@functools.lru_cache(maxsize=8)
+def _decoded(_digest: ids.Digest, body: bytes) -> rulebook.RuleBook:
+    try:
+        return rulebook.decode(body)
+    except ValueError as error:
+        raise contents.ContentError(str(error)) from error
 
 
 def gather(

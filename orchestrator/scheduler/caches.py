@@ -9,16 +9,19 @@ decisions by verdict and bits. A test holds a cold and a warm cycle to the same 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.domain import decisions, ids
 from orchestrator.placement import columns, records, requirements, select
 from orchestrator.policy import attributes, evaluator
 from orchestrator.policy import table as policy_tables
-from orchestrator.scheduler import classes, snapshots, waits, worlds
+from orchestrator.scheduler import classes, queues, snapshots, waits, worlds
 
 VERDICTS_MAX = 4096
 """Classes whose verdict is kept."""
+GIVEN_MAX = 100_000
+"""Digests of contents that are known to be stored."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,9 @@ class Cache:
     _facts_version: int = -1
     _policy: records.Policy | None = None
     _verdicts: dict[ids.Digest, _Known] = field(default_factory=dict)
+    _given: set[ids.Digest] = field(default_factory=set)
+    _offered: tuple[tuple[ids.JobId, ...], tuple[ids.Digest, ...]] = ((), ())
+    _queue: object = None
 
     def refresh(self, snapshot: snapshots.Snapshot) -> columns.Columns:
         """Bring the columns up to date with a snapshot, row by row where possible; forget what a new world changes."""
@@ -87,6 +93,32 @@ class Cache:
             self._verdicts.clear()
         self._verdicts[job.digest] = _Known(stamp, verdict)
         return verdict
+
+    def settle(self, queue: queues.QueueIndex) -> None:
+        """See from the queue whether the last plan was committed: only then are its contents not given again.
+
+        It was if the jobs that it placed whole have left. Another queue means another life of the control loop.
+        """
+        placed, digests = self._offered
+        self._offered = ((), ())
+        if queue is not self._queue or len(self._given) > GIVEN_MAX:
+            self._given.clear()
+        elif placed and not any(job in queue for job in placed):
+            self._given.update(digests)
+        self._queue = queue
+
+    def is_given(self, digest: ids.Digest) -> bool:
+        """Say whether a content is known to be stored."""
+        return digest in self._given
+
+    def offer(self, placed: Iterable[ids.JobId], digests: Iterable[ids.Digest]) -> None:
+        """Remember what a plan hands over, and the jobs that it places whole."""
+        self._offered = (tuple(placed), tuple(digests))
+
+    def book(self) -> decisions.Content:
+        """Return the rule book as it is stored."""
+        assert self._world is not None  # noqa: S101 - refreshed first
+        return decisions.Content(self._world.rulebook.digest, self._world.rulebook.body)
 
     def facts(self) -> records.Sites:
         """Return the contents of all sites, made once for each version of the columns."""

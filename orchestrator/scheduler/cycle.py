@@ -43,7 +43,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one cycle decided. ``contents`` holds everything that the decisions name; storing one twice is fine.
+    """What one cycle decided. ``contents`` holds everything that the decisions name and that is not known to be stored
+    since the cache saw an earlier plan committed; storing one twice is fine.
 
     ``next_at``: the next moment at which the same snapshot would be planned differently, as far as is known.
     """
@@ -65,6 +66,7 @@ def plan(snapshot: snapshots.Snapshot, cache: caches.Cache | None = None) -> Pla
     """
     snapshot.queue.release(snapshot.at)
     memory = cache if cache is not None else caches.Cache()
+    memory.settle(snapshot.queue)
     cycle = _Cycle(snapshot, memory, memory.refresh(snapshot))
     cycle.judge()
     cycle.serve_impatient()
@@ -180,6 +182,7 @@ class _Cycle:
         """Return what was decided."""
         ends = [selection.verdict.expires for _, selection in self._walks.values()]
         ends.append(self._snapshot.queue.next_release())
+        self._cache.offer((placed.job for placed in self._placements if placed.index is None), self._contents)
         return Plan(
             placements=tuple(self._placements),
             decisions=self._decisions,
@@ -233,7 +236,8 @@ class _Cycle:
         if decision.digest not in self._decisions:
             self._decisions[decision.digest] = decision
             facts = self._cache.facts()
-            self._contents.update({c.digest: c for c in (*own, facts.facts, facts.shapes, *facts.each)})
+            needed = (*own, self._cache.book(), facts.facts, facts.shapes, *facts.each)
+            self._contents.update({c.digest: c for c in needed if not self._cache.is_given(c.digest)})
         return decision
 
     def _quarantine(self, lane: queues.Lane, error: Exception) -> None:

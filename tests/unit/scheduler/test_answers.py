@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.domain import decisions, ids, jobs, money, reasons, sites
 from orchestrator.placement import changes, contents
+from orchestrator.policy import rulebook
 from orchestrator.scheduler import answers, cycle, worlds
 from orchestrator.sources import packs
 
@@ -80,7 +81,7 @@ def test_a_stored_decision_reads_as_it_was_made() -> None:
 def test_without_its_rule_book_a_decision_still_names_what_fired() -> None:
     """Codes survive the loss of the rules; a lost content is an error that says which."""
     made = planned()
-    stored = {content.digest: content for content in made.contents}
+    stored = {content.digest: content for content in made.contents if content.digest != samples.BOOK.digest}
     assert codes(answers.render(made.decision, stored.get, {}))["kp/p"] == ["core.nowhere", "fit.accelerator"]
     del stored[made.decision.class_digest]
     with pytest.raises(contents.ContentError, match="not stored"):
@@ -144,3 +145,36 @@ def test_a_condition_names_the_codes_that_a_person_can_look_up() -> None:
     for part in ("certs.hds-v2 (4)", "exposure.FR (4)", "countries.KP (1)", "countries.US (1)"):
         assert part in found.message
     assert "denied" not in found.message
+
+
+def test_a_decision_of_an_earlier_rule_book_reads_as_then() -> None:
+    """Its book was stored with it: the same reasons, sentences and remedies, whatever the book of today says."""
+    broken = rulebook.RawPack("fr-hds", {"pack": "fr-hds"})
+    then = packs.load(off=("eu-gdpr",), parameters={"exposure": {"owner_percent_min": 50}})
+    now = rulebook.build([broken], countries=["FR"])
+    assert then.digest != now.digest
+    asked = samples.spec(sovereignty=jobs.Sovereignty(exposure=jobs.Exposure(("US", "FR")), certifications=("c5",)))
+    for book in (then, now):
+        snapshot = samples.snapshot(FLEET, OFFERS, [], world=worlds.World(book))
+        made = answers.plan_one(asked, snapshot, tenant="t")
+        stored = {content.digest: content for content in made.contents}
+        read = answers.render(made.decision, stored.get, {samples.BOOK.digest: samples.BOOK})
+        assert [(s.site, policy_reasons(s)) for s in read.sites] == [
+            (s.site, policy_reasons(s)) for s in made.answer.sites
+        ]
+        assert codes(read) == codes(made.answer)
+        assert rulebook.decode(book.body).digest == book.digest
+
+
+def policy_reasons(site: decisions.SiteAnswer) -> list[reasons.Reason]:
+    """Whole reasons, but for those of filters that depend on offers."""
+    return [reason for reason in site.reasons if not reason.code.startswith("capacity.")]
+
+
+def test_a_damaged_rule_book_is_an_error_that_says_so() -> None:
+    """A stored book whose body does not match its digest is never read."""
+    made = planned()
+    stored = {content.digest: content for content in made.contents}
+    stored[samples.BOOK.digest] = decisions.Content(samples.BOOK.digest, b"{}")
+    with pytest.raises(contents.ContentError, match="another digest"):
+        answers.render(made.decision, stored.get, {})

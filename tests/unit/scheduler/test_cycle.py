@@ -268,3 +268,20 @@ def test_an_array_goes_on_at_the_next_site() -> None:
     given = [samples.offer(str(site.name), samples.room(2)) for site in fleet]
     found = cycle.plan(samples.snapshot(fleet, given, [an_array(1, 3, None)]))
     assert where(found) == [(1, 0, "a/p"), (1, 1, "a/p"), (1, 2, "b/p")]
+
+
+def test_contents_are_given_until_a_plan_was_committed() -> None:
+    """A plan whose jobs stay queued was not committed, so the next gives the same again; then nothing is repeated."""
+    cache, queue = caches.Cache(), queues.QueueIndex([samples.job(1, samples.spec())])
+    snapshot = replace(samples.snapshot([samples.site()], [samples.offer()], []), queue=queue)
+    first = cycle.plan(snapshot, cache)
+    again = cycle.plan(snapshot, cache)
+    assert samples.BOOK.digest in first.contents
+    assert again.contents == first.contents
+    queue.discard(again.placements[0].job)
+    queue.put(samples.job(2, samples.spec()))
+    later = cycle.plan(snapshot, cache)
+    assert len(later.placements) == len(later.decisions) == 1
+    assert not later.contents
+    other = replace(snapshot, queue=queues.QueueIndex([samples.job(3, samples.spec())]))
+    assert cycle.plan(other, cache).contents == first.contents
