@@ -165,8 +165,11 @@ class Plane:
         return None
 
     def close(self) -> None:
-        """End everything that was started."""
+        """End everything that was started, and what a test that failed has left running."""
         self.end(signal.SIGTERM)
+        for line in processes_with(str(self.state)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(line.split()[0]), signal.SIGKILL)
         if self._nursery is not None:
             assert self._nursery.stdin is not None
             assert self._nursery.stdout is not None
