@@ -15,7 +15,7 @@ from orchestrator.wire import errors
 
 def create(given: services.Services, *, hosts: frozenset[str]) -> guards.Guard:
     """Return the ASGI application. ``hosts`` are the names under which clients reach it, lower case, without port."""
-    return guards.Guard(create_inner(given), given, hosts=hosts)
+    return guards.Guard(hot.Front(create_inner(given)), given, hosts=hosts)
 
 
 def create_inner(given: services.Services) -> fastapi.FastAPI:

@@ -1,10 +1,13 @@
-"""The hot routes: submit, read one job, list jobs. Plain Starlette routes, because the framework's own layers would
-cost as much again as the work; their schema is written into the OpenAPI document by ``openapi``.
+"""The hot routes: submit, read one job, list jobs. Found before the framework is asked (:class:`Front`), because its
+layers would cost as much again as the work; their schema is written into the OpenAPI document by ``openapi``.
+
+They are routes of the application too: for HEAD, for "not with this method", and for whoever lists the routes.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -12,9 +15,11 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.api import answers, bodies, services
 from orchestrator.service import jobs, problems, submissions
+from orchestrator.wire import errors
 from orchestrator.wire.convert import answers as convert
 
 LIMIT_DEFAULT = 100
@@ -37,6 +42,46 @@ class _IdConvertor(Convertor[str]):
 
 
 register_url_convertor("jobid", _IdConvertor())
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Front:
+    """ASGI in front of the application: serves the hot routes, hands on all else.
+
+    Failures are answered as the application does; what is none of ours is left to the guard, as there.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; see ASGI."""
+        handler = _handler(scope) if scope["type"] == "http" else None
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._app
+        try:
+            response = await handler(Request(scope, receive, send))
+        except problems.ServiceError as error:
+            response = answers.failed(error)
+        except errors.InvalidDocumentError as error:
+            response = answers.invalid(error)
+        await response(scope, receive, send)
+
+
+def _handler(scope: Scope) -> _Handler | None:
+    """Return what serves this request, and note what its path says; None: not ours."""
+    method, path = scope["method"], scope["path"]
+    if not path.startswith(JOBS) or scope.get("root_path"):
+        return None
+    if path == JOBS:
+        return submit if method == "POST" else list_ if method == "GET" else None
+    id_ = path[len(JOBS) + 1 :]
+    if method != "GET" or path[len(JOBS)] != "/" or not id_ or "/" in id_ or ":" in id_:
+        return None
+    scope["path_params"] = {"id": id_}
+    return read
 
 
 async def submit(request: Request) -> Response:
@@ -98,7 +143,7 @@ def cursor_of(text: str | None) -> str | None:
 
 
 def routes() -> list[Route]:
-    """Return the routes, to stand before all others."""
+    """Return the routes, to stand before all others; :func:`_handler` knows the same."""
     return [
         Route(JOBS, submit, methods=["POST"]),
         Route(JOBS, list_, methods=["GET"]),
