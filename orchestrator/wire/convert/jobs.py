@@ -13,6 +13,10 @@ from orchestrator.wire import fields, quantities
 from orchestrator.wire.convert import sovereignties
 from orchestrator.wire.documents import jobs as documents
 
+_DEFAULT = jobs.JobSpec(name="")
+_RESOURCES, _LIMITS, _OBJECTIVE, _RETRY = jobs.Resources(), jobs.Limits(), jobs.Objective(), jobs.Retry()
+_WAIT, _DRAIN = jobs.OnUnreachable.WAIT, jobs.OnNonCompliant.DRAIN
+
 
 class UnresolvedError(Exception):
     """A source that only a client can resolve reached a conversion: the caller read a file as if it were resolved."""
@@ -24,7 +28,6 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
     Raises :class:`UnresolvedError` for ``fromFile``, ``fromDir``, ``fromEnv`` and ``fromSecret``.
     """
     spec = document.spec
-    retry, objective = spec.retry or documents.Retry(), spec.objective or documents.Objective()
     return jobs.JobSpec(
         name=document.metadata.name,
         command=tuple(spec.command or ()),
@@ -40,14 +43,14 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
         array=None if spec.array is None else jobs.ArraySpec(size=spec.array.size, parallel=spec.array.parallel),
         tier=spec.tier,
         sovereignty=sovereignties.sovereignty(spec.sovereignty),
-        objective=_objective(objective),
+        objective=_objective(spec.objective),
         latency_from=spec.latency_from,
         limits=_limits(spec.limits),
         queue=spec.queue,
         priority=spec.priority,
-        retry=_retry(retry),
-        on_unreachable=jobs.OnUnreachable(spec.on_unreachable or jobs.OnUnreachable.WAIT.value),
-        on_non_compliant=jobs.OnNonCompliant(spec.on_non_compliant or jobs.OnNonCompliant.DRAIN.value),
+        retry=_retry(spec.retry),
+        on_unreachable=jobs.OnUnreachable(spec.on_unreachable) if spec.on_unreachable else _WAIT,
+        on_non_compliant=jobs.OnNonCompliant(spec.on_non_compliant) if spec.on_non_compliant else _DRAIN,
         labels=tuple(document.metadata.labels.items()),
         annotations=tuple(document.metadata.annotations.items()),
     )
@@ -86,7 +89,7 @@ def _data(written: str | documents.Data | None) -> jobs.DataClause | None:
 
 def _resources(written: documents.Resources | None) -> jobs.Resources:
     if written is None:
-        return jobs.Resources()
+        return _RESOURCES
     return jobs.Resources(
         cpu_milli=written.cpus or 0,
         memory_bytes=written.memory or 0,
@@ -106,16 +109,16 @@ def _accelerators(written: documents.Accelerators) -> jobs.AcceleratorRequest:
     )
 
 
-def _objective(written: documents.Objective) -> jobs.Objective:
+def _objective(written: documents.Objective | None) -> jobs.Objective:
     """Return the weights. Cost alone is the default; whoever names another weight means those that are named."""
-    if written.cost is None and written.carbon is None and written.latency is None:
-        return jobs.Objective()
+    if written is None or (written.cost is None and written.carbon is None and written.latency is None):
+        return _OBJECTIVE
     return jobs.Objective(cost=written.cost or 0.0, carbon=written.carbon or 0.0, latency=written.latency or 0.0)
 
 
 def _limits(written: documents.Limits | None) -> jobs.Limits:
     if written is None:
-        return jobs.Limits()
+        return _LIMITS
     return jobs.Limits(
         price_per_hour=written.price_per_hour,
         deadline=written.deadline,
@@ -124,11 +127,12 @@ def _limits(written: documents.Limits | None) -> jobs.Limits:
     )
 
 
-def _retry(written: documents.Retry) -> jobs.Retry:
-    default = jobs.Retry()
+def _retry(written: documents.Retry | None) -> jobs.Retry:
+    if written is None:
+        return _RETRY
     return jobs.Retry(
-        attempts=default.attempts if written.attempts is None else written.attempts,
-        on=default.on if written.on is None else tuple(jobs.RetryOn(word) for word in written.on),
+        attempts=_RETRY.attempts if written.attempts is None else written.attempts,
+        on=_RETRY.on if written.on is None else tuple(jobs.RetryOn(word) for word in written.on),
     )
 
 
@@ -143,7 +147,7 @@ def job_spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
 
 
 def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
-    default = jobs.JobSpec(name="")
+    default = _DEFAULT
     found: dict[str, Any] = {
         "type": spec.type and spec.type.value,
         "image": spec.image,
@@ -153,14 +157,14 @@ def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
         "files": {path: {"content": base64.b64encode(content).decode()} for path, content in spec.files} or None,
         "outputs": [_present(path=output.path, **{"as": output.as_name}) for output in spec.outputs] or None,
         "data": _data_document(spec.data),
-        "resources": _resources_document(spec.resources) or None,
+        "resources": None if spec.resources is _RESOURCES else _resources_document(spec.resources) or None,
         "nodes": None if spec.nodes == 1 else spec.nodes,
         "array": spec.array and _present(size=spec.array.size, parallel=spec.array.parallel),
         "tier": spec.tier,
         "sovereignty": sovereignties.document(spec.sovereignty) or None,
         "objective": None if spec.objective == default.objective else _objective_document(spec.objective),
         "latencyFrom": spec.latency_from,
-        "limits": _limits_document(spec.limits) or None,
+        "limits": None if spec.limits is _LIMITS else _limits_document(spec.limits) or None,
         "queue": spec.queue,
         "priority": spec.priority,
         "retry": None if spec.retry == default.retry else _retry_document(spec.retry),

@@ -7,6 +7,9 @@ from typing import Any
 from orchestrator.domain import facts, jobs
 from orchestrator.wire.documents import sovereignties
 
+_NONE = jobs.Sovereignty()
+_EXPOSURE = jobs.Exposure()
+
 
 def assurance(word: str | None) -> facts.Assurance | None:
     """Return the level that a document's word names."""
@@ -16,13 +19,14 @@ def assurance(word: str | None) -> facts.Assurance | None:
 def sovereignty(written: sovereignties.Sovereignty | None) -> jobs.Sovereignty:
     """Return the constraints; none at all where nothing is written."""
     if written is None:
-        return jobs.Sovereignty()
-    countries = written.countries or sovereignties.Countries()
-    exposure = written.exposure or sovereignties.Exposure()
+        return _NONE
+    countries, exposure = written.countries, written.exposure
     return jobs.Sovereignty(
-        countries_allow=None if countries.allow is None else tuple(countries.allow),
-        countries_deny=tuple(countries.deny),
-        exposure=jobs.Exposure(deny=tuple(exposure.deny), accept_immunity=tuple(exposure.accept_immunity)),
+        countries_allow=None if countries is None or countries.allow is None else tuple(countries.allow),
+        countries_deny=() if countries is None else tuple(countries.deny),
+        exposure=_EXPOSURE
+        if exposure is None
+        else jobs.Exposure(deny=tuple(exposure.deny), accept_immunity=tuple(exposure.accept_immunity)),
         certifications=tuple(written.certifications),
         seal=tuple(sorted(written.seal.items())),
         sovereignty_score=written.sovereignty_score,
@@ -33,6 +37,8 @@ def sovereignty(written: sovereignties.Sovereignty | None) -> jobs.Sovereignty:
 
 def document(value: jobs.Sovereignty) -> dict[str, Any]:
     """Return the constraints as a document writes them; what is not said is left out."""
+    if value is _NONE:
+        return {}
     countries: dict[str, Any] = {}
     if value.countries_allow is not None:
         countries["allow"] = list(value.countries_allow)
