@@ -24,7 +24,7 @@ _ETAG = re.compile(r'(?:W/)?"([0-9]{1,18})"', re.ASCII)
 @router.post("/v1/backends/{name}:check")
 async def check(request: Request, name: params.Name) -> Response:
     """Probe a backend now."""
-    future = backends.check(services.of(request).context, services.who(request), name)
+    future = await run_in_threadpool(backends.check, services.of(request).context, services.who(request), name)
     found = await asyncio.wrap_future(future)
     powers = sorted(power.value for power in found.capabilities.powers)
     body = {

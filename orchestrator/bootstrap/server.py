@@ -99,6 +99,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         log=logs.get("loop"),
     )
     adapters.on_built(heart.watch)
+    adapters.look_in(lambda: inventory.world().backends)
     given = services.Services(
         context=context,
         tokens=tokens.TokenBook(context),

@@ -20,6 +20,7 @@ from orchestrator.ports import backends
 from orchestrator.settings import adapters
 
 Built = Callable[[str, backends.BackendAdapter], None]
+Declared = Callable[[], Mapping[str, sites.Backend]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,17 @@ def _nothing(backend: str, adapter: backends.BackendAdapter) -> None:
     """Do nothing with a new adapter."""
 
 
+def _none_declared() -> Mapping[str, sites.Backend]:
+    """Return nothing."""
+    return {}
+
+
 class PluginFleet:
-    """Implements ``ports.environment.Fleet``. Safe to call from several threads; only the loop refreshes."""
+    """Implements ``ports.environment.Fleet``. Safe to call from several threads; only the loop refreshes.
+
+    Who asks for an adapter may know more than the last refresh did (a document that was just applied, a server that
+    has just started): with ``look_in`` it is then built at once, and nothing else is touched.
+    """
 
     def __init__(
         self,
@@ -57,12 +67,17 @@ class PluginFleet:
         self._vault = vault
         self._grounds = grounds
         self._built: Built = _nothing
+        self._declared: Declared = _none_declared
         self._lock = threading.Lock()
         self._members: dict[str, _Member] = {}
 
     def on_built(self, built: Built) -> None:
         """Call ``built`` with the name and adapter of each backend that is built from now on."""
         self._built = built
+
+    def look_in(self, declared: Declared) -> None:
+        """Ask ``declared`` about a backend that is asked for and not there."""
+        self._declared = declared
 
     def refresh(self, declared: Mapping[str, sites.Backend]) -> None:
         """Build what is new or changed, close what was withdrawn. A broken one is remembered, never raised."""
@@ -92,7 +107,7 @@ class PluginFleet:
 
     def adapter(self, backend: str) -> backends.BackendAdapter:
         """Return the adapter; raises ``errors.PermanentError`` ``backend.unknown`` or ``backend.broken``."""
-        member = self._members.get(backend)
+        member = self._members.get(backend) or self._add(backend)
         if member is None:
             raise errors.PermanentError("backend.unknown", f"no backend {backend!r} is registered")
         if member.adapter is None:
@@ -105,7 +120,26 @@ class PluginFleet:
 
     def close(self) -> None:
         """Close every adapter; attempts go on."""
+        with self._lock:
+            self._declared = _none_declared
         self.refresh({})
+
+    def _add(self, name: str) -> _Member | None:
+        """Build a backend that is declared and not there yet; None: nobody has declared it."""
+        if name not in self._declared():
+            return None
+        with self._lock:
+            known = self._members.get(name)
+            if known is not None:
+                return known
+            declared = self._declared().get(name)
+            if declared is None:  # withdrawn, or closed, meanwhile
+                return None
+            member = self._build(name, declared)
+            self._members = {**self._members, name: member}
+        if member.adapter is not None:
+            self._built(name, member.adapter)
+        return member
 
     def _build(self, name: str, backend: sites.Backend) -> _Member:
         try:

@@ -1,5 +1,6 @@
 """The fleet: built from documents, rebuilt when they change, and a broken adapter is nobody else's trouble."""
 
+import concurrent.futures
 import datetime as dt
 import pathlib
 from collections.abc import Callable, Mapping
@@ -88,6 +89,31 @@ def test_a_change_rebuilds_and_a_withdrawal_closes(tmp_path: pathlib.Path) -> No
     assert (first.closed, second.settings) == (True, {"a": 1})
     made.refresh({})
     assert second.closed
+    with pytest.raises(errors.PermanentError, match=r"backend\.unknown"):
+        made.adapter("b")
+
+
+def test_who_asks_before_the_loop_gets_what_is_declared(tmp_path: pathlib.Path) -> None:
+    """A declared backend is built for the first who asks, once; the loop's refresh keeps it; others stay unknown."""
+    made = _fleet(tmp_path, Plugin())
+    declared: dict[str, sites.Backend] = {}
+    told: list[str] = []
+    made.on_built(lambda name, _: told.append(name))
+    made.look_in(lambda: declared)
+    with pytest.raises(errors.PermanentError, match=r"backend\.unknown"):
+        made.adapter("b")
+    declared.update(_backend())
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        built = set(threads.map(lambda _: id(made.adapter("b")), range(64)))
+    adapter: Any = made.adapter("b")
+    assert (built, told, made.names()) == ({id(adapter)}, ["b"], ["b"])
+    made.refresh(declared)
+    assert made.adapter("b") is adapter
+    assert told == ["b"]
+    with pytest.raises(errors.PermanentError, match=r"backend\.unknown"):
+        made.adapter("c")
+    made.close()
+    assert adapter.closed
     with pytest.raises(errors.PermanentError, match=r"backend\.unknown"):
         made.adapter("b")
 
