@@ -24,8 +24,12 @@ def explain(
     *,
     decision: decisions.Decision,
     versions: decisions.Versions,
+    prove: changes.Prove | None = None,
 ) -> decisions.Answer:
-    """Return the whole answer for a selection just made; facts of offers are those of the table now."""
+    """Return the whole answer for a selection just made; facts of offers are those of the table now.
+
+    ``prove`` judges the changed job of a nearest change before it is offered.
+    """
     verdict = selection.verdict
     bits, denied = selection.bits.tolist(), verdict.judgement.denied.tolist()
     scores = {name: column.tolist() for name, column in verdict.scores.items()}
@@ -48,7 +52,7 @@ def explain(
             )
         )
     ranking = tuple(selection.names[position] for position in selection.ranking)
-    return _answer(decision, versions, answers, ranking)
+    return _answer(decision, versions, answers, ranking, prove)
 
 
 def render(
@@ -156,6 +160,7 @@ def _answer(
     versions: decisions.Versions,
     answers: Sequence[decisions.SiteAnswer],
     ranking: tuple[ids.SiteName, ...],
+    prove: changes.Prove | None = None,
 ) -> decisions.Answer:
     return decisions.Answer(
         digest=decision.digest,
@@ -165,7 +170,7 @@ def _answer(
         sites=tuple(answers),
         ranking=ranking,
         expires=decision.expires,
-        nearest_change=changes.nearest(answers),
+        nearest_change=changes.nearest(answers, prove),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from orchestrator.domain import decisions, ids, jobs
 from orchestrator.placement import contents, explanations, judgements, records, select
 from orchestrator.policy import attributes, evaluator, rulebook, table
-from orchestrator.scheduler import caches, classes, snapshots, waits
+from orchestrator.scheduler import caches, classes, proofs, snapshots, waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def plan_one(
         explains(selection),
         decision=decision,
         versions=records.versions(memory.policy(), facts.facts.digest),
+        prove=proofs.prover(spec, tenant, snapshot.world, grid, memory.table(), selection),
     )
     wait = None if len(selection.ranking) else memory.wait(job, selection)
     return Planned(answer, decision, (*own, memory.book(), facts.facts, facts.shapes, *facts.each), wait)

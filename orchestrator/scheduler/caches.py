@@ -115,6 +115,11 @@ class Cache:
         """Remember what a plan hands over, and the jobs that it places whole."""
         self._offered = (tuple(placed), tuple(digests))
 
+    def table(self) -> policy_tables.SiteTable:
+        """Return the sites as policy reads them, in the order of the columns."""
+        assert self._table is not None  # noqa: S101 - refreshed first
+        return self._table
+
     def book(self) -> decisions.Content:
         """Return the rule book as it is stored."""
         assert self._world is not None  # noqa: S101 - refreshed first
