@@ -1,6 +1,8 @@
 """The runner as a process: started, asked what isolation works, told to end. It is never waited for beyond its start.
 
-``comity-runner`` detaches by itself, so that nothing of a job is a child of this process.
+``comity-runner`` detaches by itself, so that nothing of a job is a child of this process. The only child is the
+starter, ``comity-runner --serve``: it forks a runner for each folder that it is sent, for a third of what it costs to
+execute one from here, and ends when this process does. Runners go on without it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,31 +21,67 @@ RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "runner", "com
 _SAID_BYTES_MAX = 4096
 _lock = threading.Lock()
 _probed: dict[str, Mapping[str, str]] = {}
+_starters: dict[str, _Starter] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """How the start of one rank went: the runner's exit status (-1: it was killed) and what it said."""
+    """How the start of one rank went: the runner's status (-1: it was killed before it said any) and what it said."""
 
     status: int
     said: str
 
 
+class _Starter:
+    """The process that forks runners. Requests are whole messages, so threads send without a lock."""
+
+    def __init__(self, runner: str) -> None:
+        self._process = -1
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), _null(1, os.O_WRONLY), _null(2, os.O_WRONLY)]
+            # The path is this package's own program; the environment is empty, so nothing of the server's leaks.
+            pid = os.posix_spawn(runner, [runner, "--serve"], {}, file_actions=actions)
+            try:
+                self._process = os.pidfd_open(pid)
+            except ProcessLookupError:  # ended and reaped already
+                pass
+
+    def send(self, folder: bytes, answer: int) -> None:
+        """Ask for a runner in a folder; the answer is written to a descriptor. Raises OSError where none listens."""
+        socket.send_fds(self._socket, [folder], [answer], socket.MSG_NOSIGNAL)
+
+    def reap(self) -> None:
+        """Reap one that has ended. Closing is left to :meth:`__del__`: other threads may be sending."""
+        if self._process < 0:
+            return
+        try:
+            os.waitid(os.P_PIDFD, self._process, os.WEXITED)
+        except ChildProcessError:  # another reaper in this process was faster
+            pass
+
+    def __del__(self) -> None:
+        """Let go of the process; it ends when nobody else holds the socket, and else goes on."""
+        self._socket.close()
+        if self._process >= 0:
+            os.close(self._process)
+
+
 def start(folders: Sequence[str], *, runner: str = RUNNER) -> list[Started]:
     """Start a runner in each folder, all at once, and wait until each program was executed or could not be.
 
-    Raises BackendError ``local.runner-missing``, or ``local.machine-refused`` for those not even spawned; whatever
-    was spawned before is then left to the caller, who finds it in the files.
+    Raises BackendError ``local.runner-missing``, or ``local.machine-refused`` for those not even asked for; whatever
+    was asked for before is then left to the caller, who finds it in the files.
     """
-    spawned: list[tuple[int, int]] = []
+    pipes: list[int] = []
     try:
         for folder in folders:
-            spawned.append(_spawn([runner, folder]))
+            pipes.append(_request(os.fsencode(folder), runner))
     except OSError as error:
-        for pid, pipe in spawned:
-            _wait(pid, pipe)
+        for pipe in pipes:
+            _answer(pipe)
         raise _of_spawn(error, runner) from error
-    return [_wait(pid, pipe) for pid, pipe in spawned]
+    return [_answer(pipe) for pipe in pipes]
 
 
 def probe(*, runner: str = RUNNER) -> Mapping[str, str]:
@@ -58,7 +97,11 @@ def probe(*, runner: str = RUNNER) -> Mapping[str, str]:
                 raise _of_spawn(error, runner) from error
             finally:
                 os.close(writer)
-            lines = _wait(pid, reader).said.splitlines()
+            lines = _read(reader).decode("utf-8", "replace").splitlines()
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:  # another reaper in this process was faster
+                pass
             _probed[runner] = dict(line.split("=", 1) for line in lines if "=" in line)
         return _probed[runner]
 
@@ -102,38 +145,66 @@ def wait_gone(folder: str, timeout_s: float) -> bool:
         os.close(process)
 
 
-def _spawn(argv: list[str]) -> tuple[int, int]:
-    """Return the pid, and the pipe that carries what it says on standard error."""
+def _request(folder: bytes, runner: str) -> int:
+    """Ask the starter for a runner, a new one where it was killed, and return the pipe that the answer comes by."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
-        actions = [_null(0, os.O_RDONLY), _null(1, os.O_WRONLY), (os.POSIX_SPAWN_DUP2, writer, 2)]
-        # The path is this package's own program; the environment is empty, so nothing of the server's leaks.
-        return os.posix_spawn(argv[0], argv, {}, file_actions=actions), reader
+        starter = _starter(runner)
+        try:
+            starter.send(folder, writer)
+        except (BrokenPipeError, ConnectionResetError):
+            _starter(runner, instead=starter).send(folder, writer)
     except OSError:
         os.close(reader)
         raise
     finally:
         os.close(writer)
+    return reader
+
+
+def _starter(runner: str, *, instead: _Starter | None = None) -> _Starter:
+    """Return the starter of this process, made at first use, and anew where it is one that has ended."""
+    found = _starters.get(runner)
+    if found is not None and found is not instead:
+        return found
+    with _lock:
+        found = _starters.get(runner)
+        if found is None or found is instead:
+            if found is not None:
+                found.reap()
+            found = _starters[runner] = _Starter(runner)
+        return found
+
+
+def _forked() -> None:
+    """Leave the starter to the parent: this process may be another user by the time it starts something."""
+    global _lock
+    _lock = threading.Lock()
+    _starters.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _null(descriptor: int, flags: int) -> tuple[int, int, str, int, int]:
     return (os.POSIX_SPAWN_OPEN, descriptor, "/dev/null", flags, 0)
 
 
-def _wait(pid: int, pipe: int) -> Started:
-    """Read all it says and take its status. Another reaper in this process may be faster; then the files tell."""
+def _answer(pipe: int) -> Started:
+    """Wait until a runner says how the start went: a line with the status, and in words what failed."""
+    status, _, said = _read(pipe).decode("utf-8", "replace").partition("\n")
+    return Started(int(status) if status.isdecimal() else -1, said.strip())
+
+
+def _read(pipe: int) -> bytes:
+    """Read all that is said, and close."""
     said = b""
     try:
         while len(said) < _SAID_BYTES_MAX and (piece := os.read(pipe, _SAID_BYTES_MAX)):
             said += piece
     finally:
         os.close(pipe)
-    text = said.decode("utf-8", "replace").strip()
-    try:
-        _, status = os.waitpid(pid, 0)
-    except ChildProcessError:
-        return Started(-1, text)
-    return Started(os.waitstatus_to_exitcode(status) if not os.WIFSIGNALED(status) else -1, text)
+    return said
 
 
 def _of_spawn(error: OSError, runner: str) -> Exception:

@@ -62,7 +62,7 @@ static int execute(const struct spec *spec) {
     return error;
 }
 
-static _Noreturn void job_main(const struct spec *spec, pid_t init, int report, int output) {
+static _Noreturn void job_main(const struct spec *spec, pid_t init, int go, int report, int output) {
     struct failure failure = {REASON_NONE, 0, NULL, NULL};
     setsid();
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -95,6 +95,10 @@ static _Noreturn void job_main(const struct spec *spec, pid_t init, int report, 
     if (chdir(spec->cwd) != 0) /* as the job's user: what it may not enter is no place for it */
         setup_failed(report, "cwd", spec->cwd);
     syscall(CALL_CLOSE_RANGE, 3, ~0U, CLOSE_ON_EXEC); /* all are close-on-exec already; this is the belt */
+    /* All this overlaps with the runner's writing of `started`; what is executed waits for that to be on disk. */
+    char word;
+    if (read(go, &word, 1) != 1)
+        _exit(0);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -154,10 +158,9 @@ static void supervise(pid_t main_process, int control, bool own_pid_namespace) {
     }
 }
 
-_Noreturn void init_main(struct spec *spec, int control, int report, int output) {
+_Noreturn void init_main(struct spec *spec, int control, int go, int report, int output) {
     bool own_pid_namespace = (spec->isolate & ISOLATE_PID) != 0;
     struct failure failure = {REASON_NONE, 0, NULL, NULL};
-    char order;
     prctl(PR_SET_NAME, "comity-init", 0, 0, 0);
     /* In a namespace our death is the death of all in it. Without one we must outlive the runner for as
      * long as it takes to kill the tree; there the closing socket is the message. */
@@ -167,15 +170,13 @@ _Noreturn void init_main(struct spec *spec, int control, int report, int output)
         setup_failed(report, "subreaper", NULL);
     if (isolation_enter(spec, &failure) != 0)
         report_and_exit(report, failure);
-    /* Mounting overlaps with the runner's writing of `started`; the job waits for that to be on disk. */
-    if (recv(control, &order, 1, 0) != 1 || order != 'G')
-        _exit(0);
     pid_t init = getpid(), main_process = fork();
     if (main_process == 0)
-        job_main(spec, init, report, output);
+        job_main(spec, init, go, report, output);
     if (main_process < 0)
         setup_failed(report, "fork", NULL);
     /* The job's copies must be the last ones: the runner waits for the ends of both. */
+    close(go);
     close(report);
     close(output);
     spec_release(spec);

@@ -212,9 +212,11 @@ int isolation_drop(const struct spec *spec, struct failure *failure) {
          * are ignored) they are refused to the job too. */
         syscall(SYS_keyctl, KEYCTL_JOIN, NULL);
         /* The bounding set needs a capability to shrink, the groups need one too: both before the user. */
-        for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-            if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
-                return fail(failure, "bounding", NULL);
+        int capability = 0;
+        while (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
+            capability++;
+        if (errno != EINVAL || capability == 0) /* the number after the last one that there is */
+            return fail(failure, "bounding", NULL);
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
             return fail(failure, "ambient", NULL);
         if (setgroups(spec->groups, spec->group) != 0)

@@ -23,29 +23,30 @@ bool record_exists(int folder, const char *name) {
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-/* `exclusive` (started): the name first, then one journal commit for content and name together; a power
- * cut between may leave it empty, which still says "maybe ran". Otherwise (exit): the content first, for
- * an empty record there would be an outcome that nobody wrote. Readers see it whole in both orders. */
+/* The name first, then one journal commit for content and name together: the second fsync finds little left to do. A
+ * power cut between may leave the record empty: `started` then still says "maybe ran", and an empty `exit` says as much
+ * as none. The file's own fsync is not to be spared where the name alone would do: without a journal the folder's
+ * writes an entry, and not what it leads to. Readers see a record whole or not at all. */
 int record_write(int folder, const char *name, const char *text, bool exclusive) {
     char temporary[32];
     snprintf(temporary, sizeof temporary, ".%s.new", name);
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    int fd = openat(folder, temporary, flags, 0600);
     /* Only the holder of the lock writes records, so a leftover is one of a runner that died. */
-    unlinkat(folder, temporary, 0);
-    int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST && unlinkat(folder, temporary, 0) == 0)
+        fd = openat(folder, temporary, flags, 0600);
     if (fd < 0)
         return errno;
     size_t length = strlen(text);
     ssize_t written = write(fd, text, length);
     int error = written < 0 ? errno : (size_t)written != length ? ENOSPC : 0;
-    if (error == 0 && !exclusive && fsync(fd) != 0)
-        error = errno;
     /* link refuses an existing name where rename would replace it. */
     if (error == 0 && (exclusive ? linkat(folder, temporary, folder, name, 0) : renameat(folder, temporary, folder, name)))
         error = errno;
+    bool named = error == 0;
     if (error != 0 || exclusive)
         unlinkat(folder, temporary, 0);
-    bool named = error == 0;
-    if (error == 0 && exclusive && fsync(fd) != 0)
+    if (error == 0 && fsync(fd) != 0)
         error = errno;
     close(fd);
     /* The name is as much part of the promise as the content. */
@@ -65,11 +66,18 @@ static size_t slurp(const char *path, char *buffer, size_t room) {
     return n < 0 ? 0 : (size_t)n;
 }
 
-int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns) {
-    char stat_line[1024], boot[64], text[512];
-    slurp("/proc/self/stat", stat_line, sizeof stat_line);
-    slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+static char boot[64]; /* the id of this boot of the machine */
+
+void records_warm(void) {
+    if (boot[0] == '\0')
+        slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     boot[strcspn(boot, "\n")] = '\0';
+}
+
+int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns) {
+    char stat_line[1024], text[512];
+    slurp("/proc/self/stat", stat_line, sizeof stat_line);
+    records_warm();
     /* The name of the program, field 2, may hold spaces and brackets: count from its last bracket.
      * Field 22 is when the process started; with the pid and the boot it names one process for ever. */
     char *field = strrchr(stat_line, ')');

@@ -1,10 +1,11 @@
 /* comity-runner DIR: supervises one process of one job, and outlives the control plane that asked for it.
+ * comity-runner --serve: the same for each folder that is named to it, without the cost of an exec.
  *
  * The control plane prepares DIR, runs this and is told by the exit status whether the job runs; from
  * then on the two share nothing but DIR and signals. The runner enforces the limits, kills what the job
  * leaves behind, and writes how it ended, so that whichever control plane comes next can adopt it.
  * It is not a container runtime, and it knows nothing of jobs, nodes or retries. The contract is
- * PROTOCOL.md; the process tree is caller -> (gone) , runner -> init -> job. */
+ * PROTOCOL.md; the process tree is caller -> (gone, or the server's starter), runner -> init -> job. */
 #include "runner.h"
 
 #include <errno.h>
@@ -34,9 +35,9 @@ struct runner {
     struct spec spec;
     struct outcome end;
     struct log log;
-    int folder, lock, notify, control, report, signals, timer;
+    int folder, lock, notify, control, go, report, signals, timer;
     pid_t init;
-    bool init_ended, announced;
+    bool init_ended, announced, served;
     int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
 };
 
@@ -45,13 +46,23 @@ struct message { /* from the runner to the process that the caller waits for */
     struct failure failure;
 };
 
+static void describe(int fd, const struct message *message) {
+    const struct failure *failure = &message->failure;
+    if (message->code >= CODE_EXEC_FAILED && failure->step != NULL)
+        dprintf(fd, "comity-runner: %s %s: %s\n", failure->step, failure->detail == NULL ? "" : failure->detail,
+                strerror(failure->error));
+}
+
 static void announce(struct runner *self, int code) {
     struct message message = {code, self->end.failure};
     if (self->announced)
         return;
     self->announced = true;
-    if (write(self->notify, &message, sizeof message) < 0) {
-        /* The caller was killed meanwhile. Nobody waits; the files say it all. */
+    /* Where writing fails the caller was killed meanwhile. Nobody waits; the files say it all. */
+    if (self->served) {
+        dprintf(self->notify, "%d\n", code);
+        describe(self->notify, &message);
+    } else if (write(self->notify, &message, sizeof message) < 0) {
     }
     close(self->notify);
 }
@@ -115,7 +126,7 @@ static void on_report(struct runner *self) {
     ssize_t n = read(self->report, &failure, sizeof failure);
     if (n < 0)
         return;
-    if (n == sizeof failure) {
+    if (n == sizeof failure && !self->announced) { /* else it was stopped first, and never was to run */
         self->end.failure = failure;
         self->end.reason = failure.reason;
         announce(self, failure.reason == REASON_EXEC_FAILED        ? CODE_EXEC_FAILED
@@ -224,15 +235,15 @@ static void remember(struct runner *self, enum reason reason, const char *step, 
     }
 }
 
-/* Forks the init, which prepares the isolation and then waits for the word to start. */
+/* Forks the init, which prepares the isolation and the job's process, which waits for the word to execute. */
 static void prepare(struct runner *self) {
-    int control[2], report[2], output[2] = {-1, -1};
+    int control[2], go[2], report[2], output[2] = {-1, -1};
     self->log.file = openat(self->folder, "log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (self->log.file < 0)
         return remember(self, REASON_SETUP_FAILED, "log", NULL);
     bool copying = self->spec.log_bytes_max > 0;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 || pipe2(report, O_CLOEXEC) != 0 ||
-        (copying && pipe2(output, O_CLOEXEC) != 0))
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 || pipe2(go, O_CLOEXEC) != 0 ||
+        pipe2(report, O_CLOEXEC) != 0 || (copying && pipe2(output, O_CLOEXEC) != 0))
         return remember(self, REASON_SETUP_FAILED, "pipe", NULL);
     int to_job = copying ? output[1] : self->log.file;
     fcntl(to_job, F_SETFL, copying ? 0 : O_APPEND);
@@ -247,17 +258,19 @@ static void prepare(struct runner *self) {
     if (self->init == 0) {
         /* Nothing of the runner's may stay open here: neither its end of the control socket, whose
          * closing is the news of its death, nor the attempt folder, which isolation is about to hide. */
-        int mine[] = {self->folder, self->lock, self->notify, self->signals, self->timer, control[0], report[0],
-                      copying ? self->log.file : -1, output[0]};
+        int mine[] = {self->folder, self->lock, self->notify, self->signals, self->timer, control[0], go[1],
+                      report[0], copying ? self->log.file : -1, output[0]};
         for (size_t i = 0; i < sizeof mine / sizeof *mine; i++)
             if (mine[i] >= 0)
                 close(mine[i]);
-        init_main(&self->spec, control[1], report[1], to_job);
+        init_main(&self->spec, control[1], go[0], report[1], to_job);
     }
     close(control[1]);
+    close(go[0]);
     close(report[1]);
     close(to_job);
     self->control = control[0];
+    self->go = go[1];
     self->report = report[0];
     if (copying)
         self->log.pipe = output[0];
@@ -272,7 +285,7 @@ static _Noreturn void run(struct runner *self) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     umask(077);
-    self->control = self->report = self->log.file = self->log.pipe = self->init = -1;
+    self->control = self->go = self->report = self->log.file = self->log.pipe = self->init = -1;
     self->log.bytes_max = self->spec.log_bytes_max;
     self->deadline = self->kill_at = self->force_at = NEVER;
     /* Blocked before the lock is taken, so that whoever finds this pid by the lock may signal it. */
@@ -297,7 +310,7 @@ static _Noreturn void run(struct runner *self) {
     self->end.started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
     if (self->spec.timeout_ms > 0)
         self->deadline = self->end.started_boottime_ns + self->spec.timeout_ms * MS;
-    /* On disk before the job exists: after a power cut, no record means that nothing ever ran. */
+    /* On disk before the job's program is executed: after a power cut, no record means that nothing ever ran. */
     int error = record_started(self->folder, self->end.started_ns, self->end.started_boottime_ns);
     if (error != 0) {
         self->end.failure = (struct failure){REASON_NONE, error, "started", NULL};
@@ -312,12 +325,15 @@ static _Noreturn void run(struct runner *self) {
         close(self->control);
         self->control = -1;
     } else if (self->end.reason == REASON_NONE) {
-        order(self, 'G');
+        if (write(self->go, "G", 1) < 0) {
+            /* It could not be set up; the report says why. */
+        }
     } else {
         announce(self, self->end.reason == REASON_ISOLATION_FAILED ? CODE_ISOLATION_FAILED : CODE_SETUP_FAILED);
     }
+    close(self->go);
     arm(self);
-    self->end.oom_kills_before = oom_kills(); /* while the init forks: reading it takes longer than all else here */
+    self->end.oom_kills_before = oom_kills(); /* while the job executes: reading it takes longer than all else here */
     if (self->init > 0)
         supervise(self);
     /* The lock goes with this process, so it is free only after the record is on disk. */
@@ -332,11 +348,88 @@ static int wait_for_start(int notify) {
     do
         n = read(notify, &message, sizeof message);
     while (n < 0 && errno == EINTR);
-    const struct failure *failure = &message.failure;
-    if (message.code >= CODE_EXEC_FAILED && failure->step != NULL)
-        fprintf(stderr, "comity-runner: %s %s: %s\n", failure->step, failure->detail == NULL ? "" : failure->detail,
-                strerror(failure->error));
+    describe(STDERR_FILENO, &message);
     return message.code;
+}
+
+static int refuse(const struct runner *self, int code, const char *what, const char *why) {
+    if (self->served)
+        dprintf(self->notify, "%d\ncomity-runner: %s: %s\n", code, what, why);
+    else
+        fprintf(stderr, "comity-runner: %s: %s\n", what, why);
+    return code;
+}
+
+/* Opens DIR and reads its spec. */
+static int enter(struct runner *self, const char *path) {
+    self->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self->folder < 0)
+        return refuse(self, CODE_NO_FOLDER, path, strerror(errno));
+    const char *wrong = spec_read(self->folder, &self->spec);
+    return wrong == NULL ? 0 : refuse(self, CODE_BAD_SPEC, "spec", wrong);
+}
+
+/* Nothing of the caller's stays: no terminal, no pipe it waits on, no folder it may want to unmount. */
+static bool let_go(void) {
+    int null = open("/dev/null", O_RDWR);
+    bool done = null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2 && chdir("/") == 0;
+    close(null);
+    return done;
+}
+
+/* One request: the path of a folder, and with it the descriptor that the answer goes to. False: no more will come. */
+static bool hear(int requests, char *path, size_t room, int *answer) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } carried;
+    struct iovec text = {path, room - 1};
+    struct msghdr message = {
+        .msg_iov = &text, .msg_iovlen = 1, .msg_control = &carried, .msg_controllen = sizeof carried};
+    ssize_t n = recvmsg(requests, &message, MSG_CMSG_CLOEXEC);
+    *answer = -1;
+    if (n <= 0)
+        return n < 0 && errno == EINTR;
+    path[(message.msg_flags & MSG_TRUNC) != 0 ? 0 : n] = '\0'; /* one that is cut would be another folder */
+    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    if (first != NULL && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS &&
+        first->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(answer, CMSG_DATA(first), sizeof(int));
+    return true;
+}
+
+/* Starts a runner for each request that comes in at descriptor 0, until its other end is closed everywhere: by the
+ * server, or by the server's death. A runner is forked from here as it is in main, so that each is on its own; what
+ * is saved is the exec, and a process that waits for the runner to say how it went: it says so itself. */
+static int serve(struct runner *self) {
+    int requests = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    if (requests < 0 || !let_go())
+        return CODE_USAGE;
+    setsid(); /* what a terminal sends to the server's group is not for this process */
+    prctl(PR_SET_NAME, "comity-starter", 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* whoever could attach could start anything, as this user */
+    signal(SIGCHLD, SIG_IGN);           /* the kernel reaps: runners say how they went, and their files do */
+    records_warm();
+    char path[PATH_MAX];
+    for (int answer; hear(requests, path, sizeof path, &answer);) {
+        if (answer < 0)
+            continue;
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(requests); /* first of all: whoever holds it may start anything */
+            signal(SIGCHLD, SIG_DFL);
+            self->served = true;
+            self->notify = answer;
+            int code = enter(self, path);
+            if (code == 0)
+                run(self);
+            _exit(code);
+        }
+        if (pid < 0)
+            dprintf(answer, "%d\ncomity-runner: fork: %s\n", CODE_NOT_STARTED, strerror(errno));
+        close(answer);
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -347,25 +440,22 @@ int main(int argc, char **argv) {
         for (int fd = (int)sysconf(_SC_OPEN_MAX); fd-- > 3;)
             close(fd);
     /* Ignored signals survive exec: an ignored SIGCHLD would lose statuses, an ignored SIGPIPE would
-     * change how the job's pipelines end. */
+     * change how the job's pipelines end. By the system call, because glibc's posix_spawn leaves two
+     * signals of its own ignored, which its signal() refuses to change. */
+    static const long as_new[8]; /* all zero, whatever the order of the kernel's structure: SIG_DFL */
     for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
+        syscall(SYS_rt_sigaction, number, as_new, NULL, 8);
     if (argc == 2 && strcmp(argv[1], "--probe") == 0)
         return isolation_probe();
+    if (argc == 2 && strcmp(argv[1], "--serve") == 0)
+        return serve(&self);
     if (argc != 2 || argv[1][0] == '-') {
-        fputs("usage: comity-runner DIR | --probe\n", stderr);
+        fputs("usage: comity-runner DIR | --probe | --serve\n", stderr);
         return CODE_USAGE;
     }
-    self.folder = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self.folder < 0) {
-        fprintf(stderr, "comity-runner: %s: %s\n", argv[1], strerror(errno));
-        return CODE_NO_FOLDER;
-    }
-    const char *wrong = spec_read(self.folder, &self.spec);
-    if (wrong != NULL) {
-        fprintf(stderr, "comity-runner: spec: %s\n", wrong);
-        return CODE_BAD_SPEC;
-    }
+    int code = enter(&self, argv[1]);
+    if (code != 0)
+        return code;
     int notify[2];
     if (pipe2(notify, O_CLOEXEC) != 0)
         return CODE_NOT_STARTED;
@@ -378,10 +468,7 @@ int main(int argc, char **argv) {
     }
     close(notify[0]);
     self.notify = notify[1];
-    /* Nothing of the caller's stays: no terminal, no pipe it waits on, no folder it may want to unmount. */
-    int null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir("/") != 0)
+    if (!let_go())
         _exit(CODE_NOT_STARTED);
-    close(null);
     run(&self);
 }

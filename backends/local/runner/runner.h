@@ -109,6 +109,7 @@ bool path_within(const char *path, const char *parent); /* equal or beneath */
 int64_t clock_ns(clockid_t clock);
 bool record_exists(int folder, const char *name);
 int record_write(int folder, const char *name, const char *text, bool exclusive); /* 0 or errno */
+void records_warm(void); /* reads what never changes, for all forks to come */
 int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns);         /* 0 or errno */
 int64_t record_grace_ms(int folder, int64_t otherwise);
 int64_t oom_kills(void); /* the machine's counter; -1 where the kernel does not tell */
@@ -127,6 +128,6 @@ void processes_signal(int signal_number, bool own_pid_namespace); /* every desce
 void processes_sweep(bool own_pid_namespace); /* SIGKILL and reap until there is no descendant */
 
 /* init.c */
-_Noreturn void init_main(struct spec *spec, int control, int report, int output);
+_Noreturn void init_main(struct spec *spec, int control, int go, int report, int output);
 
 #endif
