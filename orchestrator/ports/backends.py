@@ -10,9 +10,10 @@ import abc
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from orchestrator.domain import ids, jobs, offers, sites
+if TYPE_CHECKING:  # an adapter is named and listed without them; whoever builds one has them anyway
+    from orchestrator.domain import ids, jobs, offers, sites
 
 PORT_VERSION = 1
 

@@ -3,6 +3,8 @@
 import concurrent.futures
 import datetime as dt
 import pathlib
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -215,3 +217,17 @@ def test_only_variables_of_ours_are_read() -> None:
         vault.resolve({"a": {"fromEnv": "PATH"}, "b": {"fromEnv": "COMITY_SECRET_GONE"}})
     assert len(caught.value.problems) == 2
     assert "canary" not in str(caught.value)
+
+
+def test_naming_the_simulated_adapter_loads_nothing_heavy() -> None:
+    """What the entry point names says what the adapter's own plugin says, and imports it only to build."""
+    code = (
+        "import sys, backends.simulated as s\n"
+        "heavy = {'pydantic', 'orchestrator.domain.jobs', 'backends.simulated.adapter'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "from backends.simulated import adapter\n"
+        "one, other = s.plugin, adapter.SimulatedPlugin()\n"
+        "assert (one.name, one.port_version, one.summary) == (other.name, other.port_version, other.summary)\n"
+        "assert one.settings_schema() == other.settings_schema()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
