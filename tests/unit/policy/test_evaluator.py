@@ -8,7 +8,7 @@ import datetime as dt
 import pytest
 
 from orchestrator.domain import facts, reasons
-from orchestrator.policy import attributes, constraints, evaluator, predicates, rulebook, rules, table
+from orchestrator.policy import attributes, constraints, evaluator, operands, predicates, rulebook, rules, table
 from orchestrator.sources import packs
 
 AT = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
@@ -176,3 +176,8 @@ def test_a_book_of_more_rules_than_a_word_has_bits() -> None:
     judged = evaluator.judge(attributes.JobAttributes(), table.SiteTable((nowhere, place())), book, AT)
     assert len(judged.fired(0)) == 130
     assert judged.fired(1) == ()
+
+
+def test_every_domain_says_what_it_reads_of_a_job() -> None:
+    """Outcomes are remembered by what rules read: a domain without that list could not be remembered rightly."""
+    assert operands.DOMAIN_READS.keys() == operands.DOMAINS.keys()
