@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from orchestrator.domain import countries
 from orchestrator.sources import yamls
 
 _FILE = Path(__file__).parent / "data" / "countries.yaml"
-
-COMMON_MISTAKES: Mapping[str, str] = MappingProxyType({"UK": "GB", "EL": "GR"})
-"""Codes that people write and ISO 3166-1 does not have."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -26,8 +24,8 @@ def names() -> Mapping[str, str]:
 def nearest(text: str) -> str | None:
     """Return the code that somebody who wrote ``text`` probably meant, or None."""
     known = names()
-    if text.upper() in COMMON_MISTAKES:
-        return COMMON_MISTAKES[text.upper()]
+    if text.upper() in countries.COMMON_MISTAKES:
+        return countries.COMMON_MISTAKES[text.upper()]
     if text.upper() in known:
         return text.upper()
     by_name = {name.lower(): code for code, name in known.items()}

@@ -13,10 +13,10 @@ import re
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from orchestrator.domain import ids, money
+from orchestrator.domain import countries, ids, money
 from orchestrator.wire import errors, quantities, spellings
 
 API_VERSION = "comity.dev/v1"
@@ -89,7 +89,23 @@ Text = Annotated[str, StringConstraints(max_length=65_536)]
 Argument = Annotated[str, StringConstraints(max_length=131_072)]
 """One argument of a command, or the value of one variable; Linux takes no longer one."""
 
-Country = Annotated[str, bounded(r"^[A-Z]{2}$", "the two capital letters of ISO 3166-1, e.g. FR", length_max=2)]
+
+def _country(value: str) -> str:
+    if value in countries.CODES:
+        return value
+    meant = countries.COMMON_MISTAKES.get(value)
+    remedy = f"write {meant}" if meant else "the codes are those of ISO 3166-1 alpha-2, e.g. FR"
+    raise errors.ValueProblemError(f"{value} is no country code", remedy)
+
+
+def _subject(value: str) -> str:
+    return value if value == countries.SOMEBODY_IN_THE_EU else _country(value)
+
+
+_TwoLetters = Annotated[str, bounded(r"^[A-Z]{2}$", "the two capital letters of ISO 3166-1, e.g. FR", length_max=2)]
+Country = Annotated[_TwoLetters, AfterValidator(_country)]
+Subject = Annotated[_TwoLetters, AfterValidator(_subject)]
+"""A country, or ``EU`` for somebody in the European Union."""
 CountryOrSet = Annotated[
     str,
     bounded(
@@ -171,6 +187,7 @@ DataClass = Annotated[
 Names = Annotated[list[Name], Field(max_length=LIST_MAX)]
 Words = Annotated[list[Word], Field(max_length=LIST_MAX)]
 Countries = Annotated[list[Country], Field(max_length=LIST_MAX)]
+Subjects = Annotated[list[Subject], Field(max_length=LIST_MAX)]
 CountriesOrSets = Annotated[list[CountryOrSet], Field(max_length=LIST_MAX)]
 DataClasses = Annotated[list[DataClass], Field(max_length=LIST_MAX)]
 

@@ -41,7 +41,7 @@ class DataSetSpec(fields.Model):
 
     controller: Controller | None = None
     classes: fields.DataClasses = []
-    subjects: fields.Countries = []
+    subjects: fields.Subjects = []
     counts: Counts | None = None
     location: DataLocation | None = None
     safeguards: common.Papers = []

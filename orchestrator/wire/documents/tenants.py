@@ -17,7 +17,7 @@ class DefaultData(fields.Model):
     """What a job that says nothing about data is judged as reading."""
 
     classes: fields.DataClasses = []
-    subjects: fields.Countries = []
+    subjects: fields.Subjects = []
 
 
 class TenantSpec(fields.Model):

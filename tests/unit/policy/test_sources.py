@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain import countries as domain_countries
 from orchestrator.sources import accelerators, countries, yamls
 
 
@@ -56,6 +57,7 @@ def test_a_file_that_is_not_there_is_an_error_of_this_kind(tmp_path: Path) -> No
 def test_there_are_249_countries() -> None:
     """ISO 3166-1 has 249 codes of two capital letters, each with a name of its own."""
     found = countries.names()
+    assert set(found) == domain_countries.CODES
     assert len(found) == len(set(found.values())) == 249
     assert all(len(code) == 2 and code.isascii() and code.isupper() for code in found)
 
