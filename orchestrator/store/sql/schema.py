@@ -58,19 +58,13 @@ live_jobs = sa.Table("live_jobs", metadata, *_job_columns(), sqlite_with_rowid=F
 finished_jobs = sa.Table("finished_jobs", metadata, *_job_columns(), sqlite_with_rowid=False)
 
 for _table, _short in ((live_jobs, "live"), (finished_jobs, "finished")):
+    # Naming another dialect here (``postgresql_where``) would load all of it; whoever opens one adds its conditions.
     _top = _table.c.parent.is_(None)
-    sa.Index(
-        f"ix_{_short}_tenant_phase",
-        _table.c.tenant,
-        _table.c.phase,
-        _table.c.id,
-        sqlite_where=_top,
-        postgresql_where=_top,
-    )
-    sa.Index(f"ix_{_short}_phase", _table.c.phase, _table.c.id, sqlite_where=_top, postgresql_where=_top)
-    sa.Index(f"ix_{_short}_name", _table.c.name, _table.c.tenant, _table.c.id, sqlite_where=_top, postgresql_where=_top)
+    sa.Index(f"ix_{_short}_tenant_phase", _table.c.tenant, _table.c.phase, _table.c.id, sqlite_where=_top)
+    sa.Index(f"ix_{_short}_phase", _table.c.phase, _table.c.id, sqlite_where=_top)
+    sa.Index(f"ix_{_short}_name", _table.c.name, _table.c.tenant, _table.c.id, sqlite_where=_top)
     _element = _table.c.parent.is_not(None)
-    sa.Index(f"ix_{_short}_parent", _table.c.parent, _table.c.idx, sqlite_where=_element, postgresql_where=_element)
+    sa.Index(f"ix_{_short}_parent", _table.c.parent, _table.c.idx, sqlite_where=_element)
 
 job_counts = sa.Table(
     "job_counts",
