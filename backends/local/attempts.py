@@ -87,6 +87,7 @@ class Attempt:
 
 
 _FIELDS = tuple(each.name for each in dataclasses.fields(Attempt))
+_encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 class Attempts:
@@ -178,9 +179,9 @@ class Attempts:
         return gone
 
 
-def encode(attempt: Attempt) -> bytes:
-    """Return the record of an attempt, as ``attempt.json`` holds it."""
-    return json.dumps({name: getattr(attempt, name) for name in _FIELDS}, separators=(",", ":")).encode()
+def encode(attempt: Attempt, *, path: str) -> bytes:
+    """Return the record of an attempt, as ``attempt.json`` holds it, with the job's ``PATH``."""
+    return _encoder.encode({name: getattr(attempt, name) for name in _FIELDS} | {"path": path}).encode()
 
 
 def read_rank(folder: str) -> Rank:

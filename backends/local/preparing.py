@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -119,8 +118,7 @@ def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Att
             os.mkdir(f"{temporary}/{rank}", 0o700)
             content = render.spec(placement, attempt, grant, rank, values)
             attempts.write(f"{temporary}/{rank}/spec", content)
-        told = dataclasses.replace(attempt, path=variables[0].get("PATH", ""))
-        attempts.write(f"{temporary}/attempt.json", attempts.encode(told))
+        attempts.write(f"{temporary}/attempt.json", attempts.encode(attempt, path=variables[0].get("PATH", "")))
         place = f"{temporary}/w"
         if base.work:
             place = outside = f"{base.work}/{attempt.key}"

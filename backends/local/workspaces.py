@@ -48,7 +48,10 @@ def make(
             fill.write(parts_of(path, "file-refused"), data, executable=False)
         fill.link()
         if owner is not None:
-            _give(work, owner)
+            if content is not None or files:
+                _give(work, owner)
+            else:
+                os.chown(work, *owner)
 
 
 def parts_of(path: str, code: str) -> list[str]:
@@ -102,6 +105,8 @@ class _Filler:
 
     def link(self) -> None:
         """Make the links, and then look whether each one leads inside."""
+        if not self._links:
+            return
         for parts, target in self._links:
             path = f"{self._parents(parts)}/{parts[-1]}"
             if os.path.lexists(path):

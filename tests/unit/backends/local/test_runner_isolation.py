@@ -3,6 +3,7 @@
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,19 @@ class TestSeen:
         names = ["fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout"]
         names += ["tty", "urandom", "zero"]
         assert attempt.log().splitlines() == [str(names), "said", "/dev/pts/0 ['x']"]
+
+    @pytest.mark.skipif(shutil.which("strace") is None, reason="strace refuses the nodes as a container would")
+    def test_devices_where_nodes_may_not_be_made(self, attempt):
+        """In a container that may not make device nodes the host's are mounted, and work."""
+        program = "print(sorted(os.listdir('/dev'))); open('/dev/null', 'w').write('x'); open('/dev/zero').read(1)"
+        isolated(attempt, program)
+        # Of the init's calls each second one makes the plain file that the host's device is mounted on.
+        refuse = ["strace", "-f", "-o", "/dev/null", "-e", "trace=mknodat", "-e"]
+        refuse.append("inject=mknodat:error=EPERM:when=1+2")
+        with subprocess.Popen([*refuse, attempt.binary, attempt.folder]) as process:
+            assert process.wait() == 0
+        attempt.outcome()
+        assert "'null', 'ptmx', 'pts', 'random', 'shm'" in attempt.log()
 
     def test_a_device_can_be_granted(self, attempt):
         """A listed device, also one in a folder, is there at its own place."""
