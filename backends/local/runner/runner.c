@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -35,7 +36,9 @@ struct runner {
     struct spec spec;
     struct outcome end;
     struct log log;
-    int folder, lock, notify, control, go, report, signals, timer;
+    int folder, lock, notify, control, go, report, signals, timer, tmp;
+    size_t points;
+    char *point[PATHS_MAX]; /* below `tmp`: where isolation makes mount points that the job did not ask for */
     pid_t init;
     bool init_ended, announced, served;
     int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
@@ -235,6 +238,42 @@ static void remember(struct runner *self, enum reason reason, const char *step, 
     }
 }
 
+/* What is revealed below /tmp needs folders there to be mounted on, and there they stay, of root and empty. Noted
+ * now, for the spec is given back once the job runs. */
+static void note_points(struct runner *self) {
+    if (self->spec.tmp == NULL)
+        return;
+    for (size_t i = 0; i < self->spec.reveals; i++) {
+        const char *path = self->spec.reveal[i].path;
+        size_t skip = strncmp(path, "/tmp/", 5) == 0 ? 5 : strncmp(path, "/var/tmp/", 9) == 0 ? 9 : 0;
+        if (skip > 0 && (self->point[self->points] = strdup(path + skip)) != NULL)
+            self->points++;
+    }
+    if (self->points > 0)
+        self->tmp = open(self->spec.tmp, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Removes one, innermost first, never through a link of the job's, and nothing but empty things of our own. */
+static void remove_point(int at, char *path) {
+    char *rest = strchr(path, '/');
+    if (rest != NULL)
+        *rest++ = '\0';
+    struct stat info;
+    if (fstatat(at, path, &info, AT_SYMLINK_NOFOLLOW) != 0 || info.st_uid != geteuid())
+        return;
+    if (S_ISREG(info.st_mode)) {
+        if (rest == NULL && info.st_size == 0)
+            unlinkat(at, path, 0);
+        return;
+    }
+    int below = rest == NULL ? -1 : openat(at, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (below >= 0) {
+        remove_point(below, rest);
+        close(below);
+    }
+    unlinkat(at, path, AT_REMOVEDIR);
+}
+
 /* Forks the init, which prepares the isolation and the job's process, which waits for the word to execute. */
 static void prepare(struct runner *self) {
     int control[2], go[2], report[2], output[2] = {-1, -1};
@@ -258,8 +297,8 @@ static void prepare(struct runner *self) {
     if (self->init == 0) {
         /* Nothing of the runner's may stay open here: neither its end of the control socket, whose
          * closing is the news of its death, nor the attempt folder, which isolation is about to hide. */
-        int mine[] = {self->folder, self->lock, self->notify, self->signals, self->timer, control[0], go[1],
-                      report[0], copying ? self->log.file : -1, output[0]};
+        int mine[] = {self->folder, self->lock, self->notify, self->signals, self->timer, self->tmp, control[0],
+                      go[1], report[0], copying ? self->log.file : -1, output[0]};
         for (size_t i = 0; i < sizeof mine / sizeof *mine; i++)
             if (mine[i] >= 0)
                 close(mine[i]);
@@ -285,7 +324,7 @@ static _Noreturn void run(struct runner *self) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     umask(077);
-    self->control = self->go = self->report = self->log.file = self->log.pipe = self->init = -1;
+    self->control = self->go = self->report = self->tmp = self->log.file = self->log.pipe = self->init = -1;
     self->log.bytes_max = self->spec.log_bytes_max;
     self->deadline = self->kill_at = self->force_at = NEVER;
     /* Blocked before the lock is taken, so that whoever finds this pid by the lock may signal it. */
@@ -305,6 +344,7 @@ static _Noreturn void run(struct runner *self) {
         announce(self, code);
         _exit(code);
     }
+    note_points(self);
     prepare(self);
     self->end.started_ns = clock_ns(CLOCK_REALTIME);
     self->end.started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
@@ -336,6 +376,8 @@ static _Noreturn void run(struct runner *self) {
     self->end.oom_kills_before = oom_kills(); /* while the job executes: reading it takes longer than all else here */
     if (self->init > 0)
         supervise(self);
+    for (size_t i = 0; self->tmp >= 0 && i < self->points; i++)
+        remove_point(self->tmp, self->point[i]);
     /* The lock goes with this process, so it is free only after the record is on disk. */
     self->end.log_truncated = self->log.truncated;
     _exit(outcome_write(self->folder, &self->end));

@@ -107,8 +107,22 @@ class TestSeen:
         program = "print(os.listdir('/tmp') == os.listdir('/var/tmp')); open('/tmp/x', 'w').close()"
         isolated(attempt, program, tmp=own).run()
         assert attempt.log() == "True\n"
-        # Beside the job's file lies the way to the working folder, which the test keeps below /var/tmp.
-        assert sorted(os.listdir(own)) == [attempt.folder.parent.name, "x"]
+        # The way to the working folder, which the test keeps below /var/tmp, was there meanwhile, and is no more.
+        assert os.listdir(own) == ["x"]
+
+    def test_only_mount_points_are_removed(self, attempt):
+        """What a job puts in the way of its mount points' removal stays: its own folders, and what links lead to."""
+        own, outside = attempt.folder / "tmp", attempt.work / "kept"
+        own.mkdir()
+        own.chmod(0o777)
+        name = attempt.folder.parent.name
+        program = (
+            f"os.makedirs('kept/{attempt.folder.name}/work')\n"
+            f"os.rename('/tmp/{name}', '/tmp/away'); os.symlink({str(outside)!r}, '/tmp/{name}')\n"
+        )
+        isolated(attempt, program, tmp=own).run()
+        assert sorted(os.listdir(own)) == sorted(["away", name]), attempt.log()
+        assert (outside / attempt.folder.name / "work").is_dir()
 
     def test_host_sees_no_mounts(self, attempt):
         """What is mounted for a job is mounted for nobody else."""
