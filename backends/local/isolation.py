@@ -19,6 +19,7 @@ from backends.local import client, errors
 from backends.local import settings as schema
 
 _BY_MOUNTS = ("setuid", "ipc", "mount", "dev", "pid")
+_PRIVATE = ("/tmp", "/var/tmp")  # noqa: S108 -- named because each job gets its own in their place
 
 
 class Level(enum.Enum):
@@ -65,7 +66,7 @@ def ground(settings: schema.LocalSettings, hidden: Iterable[str]) -> Ground:
         closed = _closed_ancestor(path, uid, gid)
         if closed is not None and not within(closed, masks):
             masks.append(closed)
-        if within(path, masks):
+        if within(path, [*masks, *_PRIVATE]):
             reveals.append(path)
     bad = [path for path in reveals if any(within(mask, [path]) for mask in masks) or within(path, own)]
     reveals = sorted({path for path in reveals if path not in bad})
@@ -84,7 +85,8 @@ def data_reveals(ground: Ground, paths: Iterable[str]) -> tuple[str, ...]:
         real = os.path.realpath(path)
         if within(real, ground.hidden) or any(within(mask, [real]) for mask in ground.hidden):
             raise errors.refused("data-hidden", f"data at {path} lies in or around a folder that jobs must not see")
-        if within(real, ground.masks) and not within(real, ground.reveals) and os.path.exists(real):
+        covered = within(real, [*ground.masks, *_PRIVATE])
+        if covered and not within(real, ground.reveals) and os.path.exists(real):
             found.append(real)
     return tuple(dict.fromkeys(found))
 
