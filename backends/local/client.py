@@ -32,6 +32,10 @@ class Started:
     said: str
 
 
+_TITLE_ROOM = "-" * 240
+"""A filler that each runner writes its folder over, so that ``ps`` says which attempt it is for."""
+
+
 class _Starter:
     """The process that forks runners. Requests are whole messages, so threads send without a lock."""
 
@@ -41,7 +45,7 @@ class _Starter:
         with theirs:
             actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), _null(1, os.O_WRONLY), _null(2, os.O_WRONLY)]
             # The path is this package's own program; the environment is empty, so nothing of the server's leaks.
-            pid = os.posix_spawn(runner, [runner, "--serve"], {}, file_actions=actions)
+            pid = os.posix_spawn(runner, [runner, "--serve", _TITLE_ROOM], {}, file_actions=actions)
             try:
                 self._process = os.pidfd_open(pid)
             except ProcessLookupError:  # ended and reaped already

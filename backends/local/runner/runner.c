@@ -440,10 +440,21 @@ static bool hear(int requests, char *path, size_t room, int *answer) {
     return true;
 }
 
+/* Writes the folder over the arguments, so that `ps` says which attempt a runner is for. `room` is what the starter was
+ * given: its own argument and a filler. The end of a longer path is kept, for the key of the attempt stands there. */
+static void entitle(char *arguments, size_t room, const char *path) {
+    if (room == 0)
+        return;
+    size_t length = strlen(path);
+    const char *text = length < room ? path : path + (length - (room - 1));
+    memset(arguments, 0, room);
+    memcpy(arguments, text, strlen(text));
+}
+
 /* Starts a runner for each request that comes in at descriptor 0, until its other end is closed everywhere: by the
  * server, or by the server's death. A runner is forked from here as it is in main, so that each is on its own; what
  * is saved is the exec, and a process that waits for the runner to say how it went: it says so itself. */
-static int serve(struct runner *self) {
+static int serve(struct runner *self, char *arguments, size_t room) {
     int requests = fcntl(0, F_DUPFD_CLOEXEC, 3);
     if (requests < 0 || !let_go())
         return CODE_USAGE;
@@ -462,6 +473,7 @@ static int serve(struct runner *self) {
             signal(SIGCHLD, SIG_DFL);
             self->served = true;
             self->notify = answer;
+            entitle(arguments, room, path);
             int code = enter(self, path);
             if (code == 0)
                 run(self);
@@ -489,8 +501,8 @@ int main(int argc, char **argv) {
         syscall(SYS_rt_sigaction, number, as_new, NULL, 8);
     if (argc == 2 && strcmp(argv[1], "--probe") == 0)
         return isolation_probe();
-    if (argc == 2 && strcmp(argv[1], "--serve") == 0)
-        return serve(&self);
+    if ((argc == 2 || argc == 3) && strcmp(argv[1], "--serve") == 0)
+        return serve(&self, argv[1], strlen(argv[1]) + (argc == 3 ? strlen(argv[2]) + 1 : 0) + 1);
     if (argc != 2 || argv[1][0] == '-') {
         fputs("usage: comity-runner DIR | --probe | --serve\n", stderr);
         return CODE_USAGE;
