@@ -13,6 +13,7 @@ class BoundedProtocol(httptools_impl.HttpToolsProtocol):
 
     _head_bytes = 0
     _headers = 0
+    _header_bytes = 0
     _in_head = True
     _ended_here = False
 
@@ -26,9 +27,10 @@ class BoundedProtocol(httptools_impl.HttpToolsProtocol):
                 self.send_400_response("the head of the request is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
+        """Count a header; one that came in a single piece is counted here only."""
         self._headers += 1
-        if self._headers > HEADERS_MAX:
+        self._header_bytes += len(name) + len(value)
+        if self._headers > HEADERS_MAX or self._header_bytes > HEAD_BYTES_MAX:
             raise ValueError("too many headers")  # the parser gives up, and the protocol answers 400
         super().on_header(name, value)
 
@@ -39,5 +41,6 @@ class BoundedProtocol(httptools_impl.HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The next head may begin."""
-        self._in_head, self._head_bytes, self._headers, self._ended_here = True, 0, 0, True
+        self._in_head, self._head_bytes, self._headers, self._header_bytes = True, 0, 0, 0
+        self._ended_here = True
         super().on_message_complete()
