@@ -47,7 +47,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: compiled  ## All figures, written to docs/benchmarks.md
-	$(BIN)/python -m bench --all --write docs/benchmarks.md
+	$(BIN)/python -m bench --all --peers --write docs/benchmarks.md
 
 reference: $(STAMP)  ## Write docs/reference from the code
 	$(BIN)/python -m docs.tools.generate

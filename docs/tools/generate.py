@@ -43,7 +43,8 @@ def _walk(group: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[s
 
 
 def _help(path: tuple[str, ...], command: click.Command) -> str:
-    context = click.Context(command, info_name=f"comity {' '.join(path)}", terminal_width=100, max_content_width=100)
+    # The settings of the real program: click keeps the first help option that it made, so another one would differ.
+    context = click.Context(command, info_name=f"comity {' '.join(path)}", terminal_width=100, **lazy.SETTINGS)
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
