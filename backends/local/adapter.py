@@ -16,6 +16,7 @@ from backends.local import (
     client,
     discovery,
     errors,
+    limits,
     logs,
     observe,
     outputs,
@@ -71,7 +72,10 @@ class LocalAdapter(backends.BackendAdapter):
         live, now = base.holdings.live(), self._context.now()
         found = capacity.shares(self._context.pools, machine, self._settings)
         name = self._context.backend
-        return [capacity.offer(share, name, live, machine, self._settings, base.ground, now) for share in found]
+        return [
+            capacity.offer(share, name, live, machine, self._settings, base.ground, now, base.limits.detail)
+            for share in found
+        ]
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
         """Get or create the attempt of this key; see the port. A key that was stopped before is refused."""
@@ -199,8 +203,9 @@ class LocalAdapter(backends.BackendAdapter):
         if self._watcher is not None:
             self._watcher.add(folders)
         try:
+            limits.make(_cgroups(attempt, folders), attempt.memory_bytes // max(attempt.nodes, 1))
             results = client.start(folders)
-        except port_errors.BackendError:
+        except (port_errors.BackendError, OSError):
             self._roll_back(base, attempt, made)
             raise
         problem = next((error for one in results if (error := errors.of_status(one.status, one.said))), None)
@@ -267,6 +272,7 @@ class LocalAdapter(backends.BackendAdapter):
         seen = observe.observation(attempt, ranks, stopped=stopped, submitting=submitting, boot=boot)
         if seen.outcome is None:
             return seen
+        limits.remove(attempt.cgroups)  # of a runner that was killed before it could
         if seen.outcome.succeeded and (lacking := outputs.missing(attempt)):
             outcome = jobs.Outcome(
                 jobs.OutcomeKind.OUTPUT_MISSING,
@@ -295,8 +301,9 @@ class LocalAdapter(backends.BackendAdapter):
             return False
         with base.holdings.turn(attempt.key):
             try:
+                limits.make(_cgroups(attempt, fresh), attempt.memory_bytes // max(attempt.nodes, 1))
                 client.start(fresh)
-            except port_errors.BackendError:
+            except (port_errors.BackendError, OSError):
                 return False
         return True
 
@@ -349,6 +356,11 @@ _NOT_RUN = (
 def _rank_folders(base: preparing.Base, attempt: attempts.Attempt) -> list[str]:
     folder = base.store.folder(attempt.key)
     return [f"{folder}/{rank}" for rank in range(attempt.nodes)]
+
+
+def _cgroups(attempt: attempts.Attempt, folders: Sequence[str]) -> list[str]:
+    """Return the control groups of those ranks whose folders are named."""
+    return [attempt.cgroups[int(folder.rpartition("/")[2])] for folder in folders] if attempt.cgroups else []
 
 
 def _stop(folder: str, ranks: Sequence[attempts.Rank], grace_ms: int, *, whole: bool = True) -> None:

@@ -81,6 +81,8 @@ class Attempt:
     workspace: str = ""
     port: int = 0
     uid: int | None = None
+    cgroups: tuple[str, ...] = ()
+    """The control group of each rank; none where memory is accounted only."""
     path: str = ""
     """The job's ``PATH``, for saying where its command was looked for."""
     command: str = ""

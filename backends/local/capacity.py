@@ -1,7 +1,8 @@
 """From what a document declares and what the machine has to pools, and from what is held to offers. Pure.
 
 A declared figure counts where it is the smaller one: several backends may share a machine, each with its part. More
-than there is counts only where the settings say ``overcommit``. CPUs and memory are accounted, not enforced.
+than there is counts only where the settings say ``overcommit``. CPUs are accounted, not enforced; memory is held to
+by :mod:`backends.local.limits`, where that can be.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def offer(
     settings: schema.LocalSettings,
     ground: isolation.Ground,
     now: dt.datetime,
+    limited: str = "",
 ) -> offers.Offer:
     """Return what one pool could take. CPUs and memory are also bounded by what the other pools hold."""
     mine = {key: attempt for key, attempt in live.items() if attempt.pool == share.name}
@@ -82,7 +84,7 @@ def offer(
         largest_node=share.total,
         pool=share.found,
         isolation_none=ground.level is isolation.Level.NONE,
-        detail="; ".join([ground.detail, *share.notes]),
+        detail="; ".join([ground.detail, *([limited] if limited else []), *share.notes]),
     )
 
 

@@ -112,6 +112,9 @@ def started_at(ranks: Sequence[attempts.Rank]) -> dt.datetime | None:
 
 
 def _own_end(rank: attempts.Rank, code: int | None, signal: int | None) -> jobs.Outcome:
+    if code != 0 and _number(rank.exit, "cgroup_oom_kills") > 0:
+        text = "it needed more memory than it asked for, and was killed; ask for more, or use less"
+        return jobs.Outcome(jobs.OutcomeKind.OUT_OF_MEMORY, code, signal, text)
     killed = signal == _KILLED or code == _KILLED_BY_SHELL
     if killed and _number(rank.exit, "oom_kills") > 0:
         text = "killed while the machine was out of memory; ask for more, or use less"

@@ -11,7 +11,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backends.local import attempts, capacity, discovery, errors, holdings, isolation, outputs, render, workspaces
+from backends.local import (
+    attempts,
+    capacity,
+    discovery,
+    errors,
+    holdings,
+    isolation,
+    limits,
+    outputs,
+    render,
+    workspaces,
+)
 from backends.local import settings as schema
 from orchestrator.ports import backends
 
@@ -25,6 +36,7 @@ class Base:
     store: attempts.Attempts
     holdings: holdings.Holdings
     ground: isolation.Ground
+    limits: limits.Limits
     work: str
     interpreter: str
 
@@ -36,6 +48,7 @@ class Base:
     def clear(self, attempt: attempts.Attempt, gone: str) -> None:
         """Remove what was taken out of sight."""
         self.holdings.dropped(attempt.key)
+        limits.remove(attempt.cgroups)
         if self.work:
             shutil.rmtree(f"{self.work}/{attempt.key}", ignore_errors=True)
         shutil.rmtree(gone, ignore_errors=True)
@@ -62,7 +75,7 @@ def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) 
         digest = hashlib.sha256(state.encode()).hexdigest()[:16]
         work = f"/var/tmp/comity-jobs-{digest}"  # noqa: S108 -- checked to be ours alone, and never replaced
         _own_folder(work)
-    return Base(store, holdings.Holdings(store), ground, work, _interpreter())
+    return Base(store, holdings.Holdings(store), ground, limits.limits(settings, state), work, _interpreter())
 
 
 def prepare(
@@ -93,6 +106,7 @@ def prepare(
         workspace=workspace,
         port=_free_port(),
         uid=base.ground.uid,
+        cgroups=base.limits.paths(key, spec.nodes, spec.resources.memory_bytes),
         command=render.shown(spec.command),
     )
     own_nodes = base.ground.level is isolation.Level.NAMESPACES

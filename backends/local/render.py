@@ -114,6 +114,8 @@ def spec(
     ]
     if placement.time_limit is not None:
         records.append(("timeout_ms", str(max(1, milliseconds(placement.time_limit)))))
+    if attempt.cgroups:
+        records.append(("cgroup", attempt.cgroups[rank]))
     if ground.uid is not None and ground.gid is not None:
         records += [("uid", str(ground.uid)), ("gid", str(ground.gid))]
         records += [("group", str(group)) for group in isolation.groups(grant.nodes[rank])]

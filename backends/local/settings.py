@@ -29,6 +29,17 @@ class Isolation(enum.Enum):
     """The server's own user: the site takes its owner's jobs only."""
 
 
+class Limits(enum.Enum):
+    """Whether jobs are held to the memory that they asked for."""
+
+    AUTO = "auto"
+    """Where control groups can be made here."""
+    REQUIRED = "required"
+    """Always: where they cannot be made, every job is refused."""
+    OFF = "off"
+    """Never: memory is accounted only."""
+
+
 class RunAs(adapters.AdapterSettings):
     """The user that jobs run as, never root. It needs no entry in ``/etc/passwd``, and should own nothing."""
 
@@ -42,6 +53,11 @@ class LocalSettings(adapters.AdapterSettings):
     isolation: Isolation = pydantic.Field(
         default=Isolation.AUTO,
         description="auto takes the strongest level that works here; a named level is kept or every job is refused",
+    )
+    limits: Limits = pydantic.Field(
+        default=Limits.AUTO,
+        description="auto holds jobs to the memory they asked for where control groups can be made here (as root); "
+        "required refuses every job where they cannot; off only accounts",
     )
     run_as: RunAs = pydantic.Field(
         default_factory=RunAs, description="user and group of jobs where the server is root; not used otherwise"

@@ -47,11 +47,12 @@ int outcome_write(int folder, struct outcome *self) {
     int64_t oom = oom_kills();
     snprintf(text + at, sizeof text - at,
              "started_ns=%lld\nended_ns=%lld\nstarted_boottime_ns=%lld\nended_boottime_ns=%lld\nmax_rss_kib=%ld\n"
-             "user_us=%lld\nsystem_us=%lld\nlog_truncated=%d\noom_kills=%lld\n",
+             "user_us=%lld\nsystem_us=%lld\nlog_truncated=%d\noom_kills=%lld\ncgroup_oom_kills=%lld\n",
              (long long)self->started_ns, (long long)self->ended_ns, (long long)self->started_boottime_ns,
              (long long)self->ended_boottime_ns, self->usage.ru_maxrss,
              self->usage.ru_utime.tv_sec * 1000000LL + self->usage.ru_utime.tv_usec,
              self->usage.ru_stime.tv_sec * 1000000LL + self->usage.ru_stime.tv_usec, self->log_truncated,
-             (long long)(oom < 0 || self->oom_kills_before < 0 ? -1 : oom - self->oom_kills_before));
+             (long long)(oom < 0 || self->oom_kills_before < 0 ? -1 : oom - self->oom_kills_before),
+             (long long)self->cgroup_oom_kills);
     return record_write(folder, "exit", text, false);
 }

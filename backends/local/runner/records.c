@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,4 +111,19 @@ int64_t oom_kills(void) {
     slurp("/proc/vmstat", text, sizeof text);
     const char *line = strstr(text, "\noom_kill ");
     return line == NULL ? -1 : strtoll(line + strlen("\noom_kill "), NULL, 10);
+}
+
+/* `oom_kill` of memory.events (version 2) or of memory.oom_control (version 1): the group's processes that were killed
+ * because memory ran out, its own or that of a group above. */
+int64_t cgroup_oom_kills(const char *folder) {
+    static const char *const files[] = {"memory.events", "memory.oom_control"};
+    char path[PATH_MAX + 32], text[1024];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        slurp(path, text, sizeof text);
+        const char *line = strstr(text, "\noom_kill ");
+        if (line != NULL)
+            return strtoll(line + strlen("\noom_kill "), NULL, 10);
+    }
+    return -1;
 }

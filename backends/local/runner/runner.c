@@ -39,6 +39,8 @@ struct runner {
     int folder, lock, notify, control, go, report, signals, timer, tmp;
     size_t points;
     char *point[PATHS_MAX]; /* below `tmp`: where isolation makes mount points that the job did not ask for */
+    size_t cgroups;
+    char *cgroup[CGROUPS_MAX]; /* for the end, when the spec is long given back */
     pid_t init;
     bool init_ended, announced, served;
     int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
@@ -274,6 +276,33 @@ static void remove_point(int at, char *path) {
     unlinkat(at, path, AT_REMOVEDIR);
 }
 
+/* Opens the door of each control group. One that is not there is a limit that would not hold: nothing is started. */
+static bool open_cgroups(struct runner *self) {
+    struct spec *spec = &self->spec;
+    for (size_t i = 0; i < spec->cgroups; i++) {
+        char path[PATH_MAX + 16];
+        snprintf(path, sizeof path, "%s/cgroup.procs", spec->cgroup[i]);
+        spec->join[i] = open(path, O_WRONLY | O_CLOEXEC);
+        if (spec->join[i] < 0 || (self->cgroup[i] = strdup(spec->cgroup[i])) == NULL)
+            return false;
+        self->cgroups++;
+    }
+    return true;
+}
+
+/* Asks the control groups how often memory ran out, and removes them: everyone in them is dead. */
+static void leave_cgroups(struct runner *self) {
+    self->end.cgroup_oom_kills = -1;
+    for (size_t i = 0; i < self->cgroups; i++) {
+        int64_t kills = cgroup_oom_kills(self->cgroup[i]);
+        if (kills > self->end.cgroup_oom_kills)
+            self->end.cgroup_oom_kills = kills;
+        /* A group may be busy for a moment after its last process was reaped. */
+        for (int tries = 0; rmdir(self->cgroup[i]) != 0 && errno == EBUSY && tries < 100; tries++)
+            nanosleep(&(struct timespec){0, MS}, NULL);
+    }
+}
+
 /* Forks the init, which prepares the isolation and the job's process, which waits for the word to execute. */
 static void prepare(struct runner *self) {
     int control[2], go[2], report[2], output[2] = {-1, -1};
@@ -289,6 +318,8 @@ static void prepare(struct runner *self) {
     /* Else the job, as its own user, could not open its own /dev/stderr. */
     if (self->spec.has_uid && fchown(to_job, self->spec.uid, self->spec.gid) != 0)
         return remember(self, REASON_SETUP_FAILED, "log", NULL);
+    if (!open_cgroups(self))
+        return remember(self, REASON_SETUP_FAILED, "cgroup", self->spec.cgroup[self->cgroups]);
     if ((self->spec.isolate & ISOLATE_PID) && unshare(CLONE_NEWPID) != 0)
         return remember(self, REASON_ISOLATION_FAILED, "unshare", NULL);
     self->init = fork();
@@ -308,6 +339,8 @@ static void prepare(struct runner *self) {
     close(go[0]);
     close(report[1]);
     close(to_job);
+    for (size_t i = 0; i < self->cgroups; i++)
+        close(self->spec.join[i]);
     self->control = control[0];
     self->go = go[1];
     self->report = report[0];
@@ -378,6 +411,7 @@ static _Noreturn void run(struct runner *self) {
         supervise(self);
     for (size_t i = 0; self->tmp >= 0 && i < self->points; i++)
         remove_point(self->tmp, self->point[i]);
+    leave_cgroups(self);
     /* The lock goes with this process, so it is free only after the record is on disk. */
     self->end.log_truncated = self->log.truncated;
     _exit(outcome_write(self->folder, &self->end));

@@ -46,7 +46,7 @@ struct failure {
 };
 
 enum { ISOLATE_MOUNT = 1, ISOLATE_PID = 2, ISOLATE_IPC = 4, ISOLATE_DEV = 8 };
-enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16 };
+enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16, CGROUPS_MAX = 4 };
 
 struct reveal {
     const char *path;
@@ -61,6 +61,7 @@ struct outcome {
     int main_status;
     struct rusage usage;
     int64_t started_ns, started_boottime_ns, ended_ns, ended_boottime_ns, oom_kills_before;
+    int64_t cgroup_oom_kills; /* in the control groups of the attempt; -1: it has none, or they do not tell */
 };
 
 struct log {
@@ -98,6 +99,9 @@ struct spec {
     struct reveal reveal[PATHS_MAX];
     const char *device[PATHS_MAX];
     const char *tmp;
+    size_t cgroups;
+    const char *cgroup[CGROUPS_MAX];
+    int join[CGROUPS_MAX]; /* opened by the runner: what isolation hides is out of the job's reach by then */
 };
 
 /* spec.c */
@@ -113,6 +117,7 @@ void records_warm(void); /* reads what never changes, for all forks to come */
 int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns);         /* 0 or errno */
 int64_t record_grace_ms(int folder, int64_t otherwise);
 int64_t oom_kills(void); /* the machine's counter; -1 where the kernel does not tell */
+int64_t cgroup_oom_kills(const char *folder); /* of one control group; -1 where it does not tell */
 
 /* outcome.c, log.c */
 int outcome_write(int folder, struct outcome *outcome); /* 0 or errno */

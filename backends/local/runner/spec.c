@@ -162,6 +162,12 @@ static bool parse_record(struct spec *spec, const char *key, char *value, unsign
         return parse_reveal(spec, value);
     if (strcmp(key, "device") == 0)
         return add_path(spec->device, &spec->devices, value) && path_within(value, "/dev");
+    if (strcmp(key, "cgroup") == 0) {
+        if (spec->cgroups == CGROUPS_MAX || !canonical(value))
+            return false;
+        spec->cgroup[spec->cgroups++] = value;
+        return true;
+    }
     return parse_scalar(spec, key, value, seen, known);
 }
 
