@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from orchestrator.control import (
     batches,
     dispatcher,
+    forgets,
     index,
     lanes,
     lease,
@@ -116,6 +117,7 @@ class Loop:
             guard=self._guard,
         )
         self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
+        self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
         self._reviews = reviews.Reviews(
             self._live,
             self._book,
@@ -211,6 +213,7 @@ class Loop:
             self._equip(lane)
             self._observer.start(lane, self._dispatcher.knows)
             self._orphans.start(lane)
+        self._forgets.start(term)
         self._settle(term)
         reviewed = self._w.inventory.world()
         self._reviews.run(reviewed)
@@ -283,6 +286,8 @@ class Loop:
                 self._dispatcher.take_stops(lane, call)
             case "list":
                 self._orphans.take(lane, call, term)
+            case "forget":
+                self._forgets.take(lane, call)
             case _:
                 error = call.future.exception()
                 if error is not None:
