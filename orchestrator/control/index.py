@@ -39,6 +39,8 @@ class JobIndex:
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
+        self.changes = 0
+        """Grows with every change."""
         self._reset()
 
     def _reset(self) -> None:
@@ -58,6 +60,7 @@ class JobIndex:
     def replace_all(self, live: Iterable[jobs.Job]) -> None:
         """Become what the store says, all of it."""
         ended = self._ended
+        self.changes += 1
         self._reset()
         self._ended = ended
         self._follower.clear()
@@ -73,6 +76,7 @@ class JobIndex:
         known = self.jobs.get(job.id)
         if job.version < (known.version if known else self._ended.get(job.id, 0)):
             return False
+        self.changes += 1
         if job.phase.terminal:
             self.drop(job.id)
             self._follower.put(job)
@@ -93,6 +97,7 @@ class JobIndex:
         """Forget a job that is not live."""
         known = self.jobs.pop(job, None)
         if known is not None:
+            self.changes += 1
             self._leave(known)
             self._follower.discard(job)
 

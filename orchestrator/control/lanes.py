@@ -9,12 +9,17 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.control import breakers, retry
 from orchestrator.domain import ids
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
+
+T = TypeVar("T")
+
+_ASIDE = "/control"
+"""Bulkhead of what is no backend's; no backend can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,15 @@ class Pace:
     move_after_s: float = 120.0
     """A backend that cannot be reached for so long is treated by ``onUnreachable``."""
     orphan_grace_s: float = 60.0
+    forget_after_s: float = 7 * 86_400.0
+    """Attempts of jobs that ended longer ago are forgotten by their backends, with logs and outputs."""
+    forget_every_s: float = 3_600.0
+    """From the end of one walk over the finished jobs to the next."""
+    forget_page_every_s: float = 1.0
+    forget_page: int = 50
+    """Finished jobs read at once."""
+    forget_max: int = 10
+    """Attempts forgotten in one call."""
     reviews_max: int = 2_000
     """Jobs, of all backends, whose conditions one review may change in a tick."""
 
@@ -131,6 +145,10 @@ class Lanes:
         call = Call(kind, self._executor.call(lane.backend, what, timeout_s=timeout_s), serial, payload)
         lane.calls.append(call)
         return call
+
+    def aside(self, what: Callable[[], T], timeout_s: float) -> Future[T]:
+        """Start work that is no backend's and that a tick should not wait for, such as a long read of the store."""
+        return self._executor.call(_ASIDE, what, timeout_s=timeout_s)
 
     def done(self, lane: Lane) -> Iterator[Call]:
         """Take and yield the calls that were answered, in the order in which they were started."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from orchestrator.control import (
     batches,
     dispatcher,
+    forgets,
     index,
     lanes,
     lease,
@@ -26,7 +27,7 @@ from orchestrator.control import (
     steady,
 )
 from orchestrator.domain import decisions, errors, events, ids, jobs
-from orchestrator.inventory import inboxes, worlds
+from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.ports import environment, stores
 
 ROUNDS_MAX = 64
@@ -62,6 +63,19 @@ class Report:
     """The failure of the store that ended the tick early; empty: none."""
     broken: Mapping[ids.JobId, str] = field(default_factory=dict)
     """Jobs whose rows contradict themselves: a bug. They are left as they are, the others go on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grounds:
+    """What a plan rests on, but for the time."""
+
+    world: worlds.World
+    seen: sightings.Seen
+    changes: int
+
+    def same(self, other: _Grounds) -> bool:
+        """Say whether nothing changed, so that another plan would say the same."""
+        return self.world is other.world and self.seen is other.seen and self.changes == other.changes
 
 
 class Loop:
@@ -103,6 +117,7 @@ class Loop:
             guard=self._guard,
         )
         self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
+        self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
         self._reviews = reviews.Reviews(
             self._live,
             self._book,
@@ -114,6 +129,10 @@ class Loop:
             self._dispatcher.is_fresh,
         )
         self._read_at_s = float("-inf")
+        self._fitted: worlds.World | None = None
+        """The world for which the fleet was refreshed last."""
+        self._settled: worlds.World | None = None
+        """The world for which lanes are equipped and every live attempt was judged, durably; None: not known."""
 
     @property
     def live(self) -> index.JobIndex:
@@ -125,14 +144,26 @@ class Loop:
         self._lanes.nudge(backend)
 
     def tick(self) -> Report:
-        """Take one turn: 1. lead; 2. observe; 3. plan; 4. commit; 5. act. Never raises for what the world can break."""
+        """Take one turn: 1. lead; 2. observe; 3. plan; 4. commit; 5. act. Never raises for what the world can break.
+
+        Jobs that come while no other waits are planned and launched before anything is observed: what was observed
+        last stands as long as the world does, and what it rests on is checked again just before each launch.
+        """
+        placed = launched = stopped = 0
         try:
             term = self._lead()
             if term is None:
                 return Report(leads=False)
+            planned: _Grounds | None = None
+            if self._absorb() and self._settled is self._w.inventory.world():
+                placed = self._plan_and_commit(term)
+                launched, stopped = self._act(term)
+                planned = self._grounds()
             self._observe(term)
-            placed = self._plan_and_commit(term)
-            launched, stopped = self._act(term)
+            if self._live.waiting and (planned is None or not planned.same(self._grounds())):
+                placed += self._plan_and_commit(term)
+            more, ended = self._act(term)
+            launched, stopped = launched + more, stopped + ended
         except stores.StaleTermError as error:
             self._step_down()
             return Report(leads=False, error=str(error))
@@ -171,35 +202,54 @@ class Loop:
     # --- 2. observe -------------------------------------------------------------------------------------------------
 
     def _observe(self, term: ids.Term) -> None:
-        self._absorb()
+        self._settled = None
         world = self._w.inventory.world()
-        self._w.fleet.refresh(world.backends)
-        self._lanes.keep_only(set(world.backends))
+        if world is not self._fitted:
+            self._w.fleet.refresh(world.backends)
+            self._lanes.keep_only(set(world.backends))
+            self._fitted = world
         for name in world.backends:
             lane = self._lanes.lane(name)
             self._equip(lane)
             self._observer.start(lane, self._dispatcher.knows)
             self._orphans.start(lane)
+        self._forgets.start(term)
         self._settle(term)
-        self._reviews.run(self._w.inventory.world())
+        reviewed = self._w.inventory.world()
+        self._reviews.run(reviewed)
         self._commit(term)
         self._reviews.committed()
+        self._settled = world if reviewed is world else None
 
-    def _absorb(self) -> None:
-        """Take what the use cases committed; read everything again from time to time, and when something was lost."""
+    def _grounds(self) -> _Grounds:
+        return _Grounds(self._w.inventory.world(), self._w.inventory.sightings.seen(), self._live.changes)
+
+    def _absorb(self) -> bool:
+        """Take what the use cases committed; read everything again from time to time, and when something was lost.
+
+        Return whether new jobs came, nothing else did, and none waited before.
+        """
+        alone = not self._live.waiting
         changed, lost = self._w.inbox.drain()
         now_s = self._w.clock.monotonic()
         if lost or now_s - self._read_at_s >= self._w.pace.read_again_s:
             self._live.replace_all(self._w.store.live_jobs())
             self._read_at_s = now_s
+            alone = False
         for job in changed:
-            self._live.put(job)
+            known = self._live.get(job.id) is not None or job.parent is not None
+            taken = self._live.put(job)
+            alone = alone and taken and not known and job.phase is jobs.Phase.QUEUED and job.stop is None
+        return alone and bool(changed)
 
     def _equip(self, lane: lanes.Lane) -> None:
         seen = self._w.inventory.sightings
         try:
             lane.adapter = self._w.fleet.adapter(lane.backend)
-            seen.record_capabilities(lane.backend, lane.adapter.capabilities())
+            stated = lane.adapter.capabilities()
+            known = seen.of(lane.backend).capabilities
+            if known is not stated and known != stated:
+                seen.record_capabilities(lane.backend, stated)
         except errors.BackendError as error:
             lane.adapter = None
             seen.record_failure(
@@ -236,6 +286,8 @@ class Loop:
                 self._dispatcher.take_stops(lane, call)
             case "list":
                 self._orphans.take(lane, call, term)
+            case "forget":
+                self._forgets.take(lane, call)
             case _:
                 error = call.future.exception()
                 if error is not None:

@@ -127,7 +127,7 @@ class World:
             inventory=self.inventory,
             inbox=self.inbox,
             planner=planners.SchedulerPlanner(),
-            pace=lanes.Pace(settle_s=0, read_again_s=300),
+            pace=lanes.Pace(settle_s=0, read_again_s=300, forget_after_s=900, forget_every_s=120),
         )
         return loop.Loop(parts, holder=f"run-{self.lives}")
 

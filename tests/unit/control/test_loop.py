@@ -301,3 +301,73 @@ def test_a_broken_adapter_is_a_condition_of_its_backend_only():
     assert world.inventory.sightings.of("de").error_code == "backend.unknown"
     with pytest.raises(errors.PermanentError):
         world.loop._w.fleet.adapter("de")
+
+
+def test_a_new_job_is_launched_before_anything_is_observed():
+    """Where no other job waits and the world stands as it was, a new job's submit is the first call of the turn."""
+    world = Quiet()
+    world.turns(3)
+    calls = []
+    executor = world.calls
+    call = executor.call
+
+    def noted(bulkhead, what, *, timeout_s):
+        calls.append(timeout_s)
+        return call(bulkhead, what, timeout_s=timeout_s)
+
+    executor.call = noted
+    id = world.job()
+    while world.inbox._waiting == {}:  # one message in ten is lost on purpose
+        id = world.job()
+    report = world.loop.tick()
+    assert (report.placed, report.launched, world.phase(id)) == (1, 1, P.STARTING)
+    assert calls[0] == lanes.Pace().submit_timeout_s
+    assert len(calls) > 1
+
+
+def test_a_new_job_waits_for_the_review_where_the_world_changed():
+    """Rules, sites or adapters that are not those of the last turn are looked at before anything is launched."""
+    world = Quiet()
+    world.turns(3)
+    order = []
+    reviews, act = world.loop._reviews, world.loop._act
+    run = type(reviews).run
+
+    def reviewed(self, seen):
+        order.append("review")
+        return run(self, seen)
+
+    def acted(term):
+        order.append("act")
+        return act(term)
+
+    world.loop._act = acted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(reviews), "run", reviewed)
+        world.deny(frozenset({"SG"}))
+        while world.inbox._waiting == {}:
+            world.job()
+        world.loop.tick()
+        assert order == ["review", "act"]
+        order.clear()
+        world.inbox._waiting.clear()
+        while world.inbox._waiting == {}:
+            world.job()
+        world.loop.tick()
+        assert order == ["act", "review", "act"]
+
+
+def test_a_turn_in_which_nothing_happens_is_cheap():
+    """Nothing waits and nothing changed: no plan is made, no adapter's statement is recorded again."""
+    world = Quiet()
+    world.turns(3)
+    planned, recorded = [], []
+    parts = world.loop._w
+    plan = planners.SchedulerPlanner.plan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planners.SchedulerPlanner, "plan", lambda self, cycle: planned.append(1) or plan(self, cycle))
+        patch.setattr(
+            type(parts.inventory.sightings), "record_capabilities", lambda self, *found: recorded.append(found)
+        )
+        world.turns(5)
+    assert (planned, recorded) == ([], [])
