@@ -59,6 +59,7 @@ def measure(options: figures.Options) -> figures.Result:
                 "unpacked from an archive for each job: "
                 f"p50 {strong.median:g} ms [{strong.min:g} .. {strong.max:g}]"
             ),
+            "the job asks for no memory, as the peers' do not; one that does waits some 12 ms for its control group",
         ),
     )
 

@@ -114,7 +114,7 @@ class Client:
 
 def job(name: str, *command: str, **spec: object) -> dict[str, object]:
     """Return a small Job document."""
-    given = {"command": list(command), "data": "none", "resources": {"cpus": "10m", "memory": "8Mi"}, **spec}
+    given = {"command": list(command), "data": "none", "resources": {"cpus": "10m"}, **spec}
     return {"apiVersion": "comity.dev/v1", "kind": "Job", "metadata": {"name": name}, "spec": given}
 
 
