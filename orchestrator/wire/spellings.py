@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 
 from orchestrator.wire import errors
 
@@ -22,6 +23,10 @@ _RADIX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
 _NUMBER_LENGTH_MAX = 64
+_POINTLESS = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+", re.ASCII)
+
+Resolver = Callable[[str], bool | int | float | str]
+"""What an unquoted text is: :func:`resolve` or :func:`resolve_pointed`."""
 
 
 class Plain(str):
@@ -60,6 +65,14 @@ def resolve(text: str) -> bool | int | float | str:
     return str(text)
 
 
+def resolve_pointed(text: str) -> bool | int | float | str:
+    """Return as :func:`resolve`, but a number with an exponent only where it has a point.
+
+    For facts: ``3E001`` is an item of a control list, and no schema is there to say so.
+    """
+    return str(text) if _POINTLESS.fullmatch(text) else resolve(text)
+
+
 def check_int(value: int) -> int:
     """Return ``value`` if it fits 64 bits with sign, else raise :class:`errors.ValueProblemError`."""
     if INT_MIN <= value <= INT_MAX:
@@ -74,25 +87,25 @@ def check_float(value: float) -> float:
     raise errors.ValueProblemError("is not a finite number", "quote it if it is text")
 
 
-def resolved(value: object) -> object:
+def resolved(value: object, resolve: Resolver = resolve) -> object:
     """Return ``value`` with every :class:`Plain` in it resolved; containers are copied.
 
     For readers without a schema. A container that aliases share is copied once and stays shared. Depth was bounded by
     the loader. Raises :class:`errors.ValueProblemError` like :func:`resolve`.
     """
-    return _resolved(value, {})
+    return _resolved(value, resolve, {})
 
 
-def _resolved(value: object, seen: dict[int, object]) -> object:
+def _resolved(value: object, resolve: Resolver, seen: dict[int, object]) -> object:
     if isinstance(value, Plain):
         return resolve(value)
     if not isinstance(value, dict | list):
         return value
     if id(value) not in seen:
         if isinstance(value, dict):
-            seen[id(value)] = {key: _resolved(member, seen) for key, member in value.items()}
+            seen[id(value)] = {key: _resolved(member, resolve, seen) for key, member in value.items()}
         else:
-            seen[id(value)] = [_resolved(member, seen) for member in value]
+            seen[id(value)] = [_resolved(member, resolve, seen) for member in value]
     return seen[id(value)]
 
 

@@ -63,37 +63,40 @@ def load_plain(source: str | bytes, *, file: str = "", limits: bounds.Limits = b
 
     For readers without a schema. Raises :class:`errors.InvalidDocumentError`.
     """
-    documents = load(source, file=file, limits=limits)
+    return [plain(document) for document in load(source, file=file, limits=limits)]
+
+
+def plain(document: LoadedDocument, *, resolve: spellings.Resolver = spellings.resolve) -> Any:
+    """Return the document's data with every plain scalar resolved. Raises :class:`errors.InvalidDocumentError`."""
     try:
-        return [spellings.resolved(document.data) for document in documents]
+        return spellings.resolved(document.data, resolve)
     except errors.ValueProblemError as problem:
-        raise errors.InvalidDocumentError(_bad_numbers(documents)) from problem
+        raise errors.InvalidDocumentError(_bad_numbers(document, resolve)) from problem
 
 
-def _bad_numbers(documents: list[LoadedDocument]) -> Iterator[errors.DocumentError]:
+def _bad_numbers(document: LoadedDocument, resolve: spellings.Resolver) -> Iterator[errors.DocumentError]:
     """Yield an error for each plain scalar that cannot be resolved, visiting shared containers once."""
-    for document in documents:
-        stack: list[tuple[errors.Path, Any]] = [((), document.data)]
-        seen: set[int] = set()
-        while stack:
-            path, value = stack.pop()
-            if isinstance(value, spellings.Plain):
-                try:
-                    spellings.resolve(value)
-                except errors.ValueProblemError as problem:
-                    line, column = document.locate(path)
-                    yield errors.DocumentError(
-                        problem.problem,
-                        errors.render_path(path),
-                        problem.remedy,
-                        file=document.file,
-                        line=line,
-                        column=column,
-                    )
-            elif isinstance(value, dict | list) and id(value) not in seen:
-                seen.add(id(value))
-                members = value.items() if isinstance(value, dict) else enumerate(value)
-                stack.extend(((*path, part), member) for part, member in members)
+    stack: list[tuple[errors.Path, Any]] = [((), document.data)]
+    seen: set[int] = set()
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, spellings.Plain):
+            try:
+                resolve(value)
+            except errors.ValueProblemError as problem:
+                line, column = document.locate(path)
+                yield errors.DocumentError(
+                    problem.problem,
+                    errors.render_path(path),
+                    problem.remedy,
+                    file=document.file,
+                    line=line,
+                    column=column,
+                )
+        elif isinstance(value, dict | list) and id(value) not in seen:
+            seen.add(id(value))
+            members = value.items() if isinstance(value, dict) else enumerate(value)
+            stack.extend(((*path, part), member) for part, member in members)
 
 
 _TAG_DIRECTIVE = re.compile("(?:\\A|[\n\r\x85\u2028\u2029])%TAG")
@@ -228,7 +231,8 @@ class _Composer:
         if self._root is None:
             return
         if len(self._documents) >= self._limits.documents_max:
-            self._stop(f"holds more than {self._limits.documents_max} documents", self._start, "split it")
+            most = self._limits.documents_max
+            self._stop(f"holds more than {most} {'documents' if most > 1 else 'document'}", self._start, "split it")
         self._documents.append(LoadedDocument(self._root, self._file, _unpack(self._start), self._places))
 
     def _scalar(self, event: Any) -> None:
@@ -250,7 +254,7 @@ class _Composer:
             return
         value = (None if spellings.is_null(text) else spellings.Plain(text)) if plain else text
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchored(value, characters=len(text))
+            self._anchor(event, place, _Anchored(value, characters=len(text)))
         self._put(value, place)
 
     def _key(self, frame: _Frame, text: str, place: int, *, plain: bool) -> None:
@@ -281,7 +285,13 @@ class _Composer:
         self._places[id(container)] = places
         self._stack.append(_Frame(container, places, part, event.anchor, self._nodes - 1, self._characters))
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchored(container, closed=False)
+            self._anchor(event, place, _Anchored(container, closed=False))
+
+    def _anchor(self, event: Any, place: int, anchored: _Anchored) -> None:
+        self._anchors[event.anchor] = anchored
+        if not self._limits.aliases_max:
+            name = errors.shorten(event.anchor)
+            self._note(f"anchors are not allowed: &{name}", place, "write the values out where they are needed")
 
     def _close(self) -> None:
         frame = self._stack.pop()

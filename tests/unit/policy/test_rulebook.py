@@ -64,7 +64,7 @@ def test_a_bad_rule_names_file_line_and_path(folder: Path) -> None:
         ("for_each: [data]", "for_each: [moon]", "'moon' is not one of"),
         ("{site.service}", "{site.secret}", "not an attribute"),
         ("pack: fr-hds", "pack: other", "the name of the folder"),
-        ("version: '1'", "version: '1'\nversion: '2'", "appears twice"),
+        ("version: '1'", "version: '1'\nversion: '2'", "stands twice"),
         ("version: '1'", "version: &a '1'", "anchors"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,34 +13,50 @@ from orchestrator.sources import accelerators, countries, yamls
 
 def parse(text: str) -> object:
     """Parse a text."""
-    return yamls.parse(text.encode(), "f").data
+    return yamls.parse(text.encode("utf-8", "surrogatepass"), "f").data
 
 
 def test_norway_is_a_country_and_dates_are_text() -> None:
     """Only true and false are booleans; quoted numbers and items of control lists are text."""
-    found = parse("a: NO\nb: 2026-01-26\nc: true\nd: yes\ne: 12\nf: '12'\ng: 2.5\nh: ~\ni: 3E001\nj: on\nk:")
+    found = parse(
+        "a: NO\nb: 2026-01-26\nc: true\nd: yes\ne: 12\nf: '12'\ng: 2.5\nh: ~\ni: 3E001\nj: on\nk:\nl: 3.0e+24"
+    )
     assert found == {
         "a": "NO", "b": "2026-01-26", "c": True, "d": "yes", "e": 12, "f": "12", "g": 2.5, "h": None, "i": "3E001",
-        "j": "on", "k": None,
+        "j": "on", "k": None, "l": 3.0e24,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: 1\na: 2", "f:2: the key 'a' appears twice"),
-        ("a: &x 1\nb: *x", "f:1: anchors"),
-        ("a: !!python/object:x {}", "f:1: tags are not allowed"),
-        ("a: [1,\nb", "f:"),
-        ("<<: {a: 1}", "f:1: a key must be plain text"),
-        ("[" * 100, "f"),
-        ("a: 1\n---\nb: 2", "f:"),
+        ("a: 1\na: 2", "f:2: a: 'a' stands twice, first at line 1 (remove one of them)"),
+        ("a: &x 1\nb: *x", "f:1: a: anchors are not allowed: &x (write the values out"),
+        ("a: !!python/object:x {}", "f:1: a: tags are not allowed"),
+        ("a: [1,\nb", "is not YAML: did not find"),
+        ("<<: {a: 1}", "merge keys (<<) are not allowed (write the fields out)"),
+        ("[" * 100, "nests deeper than 32 levels (flatten it)"),
+        ("a: 1\n---\nb: 2", "f:3: holds more than 1 document (split it)"),
+        ("a:\n- b: .nan", "f:2: a[0].b: is not a finite number (quote it if it is text)"),
+        ("a: 1180591620717411303424", "f:1: a: is a whole number outside 64 bits"),
+        ("a: \ud800", "f:1: is not UTF-8 text (save it as UTF-8)"),
+        ("a: \x00", "f:1: holds the character U+0000"),
+        ('a: "\\ud800"', "f:1: "),
+        ("a: b" + "b" * (4 << 20), "f:1: is longer than 4194304 bytes"),
+        ("- a\n" * 200_001, "holds more than 200000 values"),
     ],
 )
 def test_what_would_surprise_is_refused_with_its_line(text: str, problem: str) -> None:
     """Duplicates, anchors, tags, merges, depth and second documents are errors."""
-    with pytest.raises(yamls.YamlError, match=problem.replace("(", r"\(")):
+    with pytest.raises(yamls.YamlError, match=re.escape(problem)):
         parse(text)
+
+
+def test_every_mistake_of_a_file_is_told_at_once() -> None:
+    """One line an error: file, line, path, problem, remedy."""
+    with pytest.raises(yamls.YamlError) as caught:
+        parse("a: 1\na: 2\nb: !x 3")
+    assert [line.split(": ")[:2] for line in str(caught.value).splitlines()] == [["f:2", "a"], ["f:3", "b"]]
 
 
 def test_a_path_leads_to_its_line() -> None:
