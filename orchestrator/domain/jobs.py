@@ -101,6 +101,37 @@ class DataClause:
 
 
 @dataclass(frozen=True, slots=True)
+class Licence:
+    """A licence that lets a controlled item leave its territory. Destinations are country codes or dated sets."""
+
+    ref: str | None = None
+    destinations: tuple[str, ...] = ()
+    end_users: tuple[str, ...] = ()
+    valid_to: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportItem:
+    """What a control regime says about data or a model: an item number, ``none`` or ``unknown``."""
+
+    regime: str
+    item: str
+    licences: tuple[Licence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelClause:
+    """The AI model that the job trains or serves. ``train_flop`` is the compute of the whole training, operations."""
+
+    id: str | None = None
+    controller_country: str | None = None
+    train_flop: float | None = None
+    ai_act: str | None = None
+    """Its class under Regulation (EU) 2024/1689."""
+    export_control: tuple[ExportItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """Jurisdictions that must not reach the job through the operator, and what is accepted as immunity."""
 
@@ -219,6 +250,7 @@ class JobSpec:
     on_non_compliant: OnNonCompliant = OnNonCompliant.DRAIN
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    model: ModelClause | None = None
 
 
 @dataclass(frozen=True, slots=True)

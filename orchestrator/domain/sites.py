@@ -39,6 +39,17 @@ class Operator:
     transfer_frameworks: tuple[str, ...] = ()
     exposure_extra: tuple[str, ...] = ()
     facts: facts.FactStamp = field(default_factory=facts.FactStamp)
+    lei: str | None = None
+    """Legal entity identifier, ISO 17442: 20 characters."""
+    us_person: bool | None = None
+    covered_person: bool | None = None
+    """Whether 28 CFR 202.211 makes it a covered person."""
+    listed: bool | None = None
+    """Whether a sanctions or entity list names it."""
+    listed_ownership_percent: float | None = None
+    """Share held by listed parties together, 0..100."""
+    ear_supplement8: str | None = None
+    """The entity of EAR part 740, supplement no. 8, that it is or belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +78,72 @@ class Certification:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A licence, clearance or other paper about a backend or a data set."""
+    """A licence, clearance or other paper about a backend or a data set. ``digest`` is that of the paper itself."""
 
     type: str
     ref: str | None = None
     valid_to: dt.date | None = None
+    valid_from: dt.date | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Peak dense operations of one accelerator (no sparsity): ``tops`` in 10^12 a second at ``bits`` a number."""
+
+    tops: float
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """What the catalogue knows about a model of accelerator. Figures that nobody published are None.
+
+    Export-control figures (TPP, density, class) are derived in policy from these and never stored.
+    """
+
+    slug: str
+    model: str = ""
+    vendor: str = ""
+    vendor_hq: str | None = None
+    performances: tuple[Performance, ...] = ()
+    """One per length of number; empty: not public."""
+    die_area_mm2: float | None = None
+    """All logic dies of the package on a non-planar node, without stacked memory."""
+    nonplanar: bool = True
+    datacenter: bool = True
+    """Designed or marketed for data centres."""
+    is_informed: bool = False
+    """Named in an is-informed letter of the BIS."""
+    us_subject: bool = True
+    """Subject to the EAR."""
+    dram_bandwidth_gbs: float | None = None
+    """Of all DRAM together, gigabytes a second; None also where the part holds none."""
+    source: str | None = None
+    as_of: dt.date | None = None
+    mark: str | None = None
+    """``memory`` (one reading) or ``unverified``: a caveat of what rests on it."""
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
+    assurance: facts.Assurance = facts.Assurance.DECLARED
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationClaim:
+    """How a backend says it proves what it is: a token, and who can verify it. A claim, not a result."""
+
+    token: str
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """The result of verifying an attestation. ``at`` is when the evidence was made."""
+
+    tee: str
+    verified: bool = False
+    at: dt.datetime | None = None
+    verifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +210,10 @@ class Backend:
     pools: tuple[Pool, ...] = ()
     carbon: Carbon | None = None
     facts: facts.FactStamp = field(default_factory=facts.FactStamp)
+    seal: tuple[tuple[str, int], ...] = ()
+    """Level by objective of the Commission's Cloud Sovereignty Framework: ``SOV-1`` ... ``SOV-8``, 0..4."""
+    china_state_funded: bool | None = None
+    attestation: AttestationClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,5 +255,12 @@ class Site:
     capabilities: frozenset[str] = frozenset()
     isolation_none: bool = False
     owner_tenant: str | None = None
+    accelerator_model: Accelerator | None = None
+    """The catalogue's entry; None where there is no accelerator or the catalogue does not know its name."""
+    seal: tuple[tuple[str, int], ...] = ()
+    china_state_funded: bool | None = None
+    attestation: AttestationClaim | None = None
+    attested: Attested | None = None
+    """What was verified; None: nothing."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

@@ -41,6 +41,13 @@ class DataSet:
     derived_from: tuple[str, ...] = ()
     owner: str | None = None
     facts: facts.FactStamp = field(default_factory=facts.FactStamp)
+    export_control: tuple[jobs.ExportItem, ...] = ()
+    ciio: bool | None = None
+    """Held by an operator of critical information infrastructure (China)."""
+    primary_db: str | None = None
+    """Country of the database where the data was first recorded."""
+    sdf_localised: bool | None = None
+    """Named by India's government as data that a significant data fiduciary keeps in the country."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Tenant:
     tiers: tuple[tuple[str, jobs.Sovereignty], ...] = ()
     may_declare_no_data: tuple[str, ...] | None = None
     """Roles that may say ``data: none``; None: everybody may."""
+    us_only_users: bool | None = None
+    """All its users are in the US and US persons."""
 
 
 @dataclass(frozen=True, slots=True)

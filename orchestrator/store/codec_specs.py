@@ -1,7 +1,8 @@
-"""JobSpec to JSON and back, version 1: compact, explicit, independent of the defaults in the code.
+"""JobSpec to JSON and back, versions 1 and 2: compact, explicit, independent of the defaults in the code.
 
 What equals the default *of this version* is left out, and the reader fills in the same literal: a default that
 changes in the domain later does not change what was stored. A new shape gets a new number and keeps this reader.
+Version 2 is version 1 with ``model``; a spec without one is still written as version 1, so that its digest stays.
 Not the document format users write (``wire``).
 """
 
@@ -14,8 +15,11 @@ from typing import Any
 
 from orchestrator.domain import facts, ids, jobs, money
 from orchestrator.evidence import canonical
+from orchestrator.store import codec_models
 
 VERSION = 1
+VERSION_WITH_MODEL = 2
+"""A program that does not know models must not read such a spec as one that has none."""
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _MICROSECOND = dt.timedelta(microseconds=1)
 _RETRY_ON = (jobs.RetryOn.PREEMPTED, jobs.RetryOn.BACKEND_LOST, jobs.RetryOn.EXIT_CODE)
@@ -98,12 +102,16 @@ def _rest_to_json(spec: jobs.JobSpec, out: dict[str, Any]) -> None:
         out["labels"] = spec.labels
     if spec.annotations:
         out["annotations"] = spec.annotations
+    if spec.model is not None:
+        out["v"] = VERSION_WITH_MODEL
+        out["model"] = codec_models.to_json(spec.model)
 
 
 def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
     """Return the spec of a JSON value. Raises CodecError for another version, KeyError and the like for damage."""
-    if value["v"] != VERSION:
-        raise CodecError(f"version {value['v']!r} of stored job specs is not known here")
+    version = value["v"]
+    if version != VERSION and version != VERSION_WITH_MODEL:
+        raise CodecError(f"version {version!r} of stored job specs is not known here")
     get = value.get
     data, array, retry, type_ = get("data"), get("array"), get("retry"), get("type")
     objective = get("objective", (1.0, 0.0, 0.0))
@@ -135,6 +143,7 @@ def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
         on_non_compliant=jobs.OnNonCompliant(get("onNonCompliant", "drain")),
         labels=_pairs(get("labels", ())),
         annotations=_pairs(get("annotations", ())),
+        model=codec_models.from_json(value["model"]) if version == VERSION_WITH_MODEL else None,
     )
 
 

@@ -88,5 +88,6 @@ _PLAIN: dict[typing.Any, st.SearchStrategy[typing.Any]] = {
     bool: st.booleans(),
     bytes: st.binary(max_size=6),
     dt.datetime: st.datetimes(timezones=st.just(dt.UTC)),
+    dt.date: st.dates(),
     dt.timedelta: st.timedeltas(),
 }

@@ -59,12 +59,27 @@ def test_first_version_is_frozen() -> None:
     assert codec_specs.encode_spec(jobs.JobSpec(name="n")) == '{"v":1,"name":"n"}'
 
 
+def test_second_version_is_frozen() -> None:
+    """A spec with a model says so in its version, and reads the same for ever."""
+    text = (
+        '{"v":2,"name":"n","model":["llama","FR",3e+24,"none",'
+        '[["eu-dual-use","3E001",[["L1",["CH"],["x"],"2027-01-01"]]]]]}'
+    )
+    spec = codec_specs.decode_spec(text)
+    assert spec.model is not None
+    assert spec.model.export_control[0].licences[0].valid_to == dt.date(2027, 1, 1)
+    assert json.loads(codec_specs.encode_spec(spec)) == json.loads(text)
+    assert codec_specs.spec_digest(spec)[7:23] == "58211f95a87b58b7"
+
+
 def test_waiting_job_has_no_state() -> None:
     """A job that just waits needs no JSON at all: a million of them are read quickly."""
     assert codec.encode_state(samples.job(1)) == ""
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"v":2,"name":"x"}', '{"v":1}', '{"v":1,"name":"x","array":7}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"v":2,"name":"x"}', '{"v":3,"name":"x"}', '{"v":1}', '{"v":1,"name":"x","array":7}']
+)
 def test_damaged_specs(text: str) -> None:
     """A spec that cannot be read is one clear error."""
     with pytest.raises(codec_specs.CodecError):
@@ -86,6 +101,7 @@ def test_digest_tells_specs_apart() -> None:
         ("name", "m"), ("command", ("n",)), ("image", ""), ("type", jobs.JobType.TRAIN), ("env", (("a", "b"),)),
         ("labels", (("a", "b"),)), ("data", jobs.DataClause()), ("nodes", 2), ("tier", ""), ("queue", "q"),
         ("sovereignty", jobs.Sovereignty(countries_allow=())), ("retry", jobs.Retry(attempts=2)),
+        ("model", jobs.ModelClause()), ("model", jobs.ModelClause(train_flop=1e25)),
     ):  # fmt: skip
         seen.add(codec_specs.spec_digest(dataclasses.replace(spec, **{field: value})))
-    assert len(seen) == 13
+    assert len(seen) == 15
