@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from orchestrator.domain import ids
+from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
 from orchestrator.domain import tenants as tenant_values
 from orchestrator.evidence import canonical
@@ -24,8 +25,10 @@ from orchestrator.policy import rulebook
 from orchestrator.ports import stores
 from orchestrator.wire import errors
 from orchestrator.wire.convert import places
+from orchestrator.wire.convert import policies as policy_conversion
 from orchestrator.wire.documents import backends as backend_documents
 from orchestrator.wire.documents import control_planes, data_sets, operators, queues, reading
+from orchestrator.wire.documents import policies as policy_documents
 from orchestrator.wire.documents import tenants as tenant_documents
 
 DEFAULT_TENANT = "default"
@@ -75,6 +78,8 @@ class World:
     data_sets: Mapping[str, tenant_values.DataSet] = field(default_factory=dict)
     tenants: Mapping[str, tenant_values.Tenant] = field(default_factory=dict)
     queues: Mapping[str, tenant_values.Queue] = field(default_factory=dict)
+    directives: tuple[policy_values.Directive, ...] = ()
+    """Every directive, in force or not, by name."""
     sites: tuple[site_values.Site, ...] = ()
     site_index: Mapping[ids.SiteName, site_values.Site] = field(default_factory=dict)
     broken: tuple[BrokenDocument, ...] = ()
@@ -159,8 +164,11 @@ class Inventory:
         owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
         all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners)
         control_plane = next(iter(by_kind["ControlPlane"].values()), None)
+        declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
+        directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         facts = {
             "sites": digests.of_sites(all_sites),
+            "directives": digests.plain(directives),
             **{kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in _JUDGED},
         }
         return World(
@@ -173,6 +181,7 @@ class Inventory:
             data_sets=by_kind["DataSet"],
             tenants=by_kind["Tenant"],
             queues=by_kind["Queue"],
+            directives=directives,
             sites=all_sites,
             site_index={site.name: site for site in all_sites},
             broken=tuple(broken),
@@ -226,6 +235,7 @@ _CONVERTERS: Mapping[str, Callable[[Any, stores.Document], object]] = {
     "DataSet": lambda model, stored: places.data_set(cast("data_sets.DataSet", model), tenant=stored.tenant),
     "Tenant": lambda model, _: places.tenant(cast("tenant_documents.Tenant", model)),
     "Queue": lambda model, _: places.queue(cast("queues.Queue", model)),
+    "Policy": lambda model, _: policy_conversion.policy(cast("policy_documents.Policy", model)),
 }
 
 _JUDGED = ("ControlPlane", "DataSet", "Tenant")
