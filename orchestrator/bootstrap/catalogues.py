@@ -19,7 +19,7 @@ class ShippedCatalogue:
         except accelerators.UnknownAcceleratorError:
             return None
         memory = None if row.memory_gb is None else int(row.memory_gb)
-        return catalogues.AcceleratorModel(row.slug, memory, row.watts)
+        return catalogues.AcceleratorModel(row.slug, memory, row.watts, row.known)
 
     def slugs(self, name: str) -> tuple[str, ...]:
         """Return the slugs that a name in a job stands for; () for a name nobody knows."""

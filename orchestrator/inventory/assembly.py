@@ -87,6 +87,10 @@ def _site(
         carbon=backend.carbon,
         facts=_stamp(backend.facts, pool.facts),
         facts_valid_to=min(ends) if ends else None,
+        accelerator_model=model.known if model else None,
+        seal=backend.seal,
+        china_state_funded=backend.china_state_funded,
+        attestation=backend.attestation,
     )
 
 

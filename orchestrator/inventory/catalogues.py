@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.domain import sites
+
 
 @dataclass(frozen=True, slots=True)
 class AcceleratorModel:
@@ -13,6 +15,8 @@ class AcceleratorModel:
     slug: str
     memory_gb: int | None = None
     watts: int | None = None
+    known: sites.Accelerator | None = None
+    """What rules read about it."""
 
 
 class Catalogue(Protocol):

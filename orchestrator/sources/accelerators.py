@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from orchestrator.domain import facts, sites
 from orchestrator.sources import yamls
 
 _FILE = Path(__file__).parent / "data" / "accelerators.yaml"
@@ -32,33 +33,35 @@ class UnknownAcceleratorError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """One row. Figures nobody published are None; all are dense, of one device."""
+    """One row: what rules read (``known``), and what placement and adapters need beside it."""
 
-    slug: str
-    model: str
-    vendor: str
-    vendor_hq: str
+    known: sites.Accelerator
     aliases: tuple[str, ...]
-    source: str
-    as_of: dt.date
     memory_gb: float | None = None
     """Vendor's nominal memory, decimal gigabytes."""
     bandwidth_gbs: float | None = None
     """Memory bandwidth, gigabytes a second."""
     memory_kind: str = "dram"
-    dense_16bit_tflops: float | None = None
-    best_dense_tops: float | None = None
-    best_dense_bits: int | None = None
-    die_mm2: float | None = None
     watts: int | None = None
     """Nominal board power, from memory: good enough to estimate carbon, nothing else."""
     kubernetes_resource: str | None = None
     ray_type: str | None = None
-    datacenter: bool = True
-    is_informed: bool = False
-    us_subject: bool = True
+    note: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """The one name of the model."""
+        return self.known.slug
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Where a maker of accelerators has its headquarters (ISO 3166-1 alpha-2)."""
+
+    name: str
+    hq: str
+    source: str
     mark: str | None = None
-    """``memory`` or ``unverified`` where the figures are weaker than the source suggests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Catalogue:
 
     rows: Mapping[str, Accelerator]
     names: Mapping[str, str]
+    vendors: Mapping[str, Vendor]
 
     def resolve(self, name: str) -> str:
         """Return the slug that a name stands for. Raises ``UnknownAcceleratorError`` with the nearest known name."""
@@ -102,30 +106,73 @@ def read(path: Path) -> Catalogue:
     document = yamls.read(path)
     rows: dict[str, Accelerator] = {}
     names: dict[str, str] = {}
+    where = str(path)
     try:
-        as_of = dt.date.fromisoformat(document.data["as_of"])
+        as_of = document.data["as_of"]
+        vendors = {raw["name"]: Vendor(**raw) for raw in document.data["vendors"]}
         for index, raw in enumerate(document.data["accelerators"]):
-            row = _row(raw, as_of)
+            where = document.locate(("accelerators", index))
+            row = _row({"as_of": as_of, **raw}, vendors)
             rows[row.slug] = row
             for name in {_normal(item) for item in (row.slug, *row.aliases)}:
                 if name in names:
-                    where = document.locate(("accelerators", index))
                     raise yamls.YamlError(f"{where}: the name {name!r} is used twice")
                 names[name] = row.slug
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, yamls.YamlError):
             raise
-        raise yamls.YamlError(f"{path}: not a catalogue: {error!r}") from error
-    return Catalogue(MappingProxyType(rows), MappingProxyType(names))
+        raise yamls.YamlError(f"{where}: not a catalogue: {error!r}") from error
+    return Catalogue(MappingProxyType(rows), MappingProxyType(names), MappingProxyType(vendors))
 
 
-def _row(raw: Mapping[str, Any], as_of: dt.date) -> Accelerator:
+_BESIDE = ("memory_gb", "bandwidth_gbs", "memory_kind", "watts", "kubernetes_resource", "ray_type", "note")
+_PLAIN = ("slug", "model", "vendor", "source", "mark", "datacenter", "nonplanar", "is_informed", "us_subject")
+
+
+def _row(raw: Mapping[str, Any], vendors: Mapping[str, Vendor]) -> Accelerator:
+    """Return a row; every figure is checked for what it must be. Raises KeyError, TypeError or ValueError."""
     fields = dict(raw)
-    best = fields.pop("best_dense", {})
+    beside = {name: fields.pop(name) for name in _BESIDE if name in fields}
     aliases = tuple(fields.pop("aliases", ()))
-    return Accelerator(
-        aliases=aliases, as_of=as_of, best_dense_tops=best.get("tops"), best_dense_bits=best.get("bits"), **fields
+    plain = {name: fields.pop(name) for name in _PLAIN if name in fields}
+    as_of, valid_from, valid_to = (_day(fields.pop(name, None)) for name in ("as_of", "valid_from", "valid_to"))
+    dense = tuple(
+        sites.Performance(_figure(entry["tops"]), int(_figure(entry["bits"]))) for entry in fields.pop("dense", ())
     )
+    die = fields.pop("die_mm2", None)
+    assurance = facts.Assurance[str(fields.pop("assurance", "declared")).upper()]
+    if fields:
+        raise ValueError(f"unknown {', '.join(sorted(fields))}")
+    if plain.get("mark") not in (None, "memory", "unverified"):
+        raise ValueError(f"mark {plain['mark']!r}")
+    if not plain["source"]:
+        raise ValueError("a row without a source")
+    return Accelerator(
+        known=sites.Accelerator(
+            vendor_hq=vendors[plain["vendor"]].hq,
+            performances=dense,
+            die_area_mm2=None if die is None else _figure(die),
+            dram_bandwidth_gbs=beside.get("bandwidth_gbs") if beside.get("memory_kind", "dram") == "dram" else None,
+            assurance=assurance,
+            as_of=as_of,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            **plain,
+        ),
+        aliases=aliases,
+        **beside,
+    )
+
+
+def _figure(value: object) -> float:
+    """Return a figure above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ValueError(f"{value!r} is not a number above 0")
+    return float(value)
+
+
+def _day(value: object) -> dt.date | None:
+    return None if value is None else dt.date.fromisoformat(str(value))
 
 
 @functools.lru_cache(maxsize=1)

@@ -112,20 +112,94 @@ def test_a_count_follows_a_colon() -> None:
             found.parse(text)
 
 
-def test_every_accelerator_has_a_source_and_consistent_figures() -> None:
-    """41 rows; the dense figure that counts is never below the 16-bit one at 16 bits."""
+def test_every_accelerator_has_a_source_and_a_vendor() -> None:
+    """41 rows, each with a source and a day; what has no figures is the one part whose figures are not public."""
     rows = accelerators.catalogue().rows
     assert len(rows) == 41
     for row in rows.values():
-        assert row.source
-        if row.best_dense_tops and row.best_dense_bits and row.dense_16bit_tflops:
-            assert row.best_dense_tops * row.best_dense_bits >= row.dense_16bit_tflops * 16 - 1
+        assert row.known.source
+        assert row.known.as_of
+    assert [slug for slug, row in rows.items() if not row.known.performances] == ["amd-mi308-x"]
+    assert {slug for slug, row in rows.items() if row.known.mark == "unverified"} == {
+        "cambricon-mlu590",
+        "cerebras-wse-3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("slug", "tpp", "density", "hq", "datacenter", "informed", "subject"),
+    [
+        ("nvidia-h100-sxm", 15832, 19.45, "US", True, False, True),
+        ("nvidia-h20", 2368, 2.91, "US", True, True, True),
+        ("nvidia-b300", 56000, 34.40, "US", True, False, True),
+        ("nvidia-rtx-4090", 5285, 8.68, "US", False, False, True),
+        ("amd-mi250x", 6128, 4.23, "US", True, False, True),
+        ("amd-mi355x", 40266, None, "US", True, False, True),
+        ("aws-trainium3", 20136, None, "US", True, False, True),
+        ("huawei-ascend-910b", 5120, 7.69, "CN", True, False, False),
+        ("cerebras-wse-3", 252800, 5.47, "US", True, False, True),
+    ],
+)
+def test_the_catalogue_gives_published_figures(
+    slug: str, tpp: float, density: float | None, hq: str, datacenter: bool, informed: bool, subject: bool
+) -> None:
+    """Operations x bits, at the length where they are highest, and per square millimetre, come out as published."""
+    known = accelerators.catalogue().rows[slug].known
+    most = max(each.tops * each.bits for each in known.performances)
+    assert round(most) == tpp
+    assert (known.die_area_mm2 and round(most / known.die_area_mm2, 2)) == density
+    assert (known.vendor_hq, known.datacenter, known.is_informed, known.us_subject) == (
+        hq,
+        datacenter,
+        informed,
+        subject,
+    )
+
+
+def test_static_memory_states_no_bandwidth_of_dram() -> None:
+    """A part whose memory is on the die has none, whatever its own bandwidth."""
+    rows = accelerators.catalogue().rows
+    assert rows["groq-lpu-v1"].known.dram_bandwidth_gbs is None
+    assert rows["nvidia-h200-sxm"].known.dram_bandwidth_gbs == 4800
+
+
+def test_vendors_are_placed() -> None:
+    """Vendors of which no row is kept yet have a headquarters too."""
+    found = accelerators.catalogue().vendors
+    assert {found[name].hq for name in ("Hygon", "Biren", "T-Head")} == {"CN"}
+    assert [found[name].hq for name in ("Rebellions", "Axelera", "Graphcore")] == ["KR", "NL", "GB"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "vendor: nobody",
+        "dense: [{tops: -1, bits: 16}]",
+        "mark: sure",
+        "colour: red",
+        "as_of: soon",
+        "assurance: high",
+        "source: ''",
+    ],
+)
+def test_a_row_that_is_not_one_is_an_error_with_its_line(tmp_path: Path, change: str) -> None:
+    """A vendor nobody placed, a figure that is none, an unknown mark or field: named with file and line."""
+    file = tmp_path / "a.yaml"
+    row = {"slug": "a", "model": "m", "vendor": "v", "source": "s"}
+    name, _, value = change.partition(": ")
+    text = ", ".join(f"{key}: {word}" for key, word in (row | {name: value}).items())
+    file.write_text(f"{_VENDORS}accelerators:\n- {{{text}}}\n")
+    with pytest.raises(yamls.YamlError, match=r"a\.yaml:4: not a catalogue"):
+        accelerators.read(file)
+
+
+_VENDORS = "as_of: 2026-11-22\nvendors: [{name: v, hq: US, source: s}]\n"
 
 
 def test_a_name_used_twice_is_an_error_with_its_line(tmp_path: Path) -> None:
     """Two rows cannot share a name."""
     file = tmp_path / "a.yaml"
-    row = "- {slug: %s, model: m, vendor: v, vendor_hq: US, source: s, aliases: [x]}\n"
-    file.write_text("as_of: 2026-11-22\naccelerators:\n" + row % "a" + row % "b")
-    with pytest.raises(yamls.YamlError, match=r"a\.yaml:4: the name 'x' is used twice"):
+    row = "- {slug: %s, model: m, vendor: v, source: s, aliases: [x]}\n"
+    file.write_text(_VENDORS + "accelerators:\n" + row % "a" + row % "b")
+    with pytest.raises(yamls.YamlError, match=r"a\.yaml:5: the name 'x' is used twice"):
         accelerators.read(file)
