@@ -13,7 +13,7 @@ from __future__ import annotations
 from bench import figures, fleets, skypilot
 from orchestrator.domain import jobs
 from orchestrator.placement import columns, requirements, select
-from orchestrator.policy import attributes, evaluator, table
+from orchestrator.policy import conversions, evaluator, table
 from orchestrator.scheduler import answers, caches, classes, snapshots, worlds
 
 SIZES = {100: 0.3, 1_000: 1.0, 10_000: 5.0}
@@ -62,7 +62,7 @@ def _measure_size(size: int, target: float, world: worlds.World, options: figure
     fleet = fleets.pools(size)
     snapshot = fleets.snapshot(fleet, world)
     grid = columns.build(snapshots.rows_of(snapshot).values())
-    sites = table.SiteTable(attributes.of_site(row.site) for row in grid.items)
+    sites = table.SiteTable(conversions.of_site(row.site) for row in grid.items)
     count = options.size(JOBS, 200)
     p50, p99, ranked, recorded, rendered, first = [], [], [], [], [], []
     number = 0

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from bench import figures, fleets
 from orchestrator.domain import jobs
-from orchestrator.policy import attributes, evaluator, rulebook, table
+from orchestrator.policy import attributes, conversions, evaluator, rulebook, table
 from orchestrator.scheduler import caches, classes
 from orchestrator.sources import countries, packs, yamls
 
@@ -62,7 +62,7 @@ def measure(options: figures.Options) -> figures.Result:
     """Measure all three."""
     world = replace(fleets.world(), rulebook=book())
     snapshot = fleets.snapshot(fleets.pools(SITES), world)
-    sites = table.SiteTable(attributes.of_site(site) for site in sorted(snapshot.sites, key=lambda site: site.name))
+    sites = table.SiteTable(conversions.of_site(site) for site in sorted(snapshot.sites, key=lambda site: site.name))
     count = options.size(100_000, 2_000)
     cold: list[float] = []
     rendered: list[float] = []

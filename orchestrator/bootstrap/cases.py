@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.bootstrap import catalogues
 from orchestrator.domain import jobs, sites, tenants
 from orchestrator.inventory import assembly, sightings, worlds
-from orchestrator.policy import attributes
+from orchestrator.policy import attributes, conversions
 from orchestrator.wire import errors
 from orchestrator.wire.convert import jobs as job_conversion
 from orchestrator.wire.convert import places
@@ -37,14 +37,14 @@ def reader() -> Reader:
             raise ValueError(f"`job` needs exactly one Job, not {len(specs)}")
         if len(found["Tenant"]) > 1 or len(found["ControlPlane"]) > 1:
             raise ValueError("`job` takes at most one Tenant and one ControlPlane")
-        job = attributes.of_job(
+        job = conversions.of_job(
             specs[0],
             tenant=next(iter(found["Tenant"].values()), None),
             datasets=found["DataSet"],
             control_plane=next(iter(found["ControlPlane"].values()), None),
         )
         rows = [
-            attributes.of_site(site)
+            conversions.of_site(site)
             for backend in there["Backend"].values()
             for site in _sites(backend, there["Operator"], catalogue)
         ]

@@ -7,6 +7,7 @@ the words of each site's own places. A leaf that raises marks the values it rais
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
@@ -42,12 +43,15 @@ ARRAYS = _Arrays()
 
 
 class ColumnReader:
-    """Judges rules for one job over one table on one day."""
+    """Judges rules for one job over one table at one moment ``at`` of one day."""
 
-    def __init__(self, job: attributes.JobAttributes, sites: table.SiteTable, day: dated.DayFacts) -> None:
+    def __init__(
+        self, job: attributes.JobAttributes, sites: table.SiteTable, day: dated.DayFacts, at: dt.datetime
+    ) -> None:
         self.job = job
         self.sites = sites
         self.day = day
+        self.at = at
         self.shared = tuple(sorted({place.code for place in job.places}))
 
     def read(self, rule: rules.Rule) -> tuple[Truth, Truth]:
@@ -68,6 +72,7 @@ class ColumnReader:
             key: Hashable = (
                 rule,
                 self.day,
+                self.at if rule.hours else None,
                 self.shared if rule.per_location else (),
                 *[binding[scope] for scope in rule.for_each],
                 *[operand.read(self.job) for operand in rule.job_operands],
@@ -81,7 +86,7 @@ class ColumnReader:
         return known
 
     def _judged(self, rule: rules.Rule, binding: operands.Binding) -> tuple[Truth, Truth]:
-        instance = instances.guarded(rule, binding, self.day)
+        instance = instances.guarded(rule, binding, self.day, self.at)
         if instance is None:
             return False, False
         if instance.problem is not None:
@@ -121,7 +126,7 @@ class ColumnReader:
     def _key(self, leaf: rules.Leaf, binding: operands.Binding, places: Sequence[str]) -> Hashable:
         try:
             # Sets are those of the day: the frozen day itself is part of the key.
-            return (leaf, self.day, places, *[arg.read(binding[arg.scope]) for arg in leaf.fixed])
+            return (leaf, self.day, self.at if leaf.predicate.timed else None, places, *[arg.read(binding[arg.scope]) for arg in leaf.fixed])
         except Exception:  # noqa: BLE001 - reading it again below turns it into a refusal
             return object()
 
@@ -167,7 +172,7 @@ class ColumnReader:
 
     def firings(self, rule: rules.Rule) -> Iterator[tuple[operands.Binding, str | None, Truth]]:
         """Yield what each firing of a rule binds, the place, and the sites; in the order of the row reader."""
-        for instance in instances.instances(rule, self.job, self.day):
+        for instance in instances.instances(rule, self.job, self.day, self.at):
             if instance.problem is not None:
                 continue
             if not rule.per_location:
@@ -184,19 +189,43 @@ class ColumnReader:
                 yield instance.binding, places[number], grid[:, number].take(combined.codes) & self._at(places[number])
 
     def weak(self, rule: rules.Rule) -> Iterator[tuple[tuple[str, str], Truth]]:
-        """Yield (set, value) of each weakly known fact that a rule over places rests on, and the sites."""
-        for instance in instances.instances(rule, self.job, self.day):
+        """Yield (set, value) of each weakly known fact that a rule looked up with success, and the sites."""
+        for instance in instances.instances(rule, self.job, self.day, self.at):
             for leaf in rules.leaves(rule.body) if instance.problem is None else ():
-                for name in [arg.name for arg in leaf.args if isinstance(arg, rules.SetRef) and leaf.location]:
-                    members = self.day.sets[name].members
-                    places = sorted({*self.sites.locations, *self.shared})
-                    for place in places:
-                        if place in members and members[place].mark is not None:
-                            lut, _ = self._over_places(leaf, instance.binding, (place,))
-                            holds: table.Bools = lut[:, 0]
-                            if leaf.site is not None:
-                                holds = holds.take(self.sites.columns[leaf.site.name].codes)
-                            yield (name, members[place].value), holds & self._at(place)
+                looked_up = rules.looked_up(leaf)
+                for name in [arg.name for arg in leaf.args if isinstance(arg, rules.SetRef)] if looked_up else ():
+                    marked = {value for value, member in self.day.sets[name].members.items() if member.mark is not None}
+                    found = self._weak_place if leaf.location else self._weak_word
+                    for value, mask in found(rule, leaf, instance.binding, marked):
+                        yield (name, value), mask
+
+    def _weak_place(
+        self, _rule: rules.Rule, leaf: rules.Leaf, binding: operands.Binding, marked: set[str]
+    ) -> Iterator[tuple[str, Truth]]:
+        for place in sorted(marked & {*self.sites.locations, *self.shared}):
+            lut, _ = self._over_places(leaf, binding, (place,))
+            holds: table.Bools = lut[:, 0]
+            if leaf.site is not None:
+                holds = holds.take(self.sites.columns[leaf.site.name].codes)
+            yield place, holds & self._at(place)
+
+    def _weak_word(
+        self, rule: rules.Rule, leaf: rules.Leaf, binding: operands.Binding, marked: set[str]
+    ) -> Iterator[tuple[str, Truth]]:
+        assert leaf.site is not None  # noqa: S101 - that is what was looked up
+        column = self.sites.columns[leaf.site.name]
+        for value in sorted(marked & {each for each in column.values if isinstance(each, str)}):
+            lut, _ = self._values(leaf, binding, (value,), (None,))
+            if lut[0, 0]:
+                mask: table.Bools = column.codes == column.index[value]
+                yield value, mask & self._somewhere() if rule.per_location else mask
+
+    def _somewhere(self) -> table.Bools:
+        """Say which sites are met with any place at all."""
+        if self.shared:
+            return np.ones(len(self.sites), dtype=np.bool_)
+        met: table.Bools = (self.sites.location_words != 0).any(axis=1)
+        return met
 
     def _at(self, place: str) -> table.Bools:
         """Say which sites a place concerns."""
@@ -228,7 +257,7 @@ class ColumnReader:
         self, leaf: rules.Leaf, binding: operands.Binding, site_values: Sequence[Any], places: Sequence[Any]
     ) -> table.Lut:
         """Evaluate a leaf for every (value of its site attribute, place); where it raises it counts as broken."""
-        day = self.day.day
+        clock = self.at if leaf.predicate.timed else self.day.day
         args: list[Any] = []
         site_at = place_at = -1
         out = np.zeros((len(site_values), len(places)), dtype=np.bool_)
@@ -253,7 +282,7 @@ class ColumnReader:
                 if place_at >= 0:
                     args[place_at] = place
                 try:
-                    out[row, number] = predicate(day, *args)
+                    out[row, number] = predicate(clock, *args)
                 except Exception:  # noqa: BLE001 - whatever a rule meets must become a refusal
                     bad = np.zeros_like(out) if bad is None else bad
                     bad[row, number] = True

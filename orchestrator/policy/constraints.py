@@ -17,8 +17,6 @@ SEAL = "spec.sovereignty.seal"
 SCORE = "spec.sovereignty.sovereigntyScore"
 TEE = "spec.sovereignty.tee"
 MIN_ASSURANCE = "spec.sovereignty.minAssurance"
-COUNTRIES = "spec.sovereignty.countries"
-"""Judged by placement; here only its names are checked."""
 
 
 @dataclass(frozen=True, slots=True)

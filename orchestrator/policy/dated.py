@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts
+from orchestrator.domain import countries, facts, words
 
 ISO = "iso-3166-1"
 """Name of the set of all country codes; given to the fact base by whoever reads the list."""
@@ -35,6 +35,8 @@ class Member:
     condition: str | None = None
     mark: Mark | None = None
     note: str = ""
+    amount: float | None = None
+    """The number that a table gives for the value: a threshold, a weight."""
 
     def live(self, day: dt.date) -> bool:
         """Say whether the membership holds on ``day``."""
@@ -100,6 +102,15 @@ class DayFacts:
             else:
                 unknown.append(name)
         return frozenset(codes), tuple(unknown)
+
+    def nearest(self, name: str) -> str | None:
+        """Return the country code or set that somebody who wrote ``name`` probably meant, or None.
+
+        Codes are two letters: one of them that differs is another country, so only their case is forgiven.
+        """
+        upper = name.upper()
+        code = countries.COMMON_MISTAKES.get(upper) or (upper if upper in self.names else None)
+        return code or words.nearest(name, self.public)
 
 
 class FactError(ValueError):

@@ -112,7 +112,7 @@ def _somewhere(judgement: Judgement) -> tuple[rules.Rule, ...]:
 
 
 def _codes(judgement: Judgement) -> dict[str, int]:
-    reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts)
+    reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts, judgement.at)
     count = len(judgement.sites)
     found = {reason.code: count for reason in judgement.row_reader.refusals()}
     everywhere = np.ones(count, dtype=np.bool_)
@@ -130,7 +130,7 @@ def _codes(judgement: Judgement) -> dict[str, int]:
 
 def _explained(judgement: Judgement, wanted: table.Bools, full: table.Bools) -> list[tuple[reasons.Reason, ...]]:
     """Return the reasons of the wanted rows; those of ``full`` have their caveats too."""
-    reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts)
+    reader = columns.ColumnReader(judgement.job, judgement.sites, judgement.row_reader.facts, judgement.at)
     slow: table.Bools = (judgement.bits[0] & _ONE) != 0
     for rule in judgement.book.caveats if full.any() else ():
         broken = reader.read(rule)[1] if rule.active(reader.day.day) else False
@@ -154,10 +154,11 @@ def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
     bits: table.Words = np.zeros((len(program.denies), len(sites)), dtype=np.uint64)
     if book.refusals(job, day):
         bits[0] |= _ONE
-    reader = columns.ColumnReader(job, sites, facts_then)
+    reader = columns.ColumnReader(job, sites, facts_then, at)
     tokens = _tokens(job, sites, program)
     for group in program.groups:
-        key = None if tokens is None else (group, facts_then, *[tokens[number] for number in group.inputs])
+        clock = at if group.timed else None
+        key = None if tokens is None else (group, facts_then, clock, *[tokens[number] for number in group.inputs])
         found = None if key is None else sites.masks.get(key)
         if found is None:
             found = _mask(group, reader, facts_then)
@@ -167,7 +168,7 @@ def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
             bits[word] |= mask
     denied, obliged = _any(bits, program.denies), _any(bits, program.obliges)
     ends = expiry(job, sites, book, at)
-    return Judgement(bits, denied, obliged, ends, job, sites, book, at, rows.RowReader(job, book, day))
+    return Judgement(bits, denied, obliged, ends, job, sites, book, at, rows.RowReader(job, book, at))
 
 
 _ONE = np.uint64(1)
@@ -224,14 +225,17 @@ def expiry(
     change = sites.next_change(day)
     if change is not None:
         days.append(change)
-    return rulebook.midnight(min(days)) if days else None
+    moments = [rulebook.midnight(min(days))] if days else []
+    ages = {age for rule in book.program.timed for _ in instances.bindings(rule, job, book.facts.on(day)) for age in rule.hours}
+    moments += sites.next_moments(at, sorted(ages))
+    return min(moments, default=None)
 
 
 def explain(
     job: attributes.JobAttributes, site: attributes.SiteAttributes, book: rulebook.RuleBook, at: dt.datetime
 ) -> tuple[reasons.Reason, ...]:
     """Return every reason for and against a site, caveats included, sorted by code."""
-    reader = rows.RowReader(job, book, instances.utc_day(at))
+    reader = rows.RowReader(job, book, at)
     found = reader.refusals()
     for rule in (*book.rules, *book.caveats):
         found += reader.read(rule, site)

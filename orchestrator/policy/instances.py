@@ -36,9 +36,10 @@ def value_of(arg: rules.Arg, binding: Mapping[str, Any], day: dated.DayFacts) ->
             return arg.read(binding[arg.scope])
 
 
-def test(leaf: rules.Leaf, binding: Mapping[str, Any], day: dated.DayFacts) -> bool:
-    """Evaluate one predicate on bound values."""
-    return leaf.predicate.test(day.day, *(value_of(arg, binding, day) for arg in leaf.args))
+def test(leaf: rules.Leaf, binding: Mapping[str, Any], day: dated.DayFacts, at: dt.datetime) -> bool:
+    """Evaluate one predicate on bound values at the policy clock ``at``, a moment of ``day``."""
+    clock = at if leaf.predicate.timed else day.day
+    return leaf.predicate.test(clock, *(value_of(arg, binding, day) for arg in leaf.args))
 
 
 def bindings(rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFacts) -> Iterator[operands.Binding | None]:
@@ -52,28 +53,30 @@ def bindings(rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFact
         yield {operands.JOB: job, **dict(zip(rule.for_each, values, strict=True))}
 
 
-def guarded(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> Instance | None:
+def guarded(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts, at: dt.datetime) -> Instance | None:
     """Return the instance of a binding; None where its guard does not hold."""
     try:
-        if not all(_holds(expr, binding, day) for expr in rule.guard):
+        if not all(_holds(expr, binding, day, at) for expr in rule.guard):
             return None
     except Exception as error:  # noqa: BLE001 - whatever a rule meets must become a refusal
         return Instance(binding, describe(error))
     return Instance(binding)
 
 
-def instances(rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFacts) -> Iterator[Instance]:
+def instances(
+    rule: rules.Rule, job: attributes.JobAttributes, day: dated.DayFacts, at: dt.datetime
+) -> Iterator[Instance]:
     """Yield the instances of a rule for a job, in a fixed order."""
     for binding in bindings(rule, job, day):
         if binding is None:
             yield Instance({operands.JOB: job}, f"what {rule.id} runs over could not be read")
-        elif (instance := guarded(rule, binding, day)) is not None:
+        elif (instance := guarded(rule, binding, day, at)) is not None:
             yield instance
 
 
-def _holds(expr: rules.Expr, binding: Mapping[str, Any], day: dated.DayFacts) -> bool:
+def _holds(expr: rules.Expr, binding: Mapping[str, Any], day: dated.DayFacts, at: dt.datetime) -> bool:
     # Job-only conditions are cheap; evaluating every leaf keeps errors independent of the order inside one condition.
-    return bool(combine(expr, lambda leaf: test(leaf, binding, day), _PLAIN))
+    return bool(combine(expr, lambda leaf: test(leaf, binding, day, at), _PLAIN))
 
 
 class Algebra(Protocol):

@@ -38,6 +38,14 @@ class DeniedCountry:
     accept: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SealDemand:
+    """An objective of the Commission's framework that a job asks about; ``level`` None: the score only."""
+
+    objective: str
+    level: int | None
+
+
 def _itself(value: Any) -> Any:
     return value
 
@@ -54,6 +62,10 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("tenant.parent_hq", JOB, _tenant(lambda tenant: tenant.parent_hq), "tenant.hq"),
     ("tenant.sector", JOB, _tenant(lambda tenant: tenant.sector), "tenant.sector"),
     ("tenant.us_person", JOB, _tenant(lambda tenant: tenant.us_person), "tenant.usPerson"),
+    ("tenant.us_only_users", JOB, _tenant(lambda tenant: tenant.us_only_users), "tenant.usOnlyUsers"),
+    ("job.model", JOB, lambda job: job.model, "spec.model.id"),
+    ("job.train_flop", JOB, lambda job: job.train_flop, "spec.model.trainFlop"),
+    ("job.ai_act", JOB, lambda job: job.ai_act, "spec.model.aiAct"),
     ("data.name", "data", lambda data: data.name, "dataSet.metadata.name"),
     ("data.classes", "data", lambda data: data.classes, "dataSet.classes"),
     ("data.subjects", "data", lambda data: data.subjects, "dataSet.subjects"),
@@ -62,6 +74,27 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("data.safeguards", "data", lambda data: data.safeguards, "dataSet.safeguards"),
     ("data.controller_country", "data", lambda data: data.controller_country, "dataSet.controller.country"),
     ("data.controller_operator", "data", lambda data: data.controller_operator, "dataSet.controller.operator"),
+    ("data.persons_us", "data", lambda data: data.persons("US"), "dataSet.counts.persons"),
+    ("data.persons_cn", "data", lambda data: data.persons("CN"), "dataSet.counts.persons"),
+    ("data.sensitive_cn", "data", lambda data: data.sensitive("CN"), "dataSet.counts.sensitive"),
+    ("data.ciio", "data", lambda data: data.ciio, "dataSet.ciio"),
+    ("data.primary_db", "data", lambda data: data.primary_db, "dataSet.primaryDb"),
+    ("data.sdf_localised", "data", lambda data: data.sdf_localised, "dataSet.sdfLocalised"),
+    ("export.owner", "export", lambda item: item.owner, "dataSet.metadata.name"),
+    ("export.regime", "export", lambda item: item.regime, "exportControl.regime"),
+    ("export.item", "export", lambda item: item.item, "exportControl.item"),
+    ("export.territory", "export", lambda item: item.territory, "controller.country"),
+    ("export.licences", "export", lambda item: item.licences, "exportControl.licences"),
+    ("directive.id", "directive", lambda directive: directive.id, "policy.metadata.name"),
+    ("directive.models", "directive", lambda directive: directive.models, "policy.directive.models"),
+    ("directive.parties", "directive", lambda directive: directive.parties, "policy.directive.parties"),
+    ("directive.start", "directive", lambda directive: directive.start, "policy.directive.from"),
+    ("directive.end", "directive", lambda directive: directive.end, "policy.directive.to"),
+    ("directive.source", "directive", lambda directive: directive.source, "policy.directive.source"),
+    ("objective.name", "objective", lambda demand: demand.objective, "spec.sovereignty.seal"),
+    ("objective.level", "objective", lambda demand: demand.level, "spec.sovereignty.seal"),
+    ("score", "score", _itself, "spec.sovereignty.sovereigntyScore"),
+    ("tee", "tee", _itself, "spec.sovereignty.tee"),
     ("class", "class", _itself, "dataSet.classes"),
     ("denied.country", "denied", lambda denied: denied.country, "spec.sovereignty.exposure.deny"),
     ("denied.accept", "denied", lambda denied: denied.accept, "spec.sovereignty.exposure.acceptImmunity"),
@@ -73,11 +106,30 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("site.region", SITE, lambda site: site.region, "backend.location.region"),
     ("site.service", SITE, lambda site: site.service, "backend.service"),
     ("site.places", SITE, lambda site: site.places, "backend"),
+    ("site.region_pinned", SITE, lambda site: site.region_pinned, "backend.location.regionPinnedByContract"),
+    ("site.admin_from", SITE, lambda site: site.admin_from, "backend.adminFrom"),
     ("site.operator", SITE, lambda site: site.operator, "backend.operator"),
     ("site.legal_country", SITE, lambda site: site.legal_country, "operator.legalCountry"),
     ("site.parent_hq", SITE, lambda site: site.parent_hq, "operator.ultimateParentHq"),
     ("site.frameworks", SITE, lambda site: site.frameworks, "operator.transferFrameworks"),
     ("site.reach", SITE, lambda site: site.reach, "operator.exposure"),
+    ("site.listed", SITE, lambda site: site.listed, "operator.listed"),
+    ("site.listed_percent", SITE, lambda site: site.listed_percent, "operator.listedOwnershipPercent"),
+    ("site.us_person", SITE, lambda site: site.us_person, "operator.usPerson"),
+    ("site.covered_person", SITE, lambda site: site.covered_person, "operator.coveredPerson"),
+    ("site.supp8", SITE, lambda site: site.supp8, "operator.earSupplement8"),
+    ("site.accelerator", SITE, lambda site: site.accelerator, "backend.pools.accelerator"),
+    ("site.vendor_hq", SITE, lambda site: site.vendor_hq, "accelerator.vendorHq"),
+    ("site.tpp", SITE, lambda site: site.tpp, "accelerator.tpp"),
+    ("site.ear_class", SITE, lambda site: site.ear_class, "accelerator.earClass"),
+    ("site.is_informed", SITE, lambda site: site.is_informed, "accelerator.isInformed"),
+    ("site.us_subject", SITE, lambda site: site.us_subject, "accelerator.usSubject"),
+    ("site.accelerator_mark", SITE, lambda site: site.accelerator_mark, "accelerator.mark"),
+    ("site.in_service_since", SITE, lambda site: site.in_service_since, "backend.pools.inServiceSince"),
+    ("site.state_funded", SITE, lambda site: site.state_funded, "backend.chinaStateFunded"),
+    ("site.seal", SITE, lambda site: site.seal, "backend.seal"),
+    ("site.tee", SITE, lambda site: site.attested.tee if site.attested else None, "backend.attestation.tee"),
+    ("site.attested", SITE, lambda site: site.attested, "backend.attestation"),
     ("site.owners_coverage", SITE, lambda site: site.owners_coverage, "operator.owners.coverage"),
     ("site.certs", SITE, lambda site: site.certs, "backend.certifications"),
     ("site.evidence", SITE, lambda site: site.evidence, "backend.evidence"),
@@ -110,11 +162,30 @@ def _classes(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[st
     return sorted({name for data in job.data for name in data.classes})
 
 
+OBJECTIVES = tuple(f"SOV-{number}" for number in range(1, 9))
+"""The objectives of the Commission's Cloud Sovereignty Framework."""
+
+
+def _objectives(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[SealDemand]:
+    levels = dict(job.constraints.seal)
+    asked = OBJECTIVES if job.constraints.score is not None else tuple(levels)
+    return tuple(SealDemand(name, levels.get(name)) for name in sorted({*asked, *levels}))
+
+
+def _score(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[int]:
+    return () if job.constraints.score is None else (job.constraints.score,)
+
+
 DOMAINS: Mapping[str, Domain] = {
     "data": lambda job, _day: job.data,
     "class": _classes,
     "denied": _denied,
     "scheme": lambda job, _day: job.constraints.certifications,
+    "export": lambda job, _day: job.exports,
+    "directive": lambda job, _day: job.directives,
+    "objective": _objectives,
+    "score": _score,
+    "tee": lambda job, _day: job.constraints.tee,
 }
 """What ``for_each`` may run over, by the scope it binds; ``location`` is the one that depends on the site."""
 
@@ -123,6 +194,11 @@ DOMAIN_READS: Mapping[str, Callable[[attributes.JobAttributes], Hashable]] = {
     "class": lambda job: job.data,
     "denied": lambda job: job.constraints.exposures,
     "scheme": lambda job: job.constraints.certifications,
+    "export": lambda job: job.exports,
+    "directive": lambda job: job.directives,
+    "objective": lambda job: (job.constraints.seal, job.constraints.score is None),
+    "score": lambda job: job.constraints.score,
+    "tee": lambda job: job.constraints.tee,
 }
 """All that each domain reads of the job: jobs that agree in it have the same instances on the same day."""
 
@@ -131,11 +207,7 @@ def unknown_names(job: attributes.JobAttributes, day: dated.DayFacts) -> tuple[t
     """Return (document path, name) of each country or set that the job's constraints name and nobody knows.
 
     A misspelt country in a list that denies would protect nobody, without a word: such a job is refused instead.
+    The lists of countries are judged by placement, which refuses such a name itself (``countries.unknown-set``).
     """
-    asked = job.constraints
-    lists = (
-        (constraints.EXPOSURE, [denied.name for denied in asked.exposures]),
-        (constraints.COUNTRIES, [*asked.countries_deny, *(name for names in asked.countries_allow for name in names)]),
-    )
-    found = {(path, name) for path, names in lists for name in names if name not in day.names}
-    return tuple(sorted(found))
+    names = {denied.name for denied in job.constraints.exposures}
+    return tuple((constraints.EXPOSURE, name) for name in sorted(names) if name not in day.names)

@@ -21,12 +21,21 @@ class Pack:
     version: str
     title: str
     rules: tuple[rules.Rule, ...]
+    parameters: tuple[tuple[str, Any], ...] = ()
+    """Those of the pack, with what the house set in their place."""
+    doubts: tuple[str, ...] = ()
+    """What a maintainer still has to find out."""
+    preview: bool = False
+    """A law that is not in force: off unless somebody switches it on."""
+
+
+_PACK_KEYS = {"pack", "version", "title", "note", "parameters", "rules", "doubts", "preview"}
 
 
 def read_rules(name: str, raw: Any, parameters: Mapping[str, Any]) -> tuple[Pack, rules.RuleReader]:
     """Read the content of ``rules.yaml``. Raises ``PackError`` with every problem."""
     try:
-        row = shapes.mapping(raw, (), {"pack", "version", "title", "note", "parameters", "rules"})
+        row = shapes.mapping(raw, (), _PACK_KEYS)
         if row.get("pack") != name:
             raise shapes.BadShapeError(("pack",), f"expected {name!r}, the name of the folder")
         own = shapes.mapping(row.get("parameters", {}), ("parameters",), set(row.get("parameters", {})))
@@ -46,7 +55,10 @@ def read_rules(name: str, raw: Any, parameters: Mapping[str, Any]) -> tuple[Pack
         ids_seen.add(rule.id)
     if reader.problems:
         raise shapes.PackError(reader.problems)
-    return Pack(name, str(row.get("version", "")), str(row.get("title", "")), found), reader
+    doubts = tuple(str(doubt) for doubt in row.get("doubts", ()))
+    given = tuple(sorted(reader.parameters.items()))
+    version, title = str(row.get("version", "")), str(row.get("title", ""))
+    return Pack(name, version, title, found, given, doubts, row.get("preview") is True), reader
 
 
 def read_facts(pack: str, raw: Any) -> tuple[dated.DatedSet, ...]:
@@ -85,12 +97,11 @@ def _dated_set(raw: Any, path: shapes.Path) -> dated.DatedSet:
         if isinstance(item, str):
             members.append(dated.Member(item, stamp, mark=mark))
             continue
-        one = shapes.mapping(item, here, {"value", "condition", "note", *_STAMP_KEYS})
+        one = shapes.mapping(item, here, {"value", "condition", "note", "amount", *_STAMP_KEYS})
         value = shapes.text(one, "value", here)
-        note = str(one.get("note", ""))
-        members.append(
-            dated.Member(value, _stamp(one, here, stamp), one.get("condition"), _mark(one, here, mark), note)
-        )
+        note, condition = str(one.get("note", "")), one.get("condition")
+        own = _stamp(one, here, stamp)
+        members.append(dated.Member(value, own, condition, _mark(one, here, mark), note, _amount(one, here)))
     return dated.DatedSet(
         name=shapes.text(row, "name", path),
         title=shapes.text(row, "title", path),
@@ -116,6 +127,13 @@ def _stamp(row: Mapping[str, Any], path: shapes.Path, base: facts.FactStamp) -> 
     if stamp.source is None:
         raise shapes.BadShapeError((*path, "source"), "every fact needs a source")
     return stamp
+
+
+def _amount(row: Mapping[str, Any], path: shapes.Path) -> float | None:
+    amount = row.get("amount")
+    if amount is not None and (isinstance(amount, bool) or not isinstance(amount, int | float)):
+        raise shapes.BadShapeError((*path, "amount"), f"expected a number, not {amount!r}")
+    return amount
 
 
 def _mark(row: Mapping[str, Any], path: shapes.Path, base: dated.Mark | None) -> dated.Mark | None:

@@ -87,6 +87,70 @@ def holds_any(day: dt.date, papers: Iterable[attributes.Paper], kinds: Collectio
     return any(paper.kind in kinds and paper.valid(day) for paper in papers)
 
 
+def holds_one(day: dt.date, papers: Iterable[attributes.Paper], kinds: Collection[str]) -> bool:
+    """A paper of one of these kinds is present, in scope and valid on the day; the kinds stand in the rule."""
+    return any(paper.kind in kinds and paper.valid(day) for paper in papers)
+
+
+def within(day: dt.date, start: dt.date | None, end: dt.date | None) -> bool:
+    """The day lies in the window, whose days are both included; a missing end is open."""
+    return (start is None or start <= day) and (end is None or day <= end)
+
+
+def above_lowest(_day: dt.date, classes: Collection[str], count: int, table: dated.LiveSet) -> bool:
+    """The count lies above the lowest limit among the classes that have one in the table."""
+    return any(
+        member.amount is not None and count > member.amount
+        for name, member in table.members.items()
+        if name in classes
+    )
+
+
+def level_known(_day: dt.date, levels: Iterable[tuple[str, int]], objective: str) -> bool:
+    """The level of this objective is stated."""
+    return any(name == objective for name, _ in levels)
+
+
+def level_below(_day: dt.date, levels: Iterable[tuple[str, int]], objective: str, least: int | None) -> bool:
+    """The level of this objective is stated and below the least; without a least it never is."""
+    return least is not None and any(name == objective and level < least for name, level in levels)
+
+
+def score_below(_day: dt.date, levels: Iterable[tuple[str, int]], least: int, weights: dated.LiveSet) -> bool:
+    """Every weighted level is known, and sum(weight x level / 4) is below the least; weights add up to 100."""
+    known = dict(levels)
+    if any(name not in known for name in weights.members):
+        return False
+    total = sum((member.amount or 0) * known[name] for name, member in weights.members.items())
+    return total < 4 * least
+
+
+def fresh(at: dt.datetime, attested: attributes.Attested | None, hours: float) -> bool:
+    """The attestation was verified and is at most so many hours old at the policy clock; unknown age is too old."""
+    if attested is None or not attested.verified:
+        return False
+    if attested.at is not None:
+        return dt.timedelta(0) <= at - attested.at <= dt.timedelta(hours=hours)
+    return attested.age_hours is not None and 0 <= attested.age_hours <= hours
+
+
+def outside(_day: dt.date, place: str, territory: str | None, union: dated.LiveSet) -> bool:
+    """The place lies outside the territory; that of a member of the union is the union, an unknown one is empty."""
+    if territory is None:
+        return True
+    return place not in union if territory in union else place != territory
+
+
+def licensed(
+    day: dt.date, place: str, licences: Iterable[attributes.Licence], user: str | None
+) -> bool:
+    """A licence valid on the day names the place among its destinations, and the user unless it names nobody."""
+    return any(
+        licence.valid(day) and place in licence.destinations and (not licence.end_users or user in licence.end_users)
+        for licence in licences
+    )
+
+
 def adequate(_day: dt.date, place: str | None, frameworks: Collection[str], table: dated.LiveSet) -> bool:
     """The place is a live member of the set, and the recipient takes part in the framework it depends on, if any."""
     if place is None:
@@ -134,10 +198,12 @@ class Predicate:
     name: str
     test: Callable[..., bool]
     kinds: tuple[str, ...]
+    timed: bool = False
+    """It is given the moment of the policy clock instead of the day; nothing it says is remembered."""
 
 
 def _table(rows: dict[str, tuple[Callable[..., Any], tuple[str, ...]]]) -> dict[str, Predicate]:
-    return {name: Predicate(name, test, kinds) for name, (test, kinds) in rows.items()}
+    return {name: Predicate(name, test, kinds, test is fresh) for name, (test, kinds) in rows.items()}
 
 
 PREDICATES = _table(
@@ -156,6 +222,15 @@ PREDICATES = _table(
         "holds": (holds, (VALUE, LITERAL)),
         "holds_named": (holds, (VALUE, VALUE)),
         "holds_any": (holds_any, (VALUE, VALUE)),
+        "holds_one": (holds_one, (VALUE, SET)),
+        "within": (within, (VALUE, VALUE)),
+        "above_lowest": (above_lowest, (VALUE, VALUE, SET)),
+        "level_known": (level_known, (VALUE, VALUE)),
+        "level_below": (level_below, (VALUE, VALUE, VALUE)),
+        "score_below": (score_below, (VALUE, VALUE, SET)),
+        "fresh": (fresh, (VALUE, LITERAL)),
+        "outside": (outside, (VALUE, VALUE, SET)),
+        "licensed": (licensed, (VALUE, VALUE, VALUE)),
         "adequate": (adequate, (VALUE, VALUE, SET)),
         "reached": (reached, (VALUE, VALUE, LITERAL, SET)),
         "admits": (admits, (VALUE, VALUE, SET, SET)),

@@ -27,6 +27,7 @@ class Group:
     """Rules with their bits, and which of the program's inputs they read."""
 
     inputs: tuple[int, ...]
+    timed: bool
     rules: tuple[tuple[int, rules.Rule], ...]
 
 
@@ -38,26 +39,29 @@ class Program:
     groups: tuple[Group, ...]
     denies: tuple[int, ...]
     obliges: tuple[int, ...]
+    timed: tuple[rules.Rule, ...]
+    """The rules that read the time of the policy clock, not only its day."""
 
 
 def prepare(table: Iterable[rules.Rule]) -> Program:
     """Group the rules of a book's table; bits follow its order."""
     table = tuple(table)
     numbers: dict[str, int] = {}
-    groups: dict[tuple[int, ...], list[tuple[int, rules.Rule]]] = {}
+    groups: dict[tuple[tuple[int, ...], bool], list[tuple[int, rules.Rule]]] = {}
     words = max(1, -(-(FIRST_RULE + len(table)) // 64))
     denies, obliges = [0] * words, [0] * words
     denies[0] = 1 << REFUSED
     for bit, rule in enumerate(table, FIRST_RULE):
         read = tuple(sorted(numbers.setdefault(name, len(numbers)) for name in inputs(rule)))
-        groups.setdefault(read, []).append((bit, rule))
+        groups.setdefault((read, bool(rule.hours)), []).append((bit, rule))
         masks = denies if rule.effect is reasons.Effect.DENY else obliges
         masks[bit // 64] |= 1 << bit % 64
     return Program(
         reads=tuple(_READS[name] for name in numbers),
-        groups=tuple(Group(read, tuple(found)) for read, found in groups.items()),
+        groups=tuple(Group(read, timed, tuple(found)) for (read, timed), found in groups.items()),
         denies=tuple(denies),
         obliges=tuple(obliges),
+        timed=tuple(rule for rule in table if rule.hours),
     )
 
 

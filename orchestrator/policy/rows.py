@@ -13,15 +13,16 @@ from orchestrator.policy import attributes, instances, operands, rendering, rule
 
 
 class RowReader:
-    """Judges rules for one job on one day, a site at a time.
+    """Judges rules for one job at one moment, a site at a time.
 
     ``weak`` collects (set, value) of the weakly known facts that spoke for a site since the reader was made.
     """
 
-    def __init__(self, job: attributes.JobAttributes, book: rulebook.RuleBook, day: dt.date) -> None:
+    def __init__(self, job: attributes.JobAttributes, book: rulebook.RuleBook, at: dt.datetime) -> None:
         self.job = job
         self.book = book
-        self.facts = book.facts.on(day)
+        self.at = at
+        self.facts = book.facts.on(instances.utc_day(at))
         self.weak: set[tuple[str, str]] = set()
         self._instances: dict[rules.Rule, tuple[instances.Instance, ...]] = {}
         self._reasons: dict[tuple[object, ...], list[reasons.Reason]] = {}
@@ -60,7 +61,7 @@ class RowReader:
     def _of(self, rule: rules.Rule) -> tuple[instances.Instance, ...]:
         known = self._instances.get(rule)
         if known is None:
-            known = self._instances[rule] = tuple(instances.instances(rule, self.job, self.facts))
+            known = self._instances[rule] = tuple(instances.instances(rule, self.job, self.facts, self.at))
         return known
 
     def _one(self, rule: rules.Rule, binding: operands.Binding) -> reasons.Reason | None:
@@ -71,11 +72,13 @@ class RowReader:
         return rendering.reason(rule, binding, self.facts, self.book) if fires else None
 
     def _leaf(self, leaf: rules.Leaf, binding: operands.Binding) -> bool:
-        holds = instances.test(leaf, binding, self.facts)
-        if holds and leaf.location:
+        holds = instances.test(leaf, binding, self.facts, self.at)
+        looked_up = rules.looked_up(leaf) if holds else None
+        if looked_up is not None:
+            value = looked_up.read(binding[looked_up.scope])
             for arg in leaf.args:
-                if isinstance(arg, rules.SetRef):
-                    member = self.facts.sets[arg.name].members.get(binding[operands.LOCATION])
+                if isinstance(arg, rules.SetRef) and isinstance(value, str):
+                    member = self.facts.sets[arg.name].members.get(value)
                     if member is not None and member.mark is not None:
                         self.weak.add((arg.name, member.value))
         return holds

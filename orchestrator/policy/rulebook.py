@@ -84,6 +84,10 @@ class RuleBook:
         """Return the codes that country names and public sets stand for on ``day``, and the unknown names."""
         return self.facts.on(day).countries(names)
 
+    def nearest_country(self, name: str, day: dt.date) -> str | None:
+        """Return the country code or public set that ``name`` was probably meant to be, or None."""
+        return self.facts.on(day).nearest(name)
+
     def refusals(self, job: attributes.JobAttributes, day: dt.date) -> tuple[tuple[str, str], ...]:
         """Return (code, sentence) of everything about this job that nobody here can judge: it denies every site."""
         found = [(f"{UNSUPPORTED}:{path}", sentence) for path, sentence in job.unjudgeable]
@@ -91,7 +95,9 @@ class RuleBook:
             if path not in self.judged:
                 found.append((f"{UNSUPPORTED}:{path}", self._why_unjudged(path)))
         for path, name in operands.unknown_names(job, self.facts.on(day)):
-            found.append((f"{UNSUPPORTED}:{path}", f"{name!r} is neither a country code nor a set of the fact base"))
+            meant = self.nearest_country(name, day)
+            hint = f"; did you mean {meant}?" if meant else ""
+            found.append((f"{UNSUPPORTED}:{path}", f"{name!r} is neither a country code nor a known set{hint}"))
         for name, problem in self.failed:
             if name not in CONSTRAINT_PACKS:
                 found.append(
@@ -201,7 +207,7 @@ def _assembled(
         facts=building.base,
         rules=tuple(rule for rule in table if rule.effect is not reasons.Effect.CAVEAT),
         caveats=tuple(rule for rule in table if rule.effect is reasons.Effect.CAVEAT),
-        judged=frozenset(rule.needs for rule in table if rule.needs is not None),
+        judged=frozenset(path for rule in table for path in rule.needs),
         digest=canonical.digest_of_bytes(body),
         body=body,
         facts_digest=canonical.digest([[[raw.name, raw.facts] for raw in ordered], codes]),

@@ -123,7 +123,8 @@ class Rule:
     body: Expr
     remedies: tuple[RemedyTemplate, ...]
     cite: tuple[Cite, ...]
-    needs: str | None
+    needs: tuple[str, ...]
+    """Document paths of what a job may ask that this rule judges."""
     start: dt.date | None
     end: dt.date | None
     location_operands: tuple[operands.Operand, ...] = ()
@@ -135,6 +136,8 @@ class Rule:
     """Citations that take some items out of an attribute of the site, by a key that no attribute of it is part of."""
     said: tuple[str, ...] = field(init=False)
     """Every other attribute of the site that a reason of the rule cites or says."""
+    hours: tuple[float, ...] = field(init=False)
+    """The ages after which something that the rule reads is too old; not empty: the rule reads the clock's time."""
 
     def __post_init__(self) -> None:
         read = {arg.name: arg for leaf in self.leaves() for arg in leaf.fixed if arg.scope == operands.JOB}
@@ -146,6 +149,9 @@ class Rule:
         said = {"site.backend_stamp", "site.operator_stamp", *_site_names(templates)}
         said |= {cite.operand.name for cite in from_site if cite not in picked}
         said |= {remedy.wait_for[0] for remedy in self.remedies if remedy.wait_for is not None}
+        timed = [leaf for leaf in self.leaves() if leaf.predicate.timed]
+        ages = {float(arg.value) for leaf in timed for arg in leaf.args if isinstance(arg, Const)}
+        object.__setattr__(self, "hours", tuple(sorted(ages)))
         object.__setattr__(self, "picked", picked)
         object.__setattr__(self, "said", tuple(sorted(name for name in said if _is_of_site(name))))
 
@@ -232,7 +238,7 @@ class RuleReader:
             cite=tuple(
                 self._cite(x, (*path, "cite"), bound) for x in shapes.items(row.get("cite", []), (*path, "cite"))
             ),
-            needs=row.get("needs"),
+            needs=self._needs(row.get("needs"), (*path, "needs")),
             start=shapes.day_or_none(row.get("from"), (*path, "from")),
             end=shapes.day_or_none(row.get("to"), (*path, "to")),
             location_operands=_site_operands(body) if per_location else (),
@@ -242,6 +248,12 @@ class RuleReader:
                 (*path, "id"), f"the id of a rule of this pack starts with {self.pack!r} and a dot"
             )
         return dataclasses.replace(rule, site_reads=tuple(sorted(self._site_reads)))
+
+    def _needs(self, raw: Any, path: shapes.Path) -> tuple[str, ...]:
+        found = [raw] if isinstance(raw, str) else shapes.items([] if raw is None else raw, path)
+        if not all(isinstance(item, str) for item in found):
+            raise shapes.BadShapeError(path, "expected document paths")
+        return tuple(found)
 
     def _expr(self, raw: Any, path: shapes.Path, bound: set[str]) -> Expr:
         row = shapes.mapping(raw, path, {"all", "any", "not", *predicates.PREDICATES})
@@ -323,6 +335,15 @@ class RuleReader:
                 drops_constraint=row.get("drops_constraint") is True,
                 wait_for=(wait[0], wait[1]) if wait is not None else None,
             )
+
+
+def looked_up(leaf: Leaf) -> operands.Operand | None:
+    """Return the place, or the one word of the site, that a predicate looks up in a dated set; None: neither."""
+    if not any(isinstance(arg, SetRef) for arg in leaf.args):
+        return None
+    if leaf.location:
+        return operands.OPERANDS["location"]
+    return leaf.site if leaf.predicate.name == "in" else None
 
 
 def _job_only(expr: Expr) -> bool:

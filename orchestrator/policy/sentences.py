@@ -46,7 +46,7 @@ class Sentences:
         found: list[Line] = [(reason, every) for reason in base]
         spoke: dict[tuple[str, str], table.Bools] = {}
         for rule in (*book.rules, *book.caveats):
-            if rule.per_location and rule.active(day.day):
+            if rule.active(day.day):
                 for pair, mask in self.reader.weak(rule):
                     here = self.wanted if mask is True else self.wanted & mask
                     spoke[pair] = spoke[pair] | here if pair in spoke else here

@@ -95,6 +95,7 @@ class SiteTable:
         self.location_words = self._location_words(places)
         days = {day for site in self.sites for day in _boundaries(site)}
         self._days = sorted(days)
+        self._attested = sorted({moment for site in self.sites if (moment := _attested_at(site)) is not None})
         self._combined: dict[tuple[str, ...], Combined] = {}
         self._spreads: memory.Memory[Spread] = memory.Memory(REMEMBERED_MAX)
         self.outcomes: memory.Memory[Any] = memory.Memory(REMEMBERED_MAX)
@@ -186,8 +187,21 @@ class SiteTable:
         at = bisect.bisect_right(self._days, day)
         return self._days[at] if at < len(self._days) else None
 
+    def next_moments(self, at: dt.datetime, hours: Iterable[float]) -> list[dt.datetime]:
+        """Return, for each age, the first moment after ``at`` at which an attestation of a site is older than that."""
+        found = []
+        for age in map(lambda each: dt.timedelta(hours=each), hours):
+            first = bisect.bisect_left(self._attested, at - age)
+            found += [moment + age + _TICK for moment in self._attested[first : first + 1]]
+        return found
 
+
+_TICK = dt.timedelta(microseconds=1)
 _SITE_OPERANDS = {name: op for name, op in operands.OPERANDS.items() if op.scope == operands.SITE}
+
+
+def _attested_at(site: attributes.SiteAttributes) -> dt.datetime | None:
+    return site.attested.at if site.attested is not None and site.attested.verified else None
 
 
 def _boundaries(site: attributes.SiteAttributes) -> Iterable[dt.date]:

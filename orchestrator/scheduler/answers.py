@@ -15,7 +15,7 @@ import numpy as np
 
 from orchestrator.domain import decisions, ids, jobs
 from orchestrator.placement import contents, explanations, judgements, records, select
-from orchestrator.policy import attributes, evaluator, rulebook, table
+from orchestrator.policy import attributes, conversions, evaluator, rulebook, table
 from orchestrator.scheduler import caches, classes, proofs, snapshots, waits
 
 
@@ -96,7 +96,7 @@ def render(
         raw = contents.parse(found[decision.class_digest])
         job = contents.decode(attributes.JobAttributes, raw["job"])
         allowed = [not bits and not denied for bits, denied in zip(past.filter_bits, past.denied, strict=True)]
-        known = table.SiteTable(attributes.of_site(row.site) for row in past.rows)
+        known = table.SiteTable(conversions.of_site(row.site) for row in past.rows)
         judged = evaluator.judge(job, known, book, decision.at)
         why = judged.explained(full=np.array(allowed, dtype=np.bool_))
         return lambda position, _site: why[position]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain import decisions, ids
 from orchestrator.placement import columns, records, requirements, select
-from orchestrator.policy import attributes, evaluator
+from orchestrator.policy import conversions, evaluator
 from orchestrator.policy import table as policy_tables
 from orchestrator.scheduler import classes, queues, snapshots, waits, worlds
 
@@ -63,12 +63,12 @@ class Cache:
             self._verdicts.clear()
         sites = tuple(row.site for row in table.items)
         if self._table is None or len(sites) != len(self._sites):
-            self._table = policy_tables.SiteTable(attributes.of_site(site) for site in sites)
+            self._table = policy_tables.SiteTable(conversions.of_site(site) for site in sites)
         elif any(new is not old for new, old in zip(sites, self._sites, strict=True)):
             known = self._table.sites
             old_sites = self._sites
             self._table = self._table.updated(
-                known[at] if site is old_sites[at] else attributes.of_site(site) for at, site in enumerate(sites)
+                known[at] if site is old_sites[at] else conversions.of_site(site) for at, site in enumerate(sites)
             )
         self._sites = sites
         return table

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.domain import decisions, ids, jobs, offers
 from orchestrator.placement import contents, requirements
-from orchestrator.policy import attributes
+from orchestrator.policy import attributes, conversions
 from orchestrator.scheduler import worlds
 
 KINDS_MAX = 65_536
@@ -107,7 +107,7 @@ def classify(kind: Kind, world: worlds.World) -> JobClass:
 def read(kind: Kind, world: worlds.World) -> tuple[attributes.JobAttributes, requirements.Requirement]:
     """Return what policy and what placement read of a kind."""
     spec = kind.spec
-    job = attributes.of_job(
+    job = conversions.of_job(
         spec,
         tenant=world.tenants.get(kind.tenant),
         datasets=world.visible_data(kind.tenant),

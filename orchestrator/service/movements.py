@@ -12,7 +12,7 @@ from orchestrator.domain import ids, jobs, journal, reasons, sites, tenants
 from orchestrator.inventory import worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.placement.filters import countries
-from orchestrator.policy import attributes, evaluator
+from orchestrator.policy import conversions, evaluator
 from orchestrator.ports import stores
 from orchestrator.scheduler import caches, classes
 from orchestrator.service import access, contexts, problems
@@ -27,11 +27,11 @@ def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reaso
         text = "no rule book is loaded, so nothing can be judged"
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "policy.unavailable", text)
     visible = {name: data for name, data in world.data_sets.items() if data.tenant == job.tenant}
-    asked = attributes.of_job(
+    asked = conversions.of_job(
         job.spec, tenant=world.tenants.get(job.tenant), datasets=visible, control_plane=world.control_plane
     )
     site, now = _site(world), context.clock.now()
-    found = list(evaluator.explain(asked, attributes.of_site(site), world.book, now))
+    found = list(evaluator.explain(asked, conversions.of_site(site), world.book, now))
     if (elsewhere := _countries(context, world, job, site, now)) is not None:
         found.append(elsewhere)
     return [reason for reason in found if reason.effect is reasons.Effect.DENY]

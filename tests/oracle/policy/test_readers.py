@@ -18,19 +18,20 @@ BOOK = packs.load()
 FAST = hypothesis.settings(max_examples=150, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 
 
-def rows_say(job: attributes.JobAttributes, site: attributes.SiteAttributes, book: rulebook.RuleBook, day: dt.date):
+def rows_say(job: attributes.JobAttributes, site: attributes.SiteAttributes, book: rulebook.RuleBook, at: dt.datetime):
     """Judge one site without any of the product's combining: each rule, instance, place, by plain Python."""
+    day = at.date()
     facts = book.facts.on(day)
     fired, refused = set(), bool(book.refusals(job, day))
     for rule in book.rules:
-        for instance in instances.instances(rule, job, facts) if rule.active(day) else ():
+        for instance in instances.instances(rule, job, facts, at) if rule.active(day) else ():
             spots = {p.code for p in (*site.places, *job.places)} if rule.per_location else {None}
             for spot in spots:
                 binding = {**instance.binding, operands.SITE: site, operands.LOCATION: spot}
                 try:
                     if instance.problem is not None:
                         raise ValueError(instance.problem)
-                    values = {leaf: instances.test(leaf, binding, facts) for leaf in rules.leaves(rule.body)}
+                    values = {leaf: instances.test(leaf, binding, facts, at) for leaf in rules.leaves(rule.body)}
                 except Exception:  # noqa: BLE001 - the oracle refuses whatever is raised
                     refused = True
                     continue
@@ -56,7 +57,7 @@ def check(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
     """Compare bits, masks and sentences of every site."""
     judged = evaluator.judge(job, sites, book, at)
     for row, site in enumerate(sites.sites):
-        fired, refused = rows_say(job, site, book, at.date())
+        fired, refused = rows_say(job, site, book, at)
         assert {rule.id for rule in judged.fired(row)} == fired
         assert bool(int(judged.bits[0, row]) & 1) == refused
         effects = {rule.effect for rule in book.rules if rule.id in fired}

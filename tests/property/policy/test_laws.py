@@ -9,7 +9,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from orchestrator.domain import jobs, tenants
-from orchestrator.policy import attributes, cases, constraints, evaluator, rulebook, table
+from orchestrator.policy import attributes, cases, constraints, conversions, evaluator, rulebook, table
 from orchestrator.sources import packs
 from tests.oracle.policy import worlds
 
@@ -118,7 +118,7 @@ sovereignties = st.builds(
 def test_a_constraint_or_a_floor_never_allows(job, site, day, own, floor) -> None:
     """What a job's own constraints deny, its tenant's floor denies too, and the other way round."""
     tenant = tenants.Tenant("t", floor=floor)
-    both = attributes.merge_floor(own, tenant=tenant).constraints
+    both = conversions.merge_floor(own, tenant=tenant).constraints
     for alone in (own, floor):
         one = constraints.merge((alone,))
         if decide(dataclasses.replace(job, constraints=one, asks=one.asks()), site, day).decision == cases.DENY:

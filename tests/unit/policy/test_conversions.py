@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from orchestrator.domain import facts, ids, jobs, sites, tenants
-from orchestrator.policy import attributes, constraints
+from orchestrator.policy import attributes, constraints, conversions
 
 HOSPITAL = tenants.ControlPlane(operator="h", location=sites.Location("FR"), admin_from=("FR",))
 
@@ -25,7 +25,7 @@ def site(**changes: object) -> sites.Site:
 
 def job(spec: jobs.JobSpec, tenant: tenants.Tenant | None = None, plane: object = HOSPITAL, **sets: tenants.DataSet):
     """Return the attributes of a job."""
-    return attributes.of_job(spec, tenant=tenant, datasets=sets, control_plane=plane)
+    return conversions.of_job(spec, tenant=tenant, datasets=sets, control_plane=plane)
 
 
 def cert(**changes: object) -> sites.Certification:
@@ -36,26 +36,26 @@ def cert(**changes: object) -> sites.Certification:
 
 def test_a_certificate_of_this_service_and_region_counts() -> None:
     """The scope of the certificate is the site's."""
-    found = attributes.of_site(site(certifications=(cert(),))).certs
+    found = conversions.of_site(site(certifications=(cert(),))).certs
     assert found[0].valid(dt.date(2026, 1, 1))
 
 
 def test_a_certificate_of_another_or_no_scope_does_not_count() -> None:
     """Another service, another region, or none stated: it proves nothing about this site."""
     for changes in ({"service": "vm"}, {"service": None}, {"regions": ("r2",)}, {"regions": ()}):
-        found = attributes.of_site(site(certifications=(cert(**changes),))).certs
+        found = conversions.of_site(site(certifications=(cert(**changes),))).certs
         assert not found[0].valid(dt.date(2026, 1, 1))
 
 
 def test_a_site_without_a_registered_operator_has_no_operator_facts() -> None:
     """Legal country and parent are missing, not guessed from the place."""
-    found = attributes.of_site(site(operator=None))
+    found = conversions.of_site(site(operator=None))
     assert (found.legal_country, found.parent_hq) == (None, None)
 
 
 def test_the_log_store_is_a_place() -> None:
     """Where the backend keeps logs belongs to the locations of the job."""
-    found = attributes.of_site(site(log_store=sites.Location("SG")))
+    found = conversions.of_site(site(log_store=sites.Location("SG")))
     assert attributes.Place("SG", "backend.logStore.country") in found.places
 
 
@@ -109,7 +109,7 @@ def test_a_job_cannot_loosen_the_immunity_of_its_floor() -> None:
     """Immunity counts against a denied exposure only where everybody who denies it accepts it."""
     floor = jobs.Sovereignty(exposure=jobs.Exposure(("US",)))
     own = jobs.Sovereignty(exposure=jobs.Exposure(("US", "CN"), ("c5",)))
-    merged = attributes.merge_floor(own, tenant=tenants.Tenant("t", floor=floor)).constraints
+    merged = conversions.merge_floor(own, tenant=tenants.Tenant("t", floor=floor)).constraints
     assert merged.exposures == (
         constraints.Denied("CN", frozenset({"c5"})),
         constraints.Denied("US", frozenset()),
@@ -122,6 +122,6 @@ def test_lists_that_allow_are_all_kept_and_minima_take_the_larger() -> None:
     tier = jobs.Sovereignty(certifications=("c5",))
     own = jobs.Sovereignty(countries_allow=("FR", "CH"), seal=(("SOV-2", 1),), sovereignty_score=60)
     tenant = tenants.Tenant("t", floor=floor, tiers=(("critical", tier),))
-    merged = attributes.merge_floor(own, tenant=tenant, tier="critical").constraints
+    merged = conversions.merge_floor(own, tenant=tenant, tier="critical").constraints
     assert merged.countries_allow == (("CH", "FR"), ("EEA",))
     assert (merged.seal, merged.score, merged.certifications) == ((("SOV-2", 3),), 60, ("c5",))

@@ -1,0 +1,184 @@
+"""From documents to what rules read: the attributes of a job and of a site.
+
+``of_job`` merges the tenant's floor and tier (a job may only tighten them), adds what the data was derived from, and
+turns the control plane into places. ``of_site`` applies the scope of certificates, derives the class of accelerators
+and collects every country that reaches the operator. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.domain import facts, jobs, sites, tenants
+from orchestrator.policy import attributes, constraints
+
+
+def of_site(site: sites.Site) -> attributes.SiteAttributes:
+    """Return what rules read of a site. A log store nobody stated lies at the site itself (and is a caveat)."""
+    operator = site.operator
+    return attributes.SiteAttributes(
+        name=str(site.name),
+        country=site.location.country,
+        subdivision=site.location.subdivision,
+        region=site.location.region,
+        region_pinned=site.location.region_pinned_by_contract,
+        service=site.service,
+        places=_site_places(site),
+        operator=site.operator_name,
+        legal_country=operator.legal_country if operator else None,
+        parent_hq=operator.ultimate_parent_hq if operator else None,
+        frameworks=frozenset(operator.transfer_frameworks) if operator else frozenset(),
+        reach=_reach(operator, site.admin_from),
+        owners_coverage=operator.owners.coverage if operator else None,
+        # In one order, so that sites which say the same in another order share a value of the column.
+        certs=tuple(sorted((_certificate(cert, site) for cert in site.certifications), key=repr)),
+        evidence=tuple(attributes.Paper(e.type, None, e.valid_to, source=e.ref) for e in site.evidence),
+        accepts_countries=site.accepts.tenant_countries,
+        accepts_deny_classes=frozenset(site.accepts.deny_classes),
+        accepts_types=None if site.accepts.types is None else frozenset(t.value for t in site.accepts.types),
+        facts_valid_to=site.facts_valid_to,
+        log_store_country=site.log_store.country,
+        log_retention_days=site.log_retention_days,
+        assurance=min(site.facts.assurance, operator.facts.assurance) if operator else facts.Assurance.DECLARED,
+        backend_stamp=site.facts,
+        operator_stamp=operator.facts if operator else facts.FactStamp(),
+    )
+
+
+def _site_places(site: sites.Site) -> tuple[attributes.Place, ...]:
+    places = [attributes.Place(code, "backend.adminFrom") for code in site.admin_from]
+    if site.location.country is not None:
+        places.insert(0, attributes.Place(site.location.country, "backend.location.country"))
+    if site.log_store.country is not None:
+        places.append(attributes.Place(site.log_store.country, "backend.logStore.country"))
+    return tuple(places)
+
+
+def _reach(operator: sites.Operator | None, admin_from: Iterable[str]) -> tuple[attributes.Reach, ...]:
+    reach = [attributes.Reach(code, "backend.adminFrom") for code in admin_from]
+    if operator is not None:
+        reach += [attributes.Reach(operator.legal_country, "operator.legalCountry")] if operator.legal_country else []
+        reach += (
+            [attributes.Reach(operator.ultimate_parent_hq, "operator.ultimateParentHq")]
+            if operator.ultimate_parent_hq
+            else []
+        )
+        reach += [
+            attributes.Reach(owner.country, "operator.owners.list", owner.percent) for owner in operator.owners.list
+        ]
+        reach += [attributes.Reach(code, "operator.exposureExtra") for code in operator.exposure_extra]
+    return tuple(sorted(set(reach), key=repr))
+
+
+def _certificate(cert: sites.Certification, site: sites.Site) -> attributes.Paper:
+    # Certificates hold for a service in a region: one that states no scope proves nothing about this site.
+    in_scope = cert.service is not None and cert.service == site.service and site.location.region in cert.regions
+    return attributes.Paper(cert.scheme, cert.valid_from, cert.valid_to, in_scope, cert.evidence)
+
+
+def of_job(
+    spec: jobs.JobSpec,
+    *,
+    tenant: tenants.Tenant | None,
+    datasets: Mapping[str, tenants.DataSet],
+    control_plane: tenants.ControlPlane | None,
+) -> attributes.JobAttributes:
+    """Return what rules read of a job. ``datasets`` maps names to what is registered and visible to the tenant.
+
+    ``control_plane`` None means that nobody registered one: its place is then unknown, and judged so.
+    """
+    merged = constraints.merge_floor(spec.sovereignty, tenant=tenant, tier=spec.tier)
+    unjudgeable = [] if merged.tier_known else [("spec.tier", f"tier {spec.tier!r} is not defined by the tenant")]
+    data, stated = _data(spec, tenant, datasets, unjudgeable)
+    places = [*_control_plane_places(control_plane), *_written_places(spec, datasets, unjudgeable)]
+    return attributes.JobAttributes(
+        workload=spec.type.value if spec.type else None,
+        tenant=attributes.TenantAttributes(tenant.name, tenant.hq, tenant.sector, tenant.us_person) if tenant else None,
+        data=data,
+        data_stated=stated,
+        places=tuple(places),
+        constraints=merged.constraints,
+        asks=merged.constraints.asks(),
+        unjudgeable=tuple(unjudgeable),
+        control_plane_stamp=control_plane.facts if control_plane else facts.FactStamp(),
+    )
+
+
+def merge_floor(own: jobs.Sovereignty, *, tenant: tenants.Tenant | None, tier: str | None = None) -> constraints.Merged:
+    """Return the constraints that hold for a job of this tenant and tier: each only ever tightens the others."""
+    return constraints.merge_floor(own, tenant=tenant, tier=tier)
+
+
+def of_dataset(data: tenants.DataSet) -> attributes.DataAttributes:
+    """Return what rules read of a data set."""
+    return attributes.DataAttributes(
+        name=data.name,
+        classes=frozenset(data.classes),
+        subjects=frozenset(data.subjects),
+        count=data.counts.persons,
+        sensitive_count=data.counts.sensitive,
+        safeguards=tuple(attributes.Paper(s.type, None, s.valid_to, source=s.ref) for s in data.safeguards),
+        controller_country=data.controller.country,
+        controller_operator=data.controller.operator,
+        stamp=data.facts,
+    )
+
+
+def _data(
+    spec: jobs.JobSpec,
+    tenant: tenants.Tenant | None,
+    datasets: Mapping[str, tenants.DataSet],
+    unjudgeable: list[tuple[str, str]],
+) -> tuple[tuple[attributes.DataAttributes, ...], bool]:
+    if spec.data is None:
+        default = tenant.default_data if tenant else None
+        if default is None:
+            return (), False
+        classes, subjects = frozenset(default.classes), frozenset(default.subjects)
+        return (attributes.DataAttributes("tenant.defaultData", classes, subjects),), True
+    found: dict[str, attributes.DataAttributes] = {}
+    waiting = [(use.name, "spec.data.reads") for use in reversed(spec.data.reads)]
+    while waiting:
+        name, path = waiting.pop()
+        if name in found:
+            continue
+        data = datasets.get(name)
+        if data is None:
+            unjudgeable.append((path, f"data set {name!r} is not registered, so nobody knows its rules"))
+            continue
+        found[name] = of_dataset(data)
+        # Rules stick: what was derived from a data set stays under the rules of its origin.
+        waiting += [(parent, "spec.derivedFrom") for parent in reversed(data.derived_from)]
+    return tuple(found.values()), True
+
+
+def _control_plane_places(plane: tenants.ControlPlane | None) -> list[attributes.Place]:
+    if plane is None:
+        return [attributes.Place(attributes.UNKNOWN, "controlPlane.location.country")]
+    home = plane.location.country or attributes.UNKNOWN
+    places = [attributes.Place(home, "controlPlane.location.country")]
+    places += [attributes.Place(code, "controlPlane.adminFrom") for code in plane.admin_from]
+    stores = (
+        (plane.log_store, "controlPlane.logStore.country"),
+        (plane.backup_store, "controlPlane.backupStore.country"),
+    )
+    # A store nobody stated lies where the control plane lies; one that is stated without a country is unknown.
+    places += [
+        attributes.Place(store.country or attributes.UNKNOWN, path) for store, path in stores if store is not None
+    ]
+    return places
+
+
+def _written_places(
+    spec: jobs.JobSpec, datasets: Mapping[str, tenants.DataSet], unjudgeable: list[tuple[str, str]]
+) -> list[attributes.Place]:
+    names = list(spec.data.writes) if spec.data else []
+    names += [output.as_name for output in spec.outputs if output.as_name and output.as_name not in names]
+    places = []
+    for name in names:
+        data = datasets.get(name)
+        if data is None:
+            unjudgeable.append(("spec.data.writes", f"data set {name!r} is not registered, so its place is unknown"))
+        code = data.location.country if data else None
+        places.append(attributes.Place(code or attributes.UNKNOWN, "dataSet.location.country"))
+    return places
