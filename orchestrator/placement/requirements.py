@@ -113,6 +113,9 @@ class CountrySets(Protocol):
     def countries(self, names: Iterable[str]) -> tuple[Collection[str], tuple[str, ...]]:
         """Return the country codes that the names stand for, and the names that stand for nothing."""
 
+    def nearest(self, name: str) -> str | None:
+        """Return the country or set that somebody who wrote ``name`` probably meant, or None."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
@@ -131,8 +134,9 @@ NO_TABLES = Tables()
 class Question:
     """A requirement on one day, every name resolved.
 
-    ``allowed`` None: no list allows anything in particular. ``unknown_sets`` are names that stand for nothing: they
-    allow no country, and in a list that denies they deny every one, because nobody knows whom they meant.
+    ``allowed`` None: no list allows anything in particular. ``unknown_sets`` are names, on any list, that stand for
+    nothing: they deny every country, because nobody knows whom they meant. ``meant`` says of some what they probably
+    were.
     """
 
     requirement: Requirement
@@ -140,6 +144,7 @@ class Question:
     allowed: frozenset[str] | None = None
     denied: frozenset[str] = frozenset()
     unknown_sets: tuple[str, ...] = ()
+    meant: tuple[tuple[str, str], ...] = ()
     rates: tuple[Rate, ...] = ()
     """Into the currency of the question, in force on the day; at most one a base."""
     distances: Distances = NO_DISTANCES
@@ -170,7 +175,9 @@ def unpriced(question: Question) -> Hashable:
 def ask(requirement: Requirement, day: dt.date, sets: CountrySets | None, tables: Tables) -> Question:
     """Put a requirement on a day. ``sets`` None: no named set is known, and codes are taken as written."""
     resolved = [_resolve(sets, names) for names in requirement.countries_allow]
-    denied, unknown_denied = _resolve(sets, requirement.countries_deny)
+    denied, unknown = _resolve(sets, requirement.countries_deny)
+    unknown = tuple(sorted({*unknown, *(name for _, names in resolved for name in names)}))
+    meant = [(name, guess) for name in unknown if sets is not None and (guess := sets.nearest(name))]
     currency = requirement.currency
     in_force = [r for r in tables.rates if r.quote == currency and r.holds(day)]
     rates = {r.base: r for r in sorted(in_force, key=lambda r: r.valid_from)}
@@ -179,7 +186,8 @@ def ask(requirement: Requirement, day: dt.date, sets: CountrySets | None, tables
         day=day,
         allowed=frozenset.intersection(*(codes for codes, _ in resolved)) if resolved else None,
         denied=denied,
-        unknown_sets=unknown_denied,
+        unknown_sets=unknown,
+        meant=tuple(meant),
         rates=tuple(rates.values()),
         distances=tables.distances.get(requirement.latency_from or "", NO_DISTANCES),
     )

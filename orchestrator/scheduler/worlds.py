@@ -72,6 +72,10 @@ class _Sets:
         """See ``requirements.CountrySets``."""
         return self.book.countries(names, self.day)
 
+    def nearest(self, name: str) -> str | None:
+        """See ``requirements.CountrySets``."""
+        return self.book.nearest_country(name, self.day)
+
 
 def share_of(tenant: str, spec: jobs.JobSpec) -> str:
     """Return whose share of the whole a job uses: its queue's, else its tenant's."""

@@ -24,6 +24,10 @@ _CLIENT_ONLY = (
 )
 
 
+_PLACES = frozenset({"Backend", "ControlPlane", "DataSet"})
+_PLACE_FIELDS = ("location", "logStore", "backupStore")
+
+
 def check(kind: str, data: dict[str, Any]) -> Iterator[Found]:
     """Yield what is wrong between the fields of a document, in either flavour."""
     match kind:
@@ -31,6 +35,8 @@ def check(kind: str, data: dict[str, Any]) -> Iterator[Found]:
             yield from _job(data)
         case "Backend":
             yield from _unique(data, ("spec", "pools"), "name", "two pools have this name")
+    if kind in _PLACES:
+        yield from _places(data)
 
 
 def check_client_only(data: dict[str, Any]) -> Iterator[Found]:
@@ -103,6 +109,23 @@ def _accelerators(request: dict[str, Any]) -> Iterator[Found]:
         if own is not None and count is not None and own != count:
             yield path, f"asks for {own}, but {count} are asked for elsewhere", "say the count once"
         count = own if count is None else count
+
+
+def _places(data: dict[str, Any]) -> Iterator[Found]:
+    """Yield each subdivision that lies in another country than the one stated beside it."""
+    spec = _mapping(data, "spec")
+    pools = spec.get("pools")
+    parts: list[tuple[errors.Path, object]] = [(("spec",), spec)]
+    parts += [(("spec", "pools", index), pool) for index, pool in enumerate(pools if isinstance(pools, list) else ())]
+    for base, part in parts:
+        for field in _PLACE_FIELDS:
+            place = _mapping(part, field)
+            country, subdivision = place.get("country"), place.get("subdivision")
+            if not (isinstance(country, str) and isinstance(subdivision, str)):
+                continue
+            if (lies_in := subdivision.partition("-")[0]) != country:
+                remedy = f"write country: {lies_in}, or a subdivision that begins with {country}-"
+                yield (*base, field, "subdivision"), f"{errors.shorten(subdivision)} is no part of {country}", remedy
 
 
 def _unique(data: dict[str, Any], base: errors.Path, word: str, problem: str) -> Iterator[Found]:

@@ -7,10 +7,11 @@ all. This module knows no library, so that the YAML loader stays light.
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from orchestrator.domain import words
 
 INVALID = "document.invalid"
 """A value, a missing field or a combination that the schema refuses."""
@@ -130,9 +131,4 @@ def shorten(text: str, *, length: int = 60) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that ``word`` most looks like, letter case aside, or None."""
-    if len(word) > 64:
-        return None
-    by_lower = {name.lower(): name for name in known}
-    if found := difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6):
-        return by_lower[found[0]]
-    return None
+    return words.nearest(word, known)

@@ -98,6 +98,15 @@ def _country(value: str) -> str:
     raise errors.ValueProblemError(f"{value} is no country code", remedy)
 
 
+def _subdivision(value: str) -> str:
+    country, _, part = value.partition("-")
+    if country in countries.CODES:
+        return value
+    meant = countries.COMMON_MISTAKES.get(country)
+    remedy = f"write {meant}-{part}" if meant else "begin with a code of ISO 3166-1 alpha-2, e.g. FR-59"
+    raise errors.ValueProblemError(f"{value} lies in {country}, which is no country code", remedy)
+
+
 def _subject(value: str) -> str:
     return value if value == countries.SOMEBODY_IN_THE_EU else _country(value)
 
@@ -114,7 +123,12 @@ CountryOrSet = Annotated[
         length_max=64,
     ),
 ]
-Subdivision = Annotated[str, bounded(r"^[A-Z]{2}-[A-Z0-9]{1,3}$", "an ISO 3166-2 code such as FR-59", length_max=6)]
+Subdivision = Annotated[
+    str,
+    bounded(r"^[A-Z]{2}-[A-Z0-9]{1,3}$", "an ISO 3166-2 code such as FR-59", length_max=6),
+    AfterValidator(_subdivision),
+]
+"""A part of a country. The country before the dash is checked; the codes behind it are not kept here."""
 Sha256 = Annotated[
     str, bounded(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits, lower case", length_max=71)
 ]

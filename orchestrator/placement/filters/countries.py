@@ -37,8 +37,10 @@ class Countries(base.Filter):
         cited = (base.cite(row.site, "backend.location.country", country),)
         if question.unknown_sets:
             names = ", ".join(question.unknown_sets)
+            meant = dict(question.meant)
             message = f"the job's country lists name {names}, which is neither a country nor a known set"
-            remedy = base.change_job(f"correct {names}")
+            changes = [f"{name} to {meant[name]}" if name in meant else name for name in question.unknown_sets]
+            remedy = base.change_job(f"correct {', '.join(changes)} in spec.sovereignty.countries")
             return base.deny(f"{self.name}.unknown-set", message, remedy=remedy, cited=cited)
         if question.allowed is None and not question.requirement.countries_deny:
             return None

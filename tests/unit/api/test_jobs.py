@@ -78,6 +78,24 @@ def test_every_error_is_told_at_once(installation: Installation) -> None:
     assert {one["path"] for one in answer.json()["errors"]} == {"spec.comand", "spec.nods"}
 
 
+def test_a_misspelt_country_is_refused_once_with_what_was_meant(installation: Installation) -> None:
+    """A plan names the entry that stands for nothing by one reason, whose remedy is the nearest known name."""
+    admin = installation.client()
+    admin.put("/v1/operators/me", json=document("Operator", "me", legalCountry="FR", ultimateParentHq="FR"))
+    backend = document(
+        "Backend", "here", adapter="local", operator="me", location={"country": "FR"}, pools=[{"name": "cpu"}]
+    )
+    admin.put("/v1/backends/here", json=backend)
+    asked = job(sovereignty={"countries": {"allow": ["EAE", "FR"]}})
+    (site,) = installation.client("submit").post("/v1/plans", json=asked).json()["sites"]
+    found = {
+        one["code"]: one["remedy"]["change"]
+        for one in site["reasons"]
+        if one["code"].startswith(("core.", "countries"))
+    }
+    assert found == {"countries.unknown-set": "correct EAE to EEA in spec.sovereignty.countries"}
+
+
 def test_a_field_that_is_not_built_is_refused_by_path(installation: Installation) -> None:
     """A field without meaning is job.unsupported with its path."""
     answer = installation.client("submit").post("/v1/jobs", json=job(checkpoint={"path": "/c"}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import pathlib
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -127,6 +128,28 @@ def test_a_dated_rate_makes_a_foreign_price_known() -> None:
     assert codes_of(replace(asked, rates=(rate,)), row) == []
     dearer = ask(accelerators=8, price_per_hour_max=money.Money(14_399_999, "EUR"))
     assert codes_of(replace(dearer, rates=(rate,)), row) == ["limits.price"]
+
+
+class Sets:
+    """A fact base that knows the EEA and nothing else."""
+
+    def countries(self, names: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+        found = tuple(names)
+        return frozenset({"FR"}) if "EEA" in found else frozenset(), tuple(name for name in found if name != "EEA")
+
+    def nearest(self, name: str) -> str | None:
+        return "EEA" if name == "EAE" else None
+
+
+@pytest.mark.parametrize("lists", [{"countries_allow": (("EAE", "EEA"), ("QQ",))}, {"countries_deny": ("EAE", "QQ")}])
+def test_an_unknown_country_on_any_list_is_named_with_what_was_meant(lists: Any) -> None:
+    """A misspelt entry refuses beside one that allows the site too, and the remedy says how to spell it."""
+    asked = requirements.ask(requirements.Requirement("t", **lists), samples.DAY, Sets(), requirements.NO_TABLES)
+    (found,) = [item.check(asked, samples.row()) for item in registry.FILTERS if item.name == "countries"]
+    assert found is not None
+    assert found.code == "countries.unknown-set"
+    assert found.remedy is not None
+    assert found.remedy.change == "correct EAE to EEA, QQ in spec.sovereignty.countries"
 
 
 def test_rates_hold_on_their_days_only() -> None:

@@ -118,10 +118,21 @@ def test_a_pack_switched_off_is_a_caveat_of_every_answer() -> None:
 
 
 def test_a_misspelt_country_denies_instead_of_protecting_nobody() -> None:
-    """`UK` is not a code: the job is refused, for the lists of countries too."""
+    """`UK` is no code: the job is refused, and told what it meant; lists of countries are left to placement."""
     book = packs.load()
-    assert denials(asking(countries_deny=("UK",)), book) == ["core.unsupported:spec.sovereignty.countries"]
+    found = book.refusals(asking(exposure=jobs.Exposure(("UK",))), AT.date())
+    assert [code for code, _ in found] == ["core.unsupported:spec.sovereignty.exposure"]
+    assert "did you mean GB?" in found[0][1]
+    assert denials(asking(countries_deny=("UK",)), book) == []
     assert denials(asking(countries_allow=("EEA", "CH")), book) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("UK", "GB"), ("eea", "EEA"), ("EE-A", "EEA"), ("fr", "FR"), ("Z9", None)]
+)
+def test_the_nearest_country_or_set_is_found(written: str, meant: str | None) -> None:
+    """Codes, sets and common mistakes are found; two letters alone are no hint."""
+    assert packs.load().nearest_country(written, AT.date()) == meant
 
 
 def test_digests_follow_what_they_name(folder: Path) -> None:

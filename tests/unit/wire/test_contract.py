@@ -76,6 +76,8 @@ def test_a_changed_leaf_changes_the_domain_value(kind: str, path: str) -> None:
     full = samples.FULL[kind]
     if path == "spec.nodes":
         full = samples.put(full, "spec.array", None)
+    if path.endswith(("ocation.country", "Store.country")):  # a subdivision would have to move along
+        full = samples.put(full, path.replace(".country", ".subdivision"), None)
     changed = samples.put(full, path, samples.CHANGES[kind][path])
     before, after = domain(full), domain(changed)
     assert before != after
