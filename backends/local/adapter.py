@@ -122,9 +122,12 @@ class LocalAdapter(backends.BackendAdapter):
     def read_logs(
         self, ref: backends.AttemptRef, *, cursor: str | None, node: int | None, limit: int
     ) -> tuple[Sequence[backends.LogChunk], str]:
-        """Return what stands in the log after ``cursor``; see :mod:`backends.local.logs`."""
+        """Return what stands in the log after ``cursor``; see :mod:`backends.local.logs`.
+
+        Raises PermanentError ``logs.not-found`` for an attempt that was accepted here and has no record any more.
+        """
         base = self._ready()
-        attempt = self._attempt(base, ref)
+        attempt = self._attempt(base, ref, kept=True)
         over = all(rank.over for rank in base.store.ranks(attempt))
         folder = base.store.folder(attempt.key)
         return logs.read(folder, attempt.nodes, cursor=cursor, node=node, limit=limit, over=over)
@@ -340,9 +343,14 @@ class LocalAdapter(backends.BackendAdapter):
         except ValueError as error:
             raise errors.refused("key", str(error)) from error
 
-    def _attempt(self, base: preparing.Base, ref: backends.AttemptRef) -> attempts.Attempt:
-        self._folder(base, str(ref.key))
-        return base.store.read(str(ref.key)) or attempts.Attempt(str(ref.key), nodes=0)
+    def _attempt(self, base: preparing.Base, ref: backends.AttemptRef, *, kept: bool = False) -> attempts.Attempt:
+        """Return an attempt; ``kept``: one that was accepted here must still be known, else it is an error."""
+        key = str(ref.key)
+        self._folder(base, key)
+        found = base.store.read(key)
+        if found is None and kept and ref.handle is not None:
+            raise errors.no_log(self._context.backend, key)
+        return found or attempts.Attempt(key, nodes=0)
 
 
 _GANG_GRACE_MS = 10_000

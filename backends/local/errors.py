@@ -46,6 +46,15 @@ def stopped() -> errors.PermanentError:
     return refused("stopped", "this attempt was stopped before it began, and will not start any more")
 
 
+def no_log(backend: str, key: str) -> errors.PermanentError:
+    """Return the error for the log of an attempt that was here, and was forgotten or removed."""
+    return errors.PermanentError(
+        "logs.not-found",
+        f"backend {backend} keeps nothing of attempt {key} any more: what a job wrote and left is forgotten a week "
+        "after its end, or its folder was removed by hand. Run the job again (comity retry), and copy what you need in time",
+    )
+
+
 def of_os(error: OSError, doing: str) -> errors.BackendError:
     """Return the error for a call of the machine that failed before anything was started."""
     text = f"{doing}: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")

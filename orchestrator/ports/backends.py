@@ -124,7 +124,10 @@ class StreamsLogs(Protocol):
     def read_logs(
         self, ref: AttemptRef, *, cursor: str | None, node: int | None, limit: int
     ) -> tuple[Sequence[LogChunk], str]:
-        """Return what stands after ``cursor`` now (at most ``limit`` bytes) and the cursor to go on from."""
+        """Return what stands after ``cursor`` now (at most ``limit`` bytes) and the cursor to go on from.
+
+        Raises PermanentError ``logs.not-found`` where ``ref`` has a handle and nothing is kept of it any more.
+        """
 
 
 @runtime_checkable

@@ -266,6 +266,20 @@ def test_log_cursor(desk: desks.Desk) -> None:
         desk.adapter.read_logs(desks.ref(placement), cursor="x", node=None, limit=5)
 
 
+def test_log_of_what_was_forgotten(desk: desks.Desk) -> None:
+    """An attempt that was accepted and is kept no longer has no empty log but an error; one never seen has none."""
+    placement = desk.place("sh", "-c", "echo one")
+    handle = desk.adapter.submit(placement).value
+    desk.ended(placement)
+    accepted = backends.AttemptRef(placement.key, handle)
+    assert desk.adapter.read_logs(accepted, cursor=None, node=None, limit=5)[0]
+    desk.adapter.forget(accepted)
+    for cursor in (None, "4"):
+        with pytest.raises(errors.PermanentError, match=r"logs\.not-found.*backend local.*comity retry"):
+            desk.fresh().read_logs(accepted, cursor=cursor, node=None, limit=5)
+    assert desk.adapter.read_logs(desks.ref(placement), cursor=None, node=None, limit=5)[0] == []
+
+
 def test_owned_and_forget(desk: desks.Desk) -> None:
     """What runs is listed and cannot be forgotten; what ended is not listed and leaves nothing behind."""
     placement = desk.place("sleep", "600")
