@@ -21,6 +21,10 @@ class ShippedCatalogue:
         memory = None if row.memory_gb is None else int(row.memory_gb)
         return catalogues.AcceleratorModel(row.slug, memory, row.watts, row.known)
 
+    def nearest(self, name: str) -> str | None:
+        """Return the slug or alias that was probably meant, or None."""
+        return self._rows.nearest(name)
+
     def slugs(self, name: str) -> tuple[str, ...]:
         """Return the slugs that a name in a job stands for; () for a name nobody knows."""
         model = self.accelerator(name)

@@ -25,10 +25,17 @@ class Catalogue(Protocol):
     def accelerator(self, name: str) -> AcceleratorModel | None:
         """Return the model that ``name`` means (slug or alias, any case); None for an unknown name."""
 
+    def nearest(self, name: str) -> str | None:
+        """Return the known name that somebody who wrote ``name`` probably meant, or None."""
+
 
 class EmptyCatalogue:
-    """Knows no accelerator: names stay as written. For tests."""
+    """Knows no accelerator: only what adapters discovered can be asked for. For tests."""
 
     def accelerator(self, name: str) -> AcceleratorModel | None:
+        """Return None."""
+        return None
+
+    def nearest(self, name: str) -> str | None:
         """Return None."""
         return None

@@ -86,11 +86,17 @@ class World:
     cordoned: frozenset[str] = frozenset()
     draining: frozenset[str] = frozenset()
     freezes: tuple[Freeze, ...] = ()
+    catalogue: catalogues.Catalogue = field(default_factory=catalogues.EmptyCatalogue)
+    """Of accelerators."""
     facts: ids.Digest = ids.NO_DIGEST
 
     def site(self, name: ids.SiteName) -> site_values.Site | None:
         """Return one site; None when it is not, or no longer, declared."""
         return self.site_index.get(name)
+
+    def knows_accelerator(self, name: str) -> bool:
+        """Say whether a job may ask for ``name``: the catalogue has it, or some site has just that."""
+        return self.catalogue.accelerator(name) is not None or any(site.accelerator == name for site in self.sites)
 
     def closed(self, site: site_values.Site) -> bool:
         """Say whether the site takes nothing new: cordoned, draining or frozen."""
@@ -188,6 +194,7 @@ class Inventory:
             cordoned=_flagged(statuses, "cordoned"),
             draining=_flagged(statuses, "draining"),
             freezes=_freezes(statuses),
+            catalogue=self._catalogue,
             facts=canonical.digest(facts),
         )
 

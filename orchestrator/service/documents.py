@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.domain import journal
 from orchestrator.ports import stores
-from orchestrator.service import access, contexts, problems, readers, referrers
+from orchestrator.service import access, contexts, problems, readers, references, referrers
 from orchestrator.wire import errors
 
 PAGE_MAX = 500
@@ -69,6 +69,8 @@ def put(
         wrong.append(errors.DocumentError(f"is not {access.shown(name)}, as the path says", "metadata.name"))
     if wrong:
         raise problems.invalid(wrong)
+    if kind == "Backend" and (unknown := _unknown_accelerators(context, read.model)):
+        raise problems.invalid(unknown)
     tenant = who.tenant if kind in _OWNED else ""
     body = readers.normal_form(read, tenant=who.tenant)
     for _ in range(contexts.CONFLICT_TRIES):
@@ -203,6 +205,16 @@ def visible(who: access.Principal, document: stores.Document) -> bool:
     if document.kind == "Queue" and not who.is_admin:
         return json.loads(document.body).get("spec", {}).get("tenant") in (None, who.tenant)
     return True
+
+
+def _unknown_accelerators(context: contexts.Context, backend: Any) -> list[errors.DocumentError]:
+    """Return an error for each declared pool whose accelerator nobody knows: no document gives figures of its own."""
+    world = context.world()
+    return [
+        references.unknown_accelerator(f"spec.pools[{index}].accelerator", pool.accelerator, world)
+        for index, pool in enumerate(backend.spec.pools)
+        if pool.accelerator is not None and not world.knows_accelerator(pool.accelerator)
+    ]
 
 
 def _may_write(who: access.Principal, kind: str, name: str) -> None:

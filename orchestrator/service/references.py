@@ -15,7 +15,7 @@ NO_DATA_DECLARED = "no data declared: judged as public"
 def check(who: access.Principal, spec: jobs.JobSpec, world: worlds.World) -> None:
     """Refuse a job that names what is not there; raises ServiceError ``document.invalid`` with all of it."""
     tenant = world.tenants.get(who.tenant)
-    found = [*_queue(who, spec, world), *_tier(spec, tenant), *_data(who, spec, world)]
+    found = [*_queue(who, spec, world), *_tier(spec, tenant), *_data(who, spec, world), *_accelerators(spec, world)]
     if found:
         raise problems.invalid(found)
     _may_declare_none(who, spec, tenant)
@@ -60,6 +60,20 @@ def _data(who: access.Principal, spec: jobs.JobSpec, world: worlds.World) -> Ite
         data_set = world.data_sets.get(name)
         if data_set is None or data_set.tenant != who.tenant:
             yield _unknown(path, "data", name, "apply the DataSet first")
+
+
+def _accelerators(spec: jobs.JobSpec, world: worlds.World) -> Iterator[errors.DocumentError]:
+    wanted = spec.resources.accelerators
+    for index, name in enumerate(wanted.any_of if wanted is not None else ()):
+        if not world.knows_accelerator(name):
+            yield unknown_accelerator(f"spec.resources.accelerators.anyOf[{index}]", name, world)
+
+
+def unknown_accelerator(path: str, name: str, world: worlds.World) -> errors.DocumentError:
+    """Return the error of a name that no catalogue has."""
+    meant = world.catalogue.nearest(name)
+    remedy = f"did you mean {meant}?" if meant else "names are slugs such as nvidia-h100-sxm, or aliases such as H100"
+    return _unknown(path, "accelerator", name, remedy)
 
 
 def _may_declare_none(who: access.Principal, spec: jobs.JobSpec, tenant: tenants.Tenant | None) -> None:

@@ -10,9 +10,10 @@ import asgi
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from orchestrator.api import app, services
+from orchestrator.bootstrap import catalogues as shipped
 from orchestrator.bootstrap import signing
 from orchestrator.domain import errors, events, ids, jobs, lifecycle, offers
-from orchestrator.inventory import catalogues, sightings, worlds
+from orchestrator.inventory import sightings, worlds
 from orchestrator.policy import rulebook
 from orchestrator.ports import backends, stores
 from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
@@ -166,7 +167,7 @@ class Installation:
         self.seen = sightings.Sightings()
         self.changed: list[jobs.Job] = []
         self.log = SilentLog()
-        inventory = worlds.Inventory(self.store, book(), catalogues.EmptyCatalogue(), self.seen)
+        inventory = worlds.Inventory(self.store, book(), shipped.ShippedCatalogue(), self.seen)
         self.context = contexts.Context(
             store=self.store,
             clock=self.clock,

@@ -24,6 +24,21 @@ def test_a_document_is_created_changed_and_unchanged(installation: Installation)
     assert client.get("/v1/operators/acme").headers["etag"] == etags[2]
 
 
+def test_a_pool_names_an_accelerator_that_the_catalogue_has(installation: Installation) -> None:
+    """No field of a pool gives a device's figures, so an unknown name is an error by path, dry run or not."""
+    client = installation.client()
+    pools = [{"name": "a", "accelerator": "h100"}, {"name": "b", "accelerator": "nvidia-h10-sxm"}, {"name": "c"}]
+    body = document("Backend", "here", adapter="local", pools=pools)
+    for url in ("/v1/backends/here", "/v1/backends/here?dryRun=true"):
+        answer = client.put(url, json=body)
+        assert answer.status_code == 422
+        assert [(one["path"], one["remedy"]) for one in answer.json()["errors"]] == [
+            ("spec.pools[1].accelerator", "did you mean nvidia-h100-sxm?")
+        ]
+    pools[1]["accelerator"] = "nvidia-h200-sxm"
+    assert client.put("/v1/backends/here", json=body).status_code == 201
+
+
 def test_preconditions_hold_or_are_412(installation: Installation) -> None:
     """If-Match wants this version, If-None-Match wants none, and a foreign ETag is malformed."""
     client = installation.client()

@@ -5,6 +5,8 @@ import base64
 import pytest
 from installations import Installation, document, job
 
+from orchestrator.domain import ids, offers, sites
+
 
 def test_a_valid_document_gets_202_and_an_id(installation: Installation) -> None:
     """The answer carries the id, the document and its phase, and the loop is told."""
@@ -70,6 +72,43 @@ def test_what_a_job_names_must_exist(installation: Installation, spec: dict[str,
     answer = installation.client("submit").post("/v1/jobs", json=job(**spec))
     assert answer.status_code == 422
     assert [one["code"] for one in answer.json()["errors"]] == [code]
+
+
+@pytest.mark.parametrize("method", ["submit", "plan", "apply", "dry run"])
+def test_an_accelerator_nobody_knows_is_an_error(installation: Installation, method: str) -> None:
+    """Each unknown name is told by path, with the nearest known one; known slugs, aliases and counts are not."""
+    client = installation.client("submit")
+    asked = job(resources={"accelerators": {"anyOf": ["H100", "h1OO", "nvidia-h20O-sxm:8", "warp-core"]}})
+    answer = {
+        "submit": lambda: client.post("/v1/jobs", json=asked),
+        "plan": lambda: client.post("/v1/plans", json=asked),
+        "apply": lambda: client.put("/v1/jobs/hello", json=asked),
+        "dry run": lambda: client.put("/v1/jobs/hello?dryRun=true", json=asked),
+    }[method]()
+    assert answer.status_code == 422
+    path = "spec.resources.accelerators.anyOf"
+    assert [(one["code"], one["path"], one["remedy"]) for one in answer.json()["errors"]] == [
+        ("accelerator.unknown:h1OO", f"{path}[1]", "did you mean H100?"),
+        ("accelerator.unknown:nvidia-h20O-sxm", f"{path}[2]", "did you mean nvidia-h200-sxm?"),
+        (
+            "accelerator.unknown:warp-core",
+            f"{path}[3]",
+            "names are slugs such as nvidia-h100-sxm, or aliases such as H100",
+        ),
+    ]
+
+
+def test_what_an_adapter_discovered_may_be_asked_for(installation: Installation) -> None:
+    """A device that no catalogue has is known where a backend has it, by just that name."""
+    installation.client().put("/v1/backends/here", json=document("Backend", "here", adapter="local"))
+    pool = sites.Pool("gpu", accelerator="nvidia-geforce-rtx-4080")
+    room = offers.Room(slots=1)
+    offer = offers.Offer(ids.SiteName("here/gpu"), room, room, installation.clock.at, pool=pool)
+    installation.seen.record_offers("here", [offer], at=installation.clock.at)
+    client = installation.client("submit")
+    for name, status in (("nvidia-geforce-rtx-4080", 202), ("nvidia-geforce-rtx-408O", 422)):
+        asked = job(resources={"accelerators": {"anyOf": [name]}})
+        assert client.post("/v1/jobs", json=asked).status_code == status
 
 
 def test_every_error_is_told_at_once(installation: Installation) -> None:
