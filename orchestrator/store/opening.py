@@ -49,13 +49,14 @@ def open_store(
         _make_folder(path.parent)
         if alone:
             resources.callback(os.close, _lock(_beside(path, "lock")))
-            blobs.BlobFolder(folder).sweep()
         _look_at(path)
         dialect = dialects.SqliteDialect(path, busy_s=busy_s)
         writing, reading = dialect.writer_engine(), dialect.reader_engine()
         resources.callback(writing.dispose)
         resources.callback(reading.dispose)
         openings.open_database(writing, dialect, str(path))
+        if alone:
+            blobs.BlobFolder(folder).sweep()
         reserve = spaces.Reserve(_beside(path, "reserve"), clock, size=reserve_bytes)
         reserve.prepare()
         store = sql_stores.SqlStore(

@@ -10,6 +10,7 @@ import abc
 import enum
 import pathlib
 import sqlite3
+import urllib.parse
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc, pool
@@ -45,6 +46,10 @@ class Dialect(abc.ABC):
     """One kind of database. ``paramstyle`` must be positional."""
 
     engine_dialect: sa.Dialect
+
+    @abc.abstractmethod
+    def peek_engine(self) -> sa.Engine | None:
+        """Return an engine that cannot change a byte of the database; None where there is none yet."""
 
     @abc.abstractmethod
     def writer_engine(self) -> sa.Engine:
@@ -90,6 +95,19 @@ class SqliteDialect(Dialect):
         self._path = path
         self._busy_ms = int(busy_s * 1000)
         self.engine_dialect = sqlite.dialect(paramstyle="qmark")
+
+    def peek_engine(self) -> sa.Engine | None:
+        """See the base class. Immutable, so that no log is made beside it, unless a log there holds the newest."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            return None
+        log = self._path.with_name(f"{self._path.name}-wal")
+        newest_in_log = log.exists() and log.stat().st_size > 0
+        uri = f"file:{urllib.parse.quote(str(self._path))}?mode=ro{'' if newest_in_log else '&immutable=1'}"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(uri, uri=True, timeout=self._busy_ms / 1000, check_same_thread=False)
+
+        return sa.create_engine("sqlite://", creator=connect, poolclass=pool.NullPool, paramstyle="qmark")
 
     def writer_engine(self) -> sa.Engine:
         """See the base class."""

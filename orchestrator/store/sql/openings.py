@@ -19,8 +19,12 @@ from orchestrator.store.sql import dialects, schema
 
 
 def open_database(engine: sa.Engine, dialect: dialects.Dialect, name: str) -> None:
-    """Make the database at ``engine`` ready. Raises StoreCorruptError, StoreBusyError, StoreFullError, StoreError."""
+    """Make the database at ``engine`` ready. Raises StoreCorruptError, StoreBusyError, StoreFullError, StoreError.
+
+    One that is refused because it is somebody else's, or newer, has not been touched: it is looked at before.
+    """
     try:
+        _peek(dialect, name)
         with engine.connect() as connection:
             dialect.check(connection)
             connection.rollback()
@@ -45,25 +49,39 @@ def open_database(engine: sa.Engine, dialect: dialects.Dialect, name: str) -> No
                 raise stores.StoreError(f"{name} cannot be opened: {error.orig}") from error
 
 
+def _peek(dialect: dialects.Dialect, name: str) -> None:
+    engine = dialect.peek_engine()
+    if engine is None:
+        return
+    with engine.connect() as connection:
+        _revision(connection, name)
+
+
 def _bring_up(connection: sa.Connection, name: str) -> None:
+    found = _revision(connection, name)
+    if found is None:
+        create(connection)
+    elif found != schema.HEAD:
+        migrations: Any = importlib.import_module("orchestrator.store.migrations.runner")  # 11 MB, only when needed
+        migrations.upgrade(connection, schema.HEAD)
+
+
+def _revision(connection: sa.Connection, name: str) -> str | None:
+    """Return the revision of a database of ours; None: an empty one. Raises StoreCorruptError for any other."""
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
-        create(connection)
-        return
+        return None
     if schema.versions.name not in tables:
         raise stores.StoreCorruptError(
             f"{name} holds tables of something else ({', '.join(sorted(tables)[:3])}): name another file"
         )
     found = connection.execute(sa.select(schema.versions.c.version_num)).scalar()
-    if found == schema.HEAD:
-        return
     if found not in schema.KNOWN:
         raise stores.StoreCorruptError(
             f"{name} is of schema revision {found!r}; this version of Comity knows up to {schema.HEAD!r}: "
             "install the newer version, or restore a backup made before the upgrade"
         )
-    migrations: Any = importlib.import_module("orchestrator.store.migrations.runner")  # 11 MB, only when needed
-    migrations.upgrade(connection, schema.HEAD)
+    return str(found)
 
 
 def create(connection: sa.Connection) -> None:

@@ -159,6 +159,68 @@ def test_newer_schema(path: pathlib.Path, clock: samples.Clock) -> None:
         opening.open_store(path, clock)
 
 
+def _close_without_checkpoint(path: pathlib.Path, statement: str) -> None:
+    """Leave what ``statement`` wrote in the log beside the database, as a killed process does."""
+    code = f"import os, sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('PRAGMA journal_mode = WAL')\n"
+    code += f"c.execute({statement!r}); c.commit(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_what_is_refused_is_left_to_the_byte(
+    path: pathlib.Path, clock: samples.Clock, journal: str, alone: bool
+) -> None:
+    """Another program's database and one of a newer version are not changed by a byte, and no log is made beside."""
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    newer = path.with_name("newer.db")
+    opening.open_store(newer, clock).close()
+    with sqlite3.connect(newer) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.close()
+    for file in (path, newer):
+        before = file.read_bytes()
+        with pytest.raises(stores.StoreCorruptError, match=r"theirs|9999"):
+            opening.open_store(file, clock, alone=alone)
+        assert file.read_bytes() == before
+        assert not [other.name for other in file.parent.glob(f"{file.name}-*")]
+
+
+def test_what_is_refused_keeps_what_its_log_holds(path: pathlib.Path, clock: samples.Clock) -> None:
+    """Another program's database whose table is only in its log is refused too; neither file changes."""
+    path.parent.mkdir()
+    _close_without_checkpoint(path, "CREATE TABLE theirs (x)")
+    files = (path, path.with_name("comity.db-wal"))
+    before = [file.read_bytes() for file in files]
+    with pytest.raises(stores.StoreCorruptError, match="theirs"):
+        opening.open_store(path, clock)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_store_whose_schema_is_only_in_the_log_is_opened(path: pathlib.Path, clock: samples.Clock) -> None:
+    """A store that was killed before its first checkpoint is one of ours, also below a folder with an odd name."""
+    path = path.parent / "a?b #%41" / "comity.db"
+    code = f"""if True:
+        import os, sys
+        sys.path[:0] = {[str(pathlib.Path(__file__).parent)]!r}
+        import store_samples as samples
+        from orchestrator.store import opening
+        opening.open_store({str(path)!r}, samples.Clock()).commit(samples.submission(1))
+        os._exit(0)
+    """
+    root = pathlib.Path(opening.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(root)})
+    assert path.with_name("comity.db-wal").stat().st_size
+    store = opening.open_store(path, clock)
+    assert len(store.live_jobs()) == 1
+    store.close()
+
+
 def test_something_else(path: pathlib.Path, clock: samples.Clock) -> None:
     """Another program's database and a file that is none are refused and left as they are."""
     path.parent.mkdir()
