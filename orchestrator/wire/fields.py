@@ -132,6 +132,20 @@ Subdivision = Annotated[
 Sha256 = Annotated[
     str, bounded(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits, lower case", length_max=71)
 ]
+
+
+def _lei(value: str) -> str:
+    # ISO 17442-1: letters count as 10 to 35, and the number that results leaves 1 when divided by 97 (ISO 7064).
+    if int("".join(str(int(sign, 36)) for sign in value)) % 97 == 1:
+        return value
+    raise errors.ValueProblemError(f"{value} has check digits that do not fit", "copy it from the register once more")
+
+
+Lei = Annotated[
+    str,
+    bounded(r"^[A-Z0-9]{18}[0-9]{2}$", "the 20 characters of an identifier of ISO 17442", length_max=20),
+    AfterValidator(_lei),
+]
 RelativePath = Annotated[
     str,
     patterned(
@@ -170,40 +184,11 @@ LabelValue = Annotated[
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 Annotations = Annotated[dict[LabelKey, Annotated[str, StringConstraints(max_length=16_384)]], Field(max_length=64)]
 
-DATA_CLASSES = (
-    "personal",
-    "health",
-    "genomic",
-    "omic",
-    "biometric",
-    "geolocation",
-    "financial",
-    "identifiers",
-    "payment",
-    "important",
-    "core",
-    "gov-secret",
-    "gov-restricted",
-    "us-gov-related",
-    "model",
-    "industrial",
-    "open",
-)
-DataClass = Annotated[
-    str,
-    bounded(
-        rf"^({'|'.join(DATA_CLASSES)}|x-[A-Za-z0-9][A-Za-z0-9_.-]{{0,60}})$",
-        f"one of {', '.join(DATA_CLASSES)}, or your own as x-NAME",
-        length_max=63,
-    ),
-]
-
 Names = Annotated[list[Name], Field(max_length=LIST_MAX)]
 Words = Annotated[list[Word], Field(max_length=LIST_MAX)]
 Countries = Annotated[list[Country], Field(max_length=LIST_MAX)]
 Subjects = Annotated[list[Subject], Field(max_length=LIST_MAX)]
 CountriesOrSets = Annotated[list[CountryOrSet], Field(max_length=LIST_MAX)]
-DataClasses = Annotated[list[DataClass], Field(max_length=LIST_MAX)]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 

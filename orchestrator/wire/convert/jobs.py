@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.domain import ids, jobs
 from orchestrator.wire import fields, quantities
-from orchestrator.wire.convert import sovereignties
+from orchestrator.wire.convert import exports, sovereignties
 from orchestrator.wire.documents import jobs as documents
 
 _DEFAULT = jobs.JobSpec(name="")
@@ -53,6 +53,7 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
         on_non_compliant=jobs.OnNonCompliant(spec.on_non_compliant) if spec.on_non_compliant else _DRAIN,
         labels=tuple(document.metadata.labels.items()),
         annotations=tuple(document.metadata.annotations.items()),
+        model=_model(spec.model),
     )
 
 
@@ -136,6 +137,18 @@ def _retry(written: documents.Retry | None) -> jobs.Retry:
     )
 
 
+def _model(written: documents.ModelUse | None) -> jobs.ModelClause | None:
+    if written is None:
+        return None
+    return jobs.ModelClause(
+        id=written.id,
+        controller_country=written.controller.country if written.controller else None,
+        train_flop=written.train_flop,
+        ai_act=written.ai_act,
+        export_control=exports.items(written.export_control),
+    )
+
+
 def job_spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
     """Return ``{apiVersion, kind, metadata, spec}``; defaults are left out."""
     metadata: dict[str, Any] = {"name": spec.name}
@@ -162,6 +175,7 @@ def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
         "array": spec.array and _present(size=spec.array.size, parallel=spec.array.parallel),
         "tier": spec.tier,
         "sovereignty": sovereignties.document(spec.sovereignty) or None,
+        "model": None if spec.model is None else _model_document(spec.model),
         "objective": None if spec.objective == default.objective else _objective_document(spec.objective),
         "latencyFrom": spec.latency_from,
         "limits": None if spec.limits is _LIMITS else _limits_document(spec.limits) or None,
@@ -189,6 +203,17 @@ def _data_document(clause: jobs.DataClause | None) -> str | dict[str, Any] | Non
     if clause.writes:
         found["writes"] = list(clause.writes)
     return found
+
+
+def _model_document(model: jobs.ModelClause) -> dict[str, Any]:
+    controller = None if model.controller_country is None else {"country": model.controller_country}
+    return _present(
+        id=model.id,
+        controller=controller,
+        trainFlop=model.train_flop,
+        aiAct=model.ai_act,
+        exportControl=exports.document(model.export_control) or None,
+    )
 
 
 def _resources_document(resources: jobs.Resources) -> dict[str, Any]:

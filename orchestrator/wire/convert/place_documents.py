@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.domain import facts, sites, tenants
 from orchestrator.wire import fields, quantities
-from orchestrator.wire.convert import places, sovereignties
+from orchestrator.wire.convert import exports, places, sovereignties
 
 
 def operator(value: sites.Operator) -> dict[str, Any]:
@@ -25,13 +25,19 @@ def operator(value: sites.Operator) -> dict[str, Any]:
         ),
         transferFrameworks=list(value.transfer_frameworks),
         exposureExtra=list(value.exposure_extra),
+        lei=value.lei,
+        usPerson=value.us_person,
+        coveredPerson=value.covered_person,
+        listed=value.listed,
+        listedOwnershipPercent=value.listed_ownership_percent,
+        earSupplement8=value.ear_supplement8,
         facts=_stamp(value.facts),
     )
 
 
 def backend(value: sites.Backend) -> dict[str, Any]:
     """Return the document of a backend."""
-    carbon = value.carbon
+    carbon, claim = value.carbon, value.attestation
     return _document(
         "Backend",
         value.name,
@@ -44,10 +50,13 @@ def backend(value: sites.Backend) -> dict[str, Any]:
         logStore=_location(value.log_store),
         logRetentionDays=value.log_retention_days,
         certifications=_certifications(value.certifications),
+        seal=dict(value.seal),
         evidence=_papers(value.evidence),
         accepts=_accepts(value.accepts),
         pools=[_pool(pool) for pool in value.pools],
         carbon=carbon and _present(gramsPerKwh=carbon.grams_per_kwh, source=carbon.source),
+        chinaStateFunded=value.china_state_funded,
+        attestation=claim and _present(token=claim.token, verifier=claim.verifier),
         facts=_stamp(value.facts),
     )
 
@@ -68,8 +77,12 @@ def data_set(value: tenants.DataSet) -> dict[str, Any]:
         ),
         location=_location(value.location),
         safeguards=_papers(value.safeguards),
+        exportControl=exports.document(value.export_control),
         derivedFrom=list(value.derived_from),
         owner=value.owner,
+        ciio=value.ciio,
+        primaryDb=value.primary_db,
+        sdfLocalised=value.sdf_localised,
         facts=_stamp(value.facts),
     )
 
@@ -83,6 +96,7 @@ def tenant(value: tenants.Tenant) -> dict[str, Any]:
         hq=value.hq,
         sector=value.sector,
         usPerson=value.us_person,
+        usOnlyUsers=value.us_only_users,
         floor=sovereignties.document(value.floor),
         tiers={name: sovereignties.document(tier) for name, tier in value.tiers},
     )
@@ -170,7 +184,16 @@ def _certifications(values: tuple[sites.Certification, ...]) -> list[dict[str, A
 
 
 def _papers(values: tuple[sites.Evidence, ...]) -> list[dict[str, Any]]:
-    return [_present(type=value.type, ref=value.ref, validTo=_date(value.valid_to)) for value in values]
+    return [
+        _present(
+            type=value.type,
+            ref=value.ref,
+            validFrom=_date(value.valid_from),
+            validTo=_date(value.valid_to),
+            digest=value.digest,
+        )
+        for value in values
+    ]
 
 
 def _accepts(value: sites.Accepts) -> dict[str, Any]:

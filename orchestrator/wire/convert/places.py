@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 
 from orchestrator.domain import facts, jobs, sites, tenants
-from orchestrator.wire.convert import sovereignties
+from orchestrator.wire.convert import exports, sovereignties
 from orchestrator.wire.documents import backends, common, control_planes, data_sets, operators
 from orchestrator.wire.documents import queues as queue_documents
 from orchestrator.wire.documents import tenants as tenant_documents
@@ -67,9 +68,18 @@ def certifications(written: list[common.Certification]) -> tuple[sites.Certifica
     )
 
 
-def papers(written: list[common.Evidence]) -> tuple[sites.Evidence, ...]:
+def papers(written: Iterable[common.Evidence | common.Safeguard]) -> tuple[sites.Evidence, ...]:
     """Return licences, clearances or safeguards."""
-    return tuple(sites.Evidence(type=entry.type, ref=entry.ref, valid_to=entry.valid_to) for entry in written)
+    return tuple(
+        sites.Evidence(
+            type=entry.type,
+            ref=entry.ref,
+            valid_to=entry.valid_to,
+            valid_from=entry.valid_from,
+            digest=entry.digest,
+        )
+        for entry in written
+    )
 
 
 def accepts(written: common.Accepts) -> sites.Accepts:
@@ -97,6 +107,12 @@ def operator(document: operators.Operator) -> sites.Operator:
         transfer_frameworks=tuple(spec.transfer_frameworks),
         exposure_extra=tuple(spec.exposure_extra),
         facts=stamp(spec.facts),
+        lei=spec.lei,
+        us_person=spec.us_person,
+        covered_person=spec.covered_person,
+        listed=spec.listed,
+        listed_ownership_percent=spec.listed_ownership_percent,
+        ear_supplement8=spec.ear_supplement8,
     )
 
 
@@ -126,7 +142,7 @@ def pool(written: backends.Pool) -> sites.Pool:
 def backend(document: backends.Backend) -> sites.Backend:
     """Return the backend. Its settings are JSON text with sorted keys; sources of secrets are not resolved here."""
     spec = document.spec
-    carbon = spec.carbon
+    carbon, claim = spec.carbon, spec.attestation
     return sites.Backend(
         name=document.metadata.name,
         adapter=spec.adapter,
@@ -143,6 +159,9 @@ def backend(document: backends.Backend) -> sites.Backend:
         pools=tuple(pool(entry) for entry in spec.pools),
         carbon=None if carbon is None else sites.Carbon(grams_per_kwh=carbon.grams_per_kwh, source=carbon.source),
         facts=stamp(spec.facts),
+        seal=tuple(sorted(spec.seal.items())),
+        china_state_funded=spec.china_state_funded,
+        attestation=None if claim is None else sites.AttestationClaim(token=claim.token, verifier=claim.verifier),
     )
 
 
@@ -162,6 +181,10 @@ def data_set(document: data_sets.DataSet, *, tenant: str) -> tenants.DataSet:
         derived_from=tuple(spec.derived_from),
         owner=spec.owner,
         facts=stamp(spec.facts),
+        export_control=exports.items(spec.export_control),
+        ciio=spec.ciio,
+        primary_db=spec.primary_db,
+        sdf_localised=spec.sdf_localised,
     )
 
 
@@ -183,6 +206,7 @@ def tenant(document: tenant_documents.Tenant) -> tenants.Tenant:
         hq=spec.hq,
         sector=spec.sector,
         us_person=spec.us_person,
+        us_only_users=spec.us_only_users,
         default_data=(
             None if default is None else tenants.DefaultData(tuple(default.classes), tuple(default.subjects))
         ),

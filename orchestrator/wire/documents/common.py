@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.wire import fields
+from orchestrator.wire import fields, vocabulary
 
 Assurance = Literal["declared", "documented", "certified", "attested"]
 
@@ -51,18 +51,31 @@ class Facts(fields.Model):
     assurance: Assurance | None = None
 
 
-class Evidence(fields.Model):
-    """A licence, a clearance, a safeguard: a paper about a backend or a data set."""
+class Paper(fields.Model):
+    """A paper about a backend or a data set; ``digest`` is that of the paper itself."""
 
-    type: fields.Word
     ref: fields.Line | None = None
+    valid_from: fields.Date | None = None
     valid_to: fields.Date | None = None
+    digest: fields.Sha256 | None = None
+
+
+class Evidence(Paper):
+    """A licence, a licence exception or a clearance of a backend."""
+
+    type: vocabulary.PaperType
+
+
+class Safeguard(Paper):
+    """Under which data may leave its place."""
+
+    type: vocabulary.Safeguard
 
 
 class Certification(fields.Model):
     """A certificate of a scheme for a service in regions."""
 
-    scheme: fields.Word
+    scheme: vocabulary.Scheme
     service: fields.Word | None = None
     regions: fields.Words = []
     valid_from: fields.Date | None = None
@@ -75,14 +88,14 @@ class Accepts(fields.Model):
     """The host's own terms."""
 
     tenant_countries: fields.CountriesOrSets | None = None
-    deny_classes: fields.DataClasses = []
+    deny_classes: vocabulary.DataClasses = []
     types: Annotated[list[JobType], Field(max_length=5)] | None = None
 
 
 class Licence(fields.Model):
     """A licence that lets a controlled item leave its territory."""
 
-    ref: fields.Line
+    ref: fields.Line | None = None
     destinations: fields.CountriesOrSets = []
     end_users: Annotated[list[fields.Line], Field(max_length=fields.LIST_MAX)] = []
     valid_to: fields.Date | None = None
@@ -91,7 +104,7 @@ class Licence(fields.Model):
 class ExportControl(fields.Model):
     """What a regime says about data or a model: an item number, ``none`` or ``unknown``."""
 
-    regime: fields.Word
+    regime: vocabulary.Regime
     item: fields.Word
     licences: Annotated[list[Licence], Field(max_length=fields.LIST_MAX)] = []
 
@@ -106,4 +119,5 @@ Seal = Annotated[
 ]
 Certifications = Annotated[list[Certification], Field(max_length=fields.LIST_MAX)]
 Papers = Annotated[list[Evidence], Field(max_length=fields.LIST_MAX)]
+Safeguards = Annotated[list[Safeguard], Field(max_length=fields.LIST_MAX)]
 ExportControls = Annotated[list[ExportControl], Field(max_length=32)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from orchestrator.wire import fields
+from orchestrator.wire import fields, vocabulary
 from orchestrator.wire.documents import common
 
 
@@ -40,11 +40,11 @@ class DataSetSpec(fields.Model):
     """What is known about the data."""
 
     controller: Controller | None = None
-    classes: fields.DataClasses = []
+    classes: vocabulary.DataClasses = []
     subjects: fields.Subjects = []
     counts: Counts | None = None
     location: DataLocation | None = None
-    safeguards: common.Papers = []
+    safeguards: common.Safeguards = []
     export_control: common.ExportControls = []
     derived_from: fields.Names = []
     owner: fields.Line | None = None

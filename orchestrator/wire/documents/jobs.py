@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from orchestrator.wire import fields
+from orchestrator.wire import fields, vocabulary
 from orchestrator.wire.documents import common, sovereignties
 
 
@@ -108,7 +108,7 @@ class ModelUse(fields.Model):
     id: fields.Word | None = None
     controller: ModelController | None = None
     train_flop: Annotated[float, Field(ge=0, le=1e40), fields.RESOLVED] | None = None
-    ai_act: fields.Word | None = None
+    ai_act: vocabulary.AiAct | None = None
     export_control: common.ExportControls = []
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.wire import fields
+from orchestrator.wire import fields, vocabulary
 from orchestrator.wire.documents import common
 
 
@@ -35,14 +35,14 @@ class OperatorSpec(fields.Model):
     legal_country: fields.Country | None = None
     ultimate_parent_hq: fields.Country | None = None
     owners: Owners | None = None
-    transfer_frameworks: fields.Words = []
+    transfer_frameworks: vocabulary.Frameworks = []
     exposure_extra: fields.Countries = []
-    lei: fields.Word | None = None
+    lei: fields.Lei | None = None
     us_person: fields.Bool | None = None
     covered_person: fields.Bool | None = None
     listed: fields.Bool | None = None
     listed_ownership_percent: fields.Percent | None = None
-    ear_supplement8: fields.Line | None = None
+    ear_supplement8: vocabulary.Supplement8 | None = None
     facts: common.Facts | None = None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.wire import fields
+from orchestrator.wire import fields, vocabulary
 from orchestrator.wire.documents import common
 
 
@@ -22,7 +22,7 @@ class Exposure(fields.Model):
     """Jurisdictions that must not reach the job through its operator."""
 
     deny: fields.CountriesOrSets = []
-    accept_immunity: fields.Words = []
+    accept_immunity: vocabulary.Schemes = []
 
 
 class Sovereignty(fields.Model):
@@ -30,8 +30,8 @@ class Sovereignty(fields.Model):
 
     countries: Countries | None = None
     exposure: Exposure | None = None
-    certifications: fields.Words = []
+    certifications: vocabulary.Schemes = []
     seal: common.Seal = {}
     sovereignty_score: Annotated[int, Field(ge=0, le=100), fields.RESOLVED] | None = None
-    tee: fields.Words = []
+    tee: vocabulary.Enclaves = []
     min_assurance: common.Assurance | None = None

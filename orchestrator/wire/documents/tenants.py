@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.wire import fields
+from orchestrator.wire import fields, vocabulary
 from orchestrator.wire.documents import common, sovereignties
 
 Role = Literal["submit", "operate", "facts", "policy", "audit", "steward"]
@@ -16,7 +16,7 @@ Role = Literal["submit", "operate", "facts", "policy", "audit", "steward"]
 class DefaultData(fields.Model):
     """What a job that says nothing about data is judged as reading."""
 
-    classes: fields.DataClasses = []
+    classes: vocabulary.DataClasses = []
     subjects: fields.Subjects = []
 
 

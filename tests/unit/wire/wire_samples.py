@@ -9,6 +9,7 @@ from typing import Any
 
 API = "comity.dev/v1"
 DIGEST_A, DIGEST_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+LEI = "969500EXAMPLE0000083"
 FACTS = {
     "source": "annual report",
     "asOf": "2026-03-31",
@@ -27,7 +28,14 @@ CERTIFICATION = {
     "evidence": "certificate 12",
     "digest": DIGEST_A,
 }
-PAPER = {"type": "bis-licence", "ref": "D1", "validTo": "2027-01-01"}
+PAPER = {
+    "type": "bis-licence",
+    "ref": "D1",
+    "validFrom": "2025-01-01",
+    "validTo": "2027-01-01",
+    "digest": DIGEST_A,
+}
+SAFEGUARD = {**PAPER, "type": "scc-eu"}
 ACCEPTS = {"tenantCountries": ["EEA"], "denyClasses": ["health"], "types": ["train"]}
 SOVEREIGNTY = {
     "countries": {"allow": ["EEA", "CH"], "deny": ["HU"]},
@@ -149,7 +157,7 @@ FULL: dict[str, dict[str, Any]] = {
             "subjects": ["FR"],
             "counts": {"persons": 50000, "sensitive": 40000, "window": "12m"},
             "location": {**PLACE, "uri": "s3://bucket"},
-            "safeguards": [PAPER],
+            "safeguards": [SAFEGUARD],
             "derivedFrom": ["raw-fr"],
             "owner": "dpo@hospital.example",
             "facts": FACTS,
@@ -199,7 +207,14 @@ _CERTIFICATION = {
     "evidence": "certificate 13",
     "digest": DIGEST_B,
 }
-_PAPER = {"type": "veu", "ref": "D2", "validTo": "2027-01-02"}
+_PAPER = {
+    "type": "veu",
+    "ref": "D2",
+    "validFrom": "2025-01-02",
+    "validTo": "2027-01-02",
+    "digest": DIGEST_B,
+}
+_SAFEGUARD = {**_PAPER, "type": "tia"}
 _ACCEPTS = {"tenantCountries.0": "DE", "denyClasses.0": "model", "types.0": "infer"}
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -323,7 +338,7 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "counts.sensitive": 1,
                 "counts.window": "30d",
                 **_below("location", {**_PLACE, "uri": "s3://other"}),
-                **_below("safeguards.0", _PAPER),
+                **_below("safeguards.0", _SAFEGUARD),
                 "derivedFrom.0": "raw-de",
                 "owner": "dpo@clinic.example",
                 **_below("facts", _FACTS),
@@ -357,7 +372,7 @@ UNSUPPORTED: dict[str, dict[str, Any]] = {
         "spec.verification": {"replicas": 3},
     },
     "Operator": {
-        "spec.lei": "X1",
+        "spec.lei": LEI,
         "spec.usPerson": False,
         "spec.coveredPerson": True,
         "spec.listed": True,
