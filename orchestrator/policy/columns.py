@@ -126,7 +126,13 @@ class ColumnReader:
     def _key(self, leaf: rules.Leaf, binding: operands.Binding, places: Sequence[str]) -> Hashable:
         try:
             # Sets are those of the day: the frozen day itself is part of the key.
-            return (leaf, self.day, self.at if leaf.predicate.timed else None, places, *[arg.read(binding[arg.scope]) for arg in leaf.fixed])
+            return (
+                leaf,
+                self.day,
+                self.at if leaf.predicate.timed else None,
+                places,
+                *[arg.read(binding[arg.scope]) for arg in leaf.fixed],
+            )
         except Exception:  # noqa: BLE001 - reading it again below turns it into a refusal
             return object()
 

@@ -1,17 +1,16 @@
 """Jobs and sites in the compact form of policy cases: attribute names of the policy table, nothing implied.
 
 What a compact case does not state is not part of it. Unknown keys and bad values are errors with their path.
-Attributes that only packs of a later day read are checked by name and kept out of the judgement; a constraint of
-the job among them asks for a judge, as it does in the product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.domain import jobs
-from orchestrator.policy import attributes, constraints, shapes
+from orchestrator.policy import accelerators, attributes, constraints, conversions, shapes
 
 _OPERATOR = "operator"
 """Name of the one operator of a compact case."""
@@ -35,18 +34,9 @@ _OPERATOR_KEYS = {
 }  # fmt: skip
 _ACCELERATOR_KEYS = {"vendor_hq", "vendor", "model", "tpp", "pd", "datacenter", "is_informed", "us_subject"}
 _ATTESTATION_KEYS = {"tee", "verified", "age_h"}
-
-_ASKS = {
-    "min_seal": constraints.SEAL,
-    "min_score": constraints.SCORE,
-    "require_tee": constraints.TEE,
-    "ai_act": "spec.model.aiAct",
-    "model": "spec.model.id",
-    "train_flop": "spec.model.trainFlop",
-    "export_control": "spec.model.exportControl",
-    "directives": "policy.directive",
-}
-"""Compact attributes of a job that need a judge, by the document path a rule's `needs` would name."""
+_ITEM_KEYS = {"regime", "item", "licences"}
+_LICENCE_KEYS = {"ref", "destinations", "end_users", "valid_to"}
+_DIRECTIVE_KEYS = {"id", "models", "parties", "from", "to", "source"}
 
 _WORKLOADS = {item.value for item in jobs.JobType}
 
@@ -59,22 +49,76 @@ def read_job(raw: Any, path: shapes.Path) -> attributes.JobAttributes:
     own = jobs.Sovereignty(
         exposure=jobs.Exposure(tuple(sorted(deny)), tuple(sorted(accept))),
         certifications=tuple(sorted(_words(row, "require_certs", path))),
+        seal=_seal(row.get("min_seal", {}), (*path, "min_seal")),
+        sovereignty_score=_whole(row, "min_score", path),
+        tee=tuple(_words(row, "require_tee", path)),
     )
     merged = constraints.merge((own,))
-    asks = {_ASKS[key] for key in row if key in _ASKS and row[key] not in (None, [], {}, "")}
+    exports = list(_exports("model", row, path))
     data = []
     for index, item in enumerate(shapes.items(row.get("data", []), (*path, "data"))):
         here = (*path, "data", index)
         data.append(_data(item, here))
-        if item.get("export_control"):
-            asks.add("dataSet.exportControl")
+        exports += _exports("data", item, here)
+    listed = enumerate(shapes.items(row.get("directives", []), (*path, "directives")))
+    directives = tuple(_directive(item, (*path, "directives", index)) for index, item in listed)
     return attributes.JobAttributes(
         workload=_word(row, "workload", path, _WORKLOADS),
         tenant=_tenant(row["tenant"], (*path, "tenant")) if "tenant" in row else None,
         data=tuple(data),
         constraints=merged,
-        asks=tuple(sorted({*asks, *merged.asks()})),
+        asks=conversions.asks(merged, directives),
+        model=_word(row, "model", path),
+        train_flop=_number(row, "train_flop", path),
+        ai_act=_word(row, "ai_act", path),
+        exports=tuple(exports),
+        directives=directives,
     )
+
+
+def _exports(owner: str, row: Mapping[str, Any], path: shapes.Path) -> Iterator[attributes.ExportItem]:
+    territory = _word(row, "controller", path)
+    for index, raw in enumerate(shapes.items(row.get("export_control", []), (*path, "export_control"))):
+        here = (*path, "export_control", index)
+        item = shapes.mapping(raw, here, _ITEM_KEYS)
+        listed = enumerate(shapes.items(item.get("licences", []), (*here, "licences")))
+        licences = tuple(_licence(each, (*here, "licences", number)) for number, each in listed)
+        regime, number = shapes.text(item, "regime", here), shapes.text(item, "item", here)
+        yield attributes.ExportItem(owner, regime, number, territory, licences)
+
+
+def _licence(raw: Any, path: shapes.Path) -> attributes.Licence:
+    row = shapes.mapping(raw, path, _LICENCE_KEYS)
+    return attributes.Licence(
+        destinations=frozenset(_words(row, "destinations", path)),
+        end_users=frozenset(_words(row, "end_users", path)),
+        valid_to=shapes.day_or_none(row.get("valid_to"), (*path, "valid_to")),
+        ref=_word(row, "ref", path),
+    )
+
+
+def _directive(raw: Any, path: shapes.Path) -> attributes.Directive:
+    row = shapes.mapping(raw, path, _DIRECTIVE_KEYS)
+    return attributes.Directive(
+        id=shapes.text(row, "id", path),
+        models=frozenset(_words(row, "models", path)),
+        parties=frozenset(_words(row, "parties", path)),
+        start=shapes.day_or_none(row.get("from"), (*path, "from")),
+        end=shapes.day_or_none(row.get("to"), (*path, "to")),
+        source=_word(row, "source", path),
+    )
+
+
+def _seal(raw: Any, path: shapes.Path) -> tuple[tuple[str, int], ...]:
+    row = shapes.mapping(raw, path, {*(str(number) for number in range(1, 9)), *range(1, 9)})
+    return tuple(sorted((f"SOV-{key}", _level(row, key, path)) for key in row))
+
+
+def _level(row: Mapping[Any, Any], key: Any, path: shapes.Path) -> int:
+    level = row[key]
+    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= 4:
+        raise shapes.BadShapeError((*path, key), f"expected a level from 0 to 4, not {level!r}")
+    return level
 
 
 def _data(raw: Any, path: shapes.Path) -> attributes.DataAttributes:
@@ -89,6 +133,9 @@ def _data(raw: Any, path: shapes.Path) -> attributes.DataAttributes:
         safeguards=tuple(attributes.Paper(kind) for kind in _words(row, "safeguards", path)),
         controller_country=_word(row, "controller", path),
         controller_operator=_OPERATOR if self_hosted else None,
+        ciio=_flag(row, "ciio", path),
+        primary_db=_word(row, "primary_db", path),
+        sdf_localised=_flag(row, "sdf_localised", path),
     )
 
 
@@ -99,6 +146,7 @@ def _tenant(raw: Any, path: shapes.Path) -> attributes.TenantAttributes:
         parent_hq=_word(row, "parent_hq", path),
         sector=_word(row, "sector", path),
         us_person=_flag(row, "us_person", path),
+        us_only_users=_flag(row, "us_only_users", path),
     )
 
 
@@ -107,8 +155,6 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
     row = shapes.mapping(raw, path, _BACKEND_KEYS)
     operator = shapes.mapping(row.get("operator", {}), (*path, "operator"), _OPERATOR_KEYS)
     accepts = shapes.mapping(row.get("accepts", {}), (*path, "accepts"), {"tenant_countries", "deny_classes", "types"})
-    shapes.mapping(row.get("accelerator", {}), (*path, "accelerator"), _ACCELERATOR_KEYS)
-    shapes.mapping(row.get("attestation", {}), (*path, "attestation"), _ATTESTATION_KEYS)
     country = _word(row, "country", path)
     admin_from = _words(row, "admin_from", path)
     places = [attributes.Place(country, "backend.location.country")] if country else []
@@ -116,12 +162,13 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
     places += [attributes.Place(code, "backend.stores") for code in _words(row, "stores", path)]
     here = (*path, "accepts")
     types = _words(accepts, "types", here)
-    return attributes.SiteAttributes(
+    site = attributes.SiteAttributes(
         name="backend",
         country=country,
         subdivision=_word(row, "subdivision", path),
         region_pinned=_flag(row, "region_pinned", path),
         places=tuple(places),
+        admin_from=tuple(admin_from),
         operator=_OPERATOR,
         legal_country=_word(operator, "legal_country", path),
         parent_hq=_word(operator, "parent_hq", path),
@@ -134,7 +181,40 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
         accepts_types=frozenset(types) if "types" in accepts else None,
         facts_valid_to=shapes.day_or_none(row.get("facts_valid_to"), (*path, "facts_valid_to")),
         log_retention_days=_whole(row, "log_retention_days", path),
+        listed=_flag(operator, "listed", (*path, "operator")),
+        listed_percent=_number(operator, "listed_ownership_pct", (*path, "operator")),
+        us_person=_flag(operator, "us_person", (*path, "operator")),
+        covered_person=_flag(operator, "covered_person", (*path, "operator")),
+        supp8=_word(operator, "supp8", (*path, "operator")),
+        in_service_since=shapes.day_or_none(row.get("in_service_since"), (*path, "in_service_since")),
+        state_funded=_flag(row, "cn_state_funded", path),
+        seal=_seal(row.get("seal", {}), (*path, "seal")),
+        attested=_attested(row["attestation"], (*path, "attestation")) if "attestation" in row else None,
     )
+    return _with_accelerator(site, row["accelerator"], (*path, "accelerator")) if "accelerator" in row else site
+
+
+def _with_accelerator(site: attributes.SiteAttributes, raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
+    row = shapes.mapping(raw, path, _ACCELERATOR_KEYS)
+    tpp = _number(row, "tpp", path)
+    in_datacenters = _flag(row, "datacenter", path) is not False
+    return dataclasses.replace(
+        site,
+        accelerator=_word(row, "model", path) or "accelerator",
+        vendor_hq=_word(row, "vendor_hq", path),
+        tpp=tpp,
+        ear_class=accelerators.ear_class(tpp, _number(row, "pd", path), datacenter=in_datacenters),
+        is_informed=_flag(row, "is_informed", path) is True,
+        us_subject=_flag(row, "us_subject", path) is not False,
+    )
+
+
+def _attested(raw: Any, path: shapes.Path) -> attributes.Attested | None:
+    row = shapes.mapping(raw, path, _ATTESTATION_KEYS)
+    tee = _word(row, "tee", path)
+    if tee is None:
+        return None
+    return attributes.Attested(tee, _flag(row, "verified", path) is True, None, _number(row, "age_h", path))
 
 
 def _reach(operator: Mapping[str, Any], admin_from: tuple[str, ...], path: shapes.Path) -> tuple[attributes.Reach, ...]:
@@ -178,6 +258,15 @@ def _word(row: Mapping[str, Any], key: str, path: shapes.Path, among: set[str] |
     if among is not None and value not in among:
         raise shapes.BadShapeError((*path, key), f"{value!r} is not one of {shapes.names(tuple(among))}")
     return value
+
+
+def _number(row: Mapping[str, Any], key: str, path: shapes.Path) -> float | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise shapes.BadShapeError((*path, key), f"expected a number that is not negative, not {value!r}")
+    return float(value)
 
 
 def _flag(row: Mapping[str, Any], key: str, path: shapes.Path) -> bool | None:

@@ -7,16 +7,17 @@ and collects every country that reaches the operator. Nothing is judged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from orchestrator.domain import facts, jobs, sites, tenants
-from orchestrator.policy import attributes, constraints
+from orchestrator.domain import facts, jobs, policies, sites, tenants
+from orchestrator.policy import accelerators, attributes, constraints
 
 
 def of_site(site: sites.Site) -> attributes.SiteAttributes:
     """Return what rules read of a site. A log store nobody stated lies at the site itself (and is a caveat)."""
     operator = site.operator
-    return attributes.SiteAttributes(
+    made = attributes.SiteAttributes(
         name=str(site.name),
         country=site.location.country,
         subdivision=site.location.subdivision,
@@ -24,6 +25,7 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         region_pinned=site.location.region_pinned_by_contract,
         service=site.service,
         places=_site_places(site),
+        admin_from=site.admin_from,
         operator=site.operator_name,
         legal_country=operator.legal_country if operator else None,
         parent_hq=operator.ultimate_parent_hq if operator else None,
@@ -42,7 +44,41 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         assurance=min(site.facts.assurance, operator.facts.assurance) if operator else facts.Assurance.DECLARED,
         backend_stamp=site.facts,
         operator_stamp=operator.facts if operator else facts.FactStamp(),
+        listed=operator.listed if operator else None,
+        listed_percent=operator.listed_ownership_percent if operator else None,
+        us_person=operator.us_person if operator else None,
+        covered_person=operator.covered_person if operator else None,
+        supp8=operator.ear_supplement8 if operator else None,
+        in_service_since=site.in_service_since,
+        state_funded=site.china_state_funded,
+        seal=tuple(sorted(site.seal)),
+        attested=_attested(site.attested),
     )
+    return made if site.accelerator is None else _with_accelerator(made, site.accelerator, site.accelerator_model)
+
+
+def _with_accelerator(
+    made: attributes.SiteAttributes, name: str, model: sites.Accelerator | None
+) -> attributes.SiteAttributes:
+    if model is None:
+        # Nobody knows the model: it is subject to the EAR until somebody says otherwise, and its TPP is unknown.
+        return dataclasses.replace(made, accelerator=name)
+    tpp = accelerators.tpp((each.tops, each.bits) for each in model.performances)
+    density = accelerators.density(tpp, model.die_area_mm2)
+    return dataclasses.replace(
+        made,
+        accelerator=name,
+        vendor_hq=model.vendor_hq,
+        tpp=tpp,
+        ear_class=accelerators.ear_class(tpp, density, datacenter=model.datacenter),
+        is_informed=model.is_informed,
+        us_subject=model.us_subject,
+        accelerator_mark=model.mark,
+    )
+
+
+def _attested(found: sites.Attested | None) -> attributes.Attested | None:
+    return attributes.Attested(found.tee, found.verified, found.at) if found is not None else None
 
 
 def _site_places(site: sites.Site) -> tuple[attributes.Place, ...]:
@@ -82,6 +118,7 @@ def of_job(
     tenant: tenants.Tenant | None,
     datasets: Mapping[str, tenants.DataSet],
     control_plane: tenants.ControlPlane | None,
+    directives: Iterable[policies.Directive] = (),
 ) -> attributes.JobAttributes:
     """Return what rules read of a job. ``datasets`` maps names to what is registered and visible to the tenant.
 
@@ -91,17 +128,53 @@ def of_job(
     unjudgeable = [] if merged.tier_known else [("spec.tier", f"tier {spec.tier!r} is not defined by the tenant")]
     data, stated = _data(spec, tenant, datasets, unjudgeable)
     places = [*_control_plane_places(control_plane), *_written_places(spec, datasets, unjudgeable)]
+    overlays = tuple(_directive(each) for each in sorted(directives, key=lambda each: each.name))
+    model = spec.model or jobs.ModelClause()
+    read = [datasets[each.name] for each in data if each.name in datasets]
+    exports = [item for each in read for item in _exports(each.name, each.export_control, each.controller.country)]
+    exports += _exports("model", model.export_control, model.controller_country)
     return attributes.JobAttributes(
         workload=spec.type.value if spec.type else None,
-        tenant=attributes.TenantAttributes(tenant.name, tenant.hq, tenant.sector, tenant.us_person) if tenant else None,
+        tenant=_tenant(tenant) if tenant else None,
         data=data,
         data_stated=stated,
         places=tuple(places),
         constraints=merged.constraints,
-        asks=merged.constraints.asks(),
+        asks=asks(merged.constraints, overlays),
         unjudgeable=tuple(unjudgeable),
         control_plane_stamp=control_plane.facts if control_plane else facts.FactStamp(),
+        model=model.id,
+        train_flop=model.train_flop,
+        ai_act=model.ai_act,
+        exports=tuple(exports),
+        directives=overlays,
     )
+
+
+def asks(asked: constraints.Constraints, directives: Sequence[attributes.Directive]) -> tuple[str, ...]:
+    """Return the document paths that a pack has to judge: the constraints, and directives where there are any."""
+    return tuple(sorted((*asked.asks(), *([DIRECTIVE] if directives else []))))
+
+
+DIRECTIVE = "policy.directive"
+
+
+def _directive(each: policies.Directive) -> attributes.Directive:
+    named = frozenset(each.models), frozenset(each.parties)
+    return attributes.Directive(each.name, *named, each.start, each.end, each.source)
+
+
+def _exports(owner: str, items: Iterable[jobs.ExportItem], territory: str | None) -> Iterator[attributes.ExportItem]:
+    for item in items:
+        licences = tuple(
+            attributes.Licence(frozenset(each.destinations), frozenset(each.end_users), each.valid_to, each.ref)
+            for each in item.licences
+        )
+        yield attributes.ExportItem(owner, item.regime, item.item, territory, licences)
+
+
+def _tenant(tenant: tenants.Tenant) -> attributes.TenantAttributes:
+    return attributes.TenantAttributes(tenant.name, tenant.hq, tenant.sector, tenant.us_person, tenant.us_only_users)
 
 
 def merge_floor(own: jobs.Sovereignty, *, tenant: tenants.Tenant | None, tier: str | None = None) -> constraints.Merged:
@@ -120,6 +193,9 @@ def of_dataset(data: tenants.DataSet) -> attributes.DataAttributes:
         safeguards=tuple(attributes.Paper(s.type, None, s.valid_to, source=s.ref) for s in data.safeguards),
         controller_country=data.controller.country,
         controller_operator=data.controller.operator,
+        ciio=data.ciio,
+        primary_db=data.primary_db,
+        sdf_localised=data.sdf_localised,
         stamp=data.facts,
     )
 

@@ -226,7 +226,12 @@ def expiry(
     if change is not None:
         days.append(change)
     moments = [rulebook.midnight(min(days))] if days else []
-    ages = {age for rule in book.program.timed for _ in instances.bindings(rule, job, book.facts.on(day)) for age in rule.hours}
+    ages = {
+        age
+        for rule in book.program.timed
+        for _ in instances.bindings(rule, job, book.facts.on(day))
+        for age in rule.hours
+    }
     moments += sites.next_moments(at, sorted(ages))
     return min(moments, default=None)
 

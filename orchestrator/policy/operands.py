@@ -6,6 +6,7 @@ into columns; all others are the same for every site, so they are read once a jo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -176,12 +177,25 @@ def _score(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[int]
     return () if job.constraints.score is None else (job.constraints.score,)
 
 
+def _exports(job: attributes.JobAttributes, day: dated.DayFacts) -> Iterable[attributes.ExportItem]:
+    """Return the items with the destinations of their licences as codes; a name that nobody knows licenses nothing."""
+    return tuple(
+        dataclasses.replace(
+            item,
+            licences=tuple(
+                dataclasses.replace(each, destinations=day.countries(each.destinations)[0]) for each in item.licences
+            ),
+        )
+        for item in job.exports
+    )
+
+
 DOMAINS: Mapping[str, Domain] = {
     "data": lambda job, _day: job.data,
     "class": _classes,
     "denied": _denied,
     "scheme": lambda job, _day: job.constraints.certifications,
-    "export": lambda job, _day: job.exports,
+    "export": _exports,
     "directive": lambda job, _day: job.directives,
     "objective": _objectives,
     "score": _score,

@@ -37,6 +37,11 @@ def is_(_day: dt.date, value: object, literal: object) -> bool:
     return value is not None and value == literal
 
 
+def equal(_day: dt.date, left: object, right: object) -> bool:
+    """A parameter of the pack has this value."""
+    return left == right
+
+
 def same(_day: dt.date, left: object, right: object) -> bool:
     """Both values are stated and equal."""
     return left is not None and left == right
@@ -100,9 +105,7 @@ def within(day: dt.date, start: dt.date | None, end: dt.date | None) -> bool:
 def above_lowest(_day: dt.date, classes: Collection[str], count: int, table: dated.LiveSet) -> bool:
     """The count lies above the lowest limit among the classes that have one in the table."""
     return any(
-        member.amount is not None and count > member.amount
-        for name, member in table.members.items()
-        if name in classes
+        member.amount is not None and count > member.amount for name, member in table.members.items() if name in classes
     )
 
 
@@ -141,9 +144,7 @@ def outside(_day: dt.date, place: str, territory: str | None, union: dated.LiveS
     return place not in union if territory in union else place != territory
 
 
-def licensed(
-    day: dt.date, place: str, licences: Iterable[attributes.Licence], user: str | None
-) -> bool:
+def licensed(day: dt.date, place: str, licences: Iterable[attributes.Licence], user: str | None) -> bool:
     """A licence valid on the day names the place among its destinations, and the user unless it names nobody."""
     return any(
         licence.valid(day) and place in licence.destinations and (not licence.end_users or user in licence.end_users)
@@ -211,6 +212,7 @@ PREDICATES = _table(
         "in": (in_, (VALUE, SET)),
         "any_in": (any_in, (VALUE, SET)),
         "is": (is_, (VALUE, LITERAL)),
+        "equal": (equal, (LITERAL, LITERAL)),
         "same": (same, (VALUE, VALUE)),
         "missing": (missing, (VALUE,)),
         "known": (known, (VALUE,)),

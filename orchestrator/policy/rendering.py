@@ -154,6 +154,14 @@ def text_of(value: Any) -> str:
             return value.code or attributes.UNKNOWN
         case attributes.Paper():
             return _paper(value)
+        case attributes.Licence():
+            end = f" valid to {value.valid_to.isoformat()}" if value.valid_to is not None else ""
+            return f"{value.ref or 'a licence'} for {', '.join(sorted(value.destinations)) or 'no place'}{end}"
+        case attributes.Attested():
+            state = "verified" if value.verified else "not verified"
+            return f"{value.tee}, {state}" + (f", {value.at.isoformat()}" if value.at is not None else "")
+        case (str() as name, int() as level):
+            return f"{name} {level}"
         case frozenset():
             return ", ".join(sorted(value)) or "none"
         case tuple():
@@ -200,6 +208,8 @@ def _matches(item: Any, key: str) -> bool:
             return code == key
         case attributes.Paper():
             return item.kind == key
+        case (str() as name, int()):
+            return name == key
         case _:
             return bool(item == key)
 
@@ -214,7 +224,7 @@ def _citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts)
             found[_item_citation(cite, item, binding)] = None
         if not items and cite.operand.name not in ("site.places", "job.places"):
             key = "" if cite.key is None else f"[{fill(cite.key, rule, binding, day)}]"
-            value = text_of(picked[0]) if cite.key is None else "none"
+            value = ", ".join(map(text_of, picked)) or "none"
             found[_citation(f"{cite.operand.path}{key}", value, stamp)] = None
     for set_citation in _set_citations(rule, binding, day):
         found[set_citation] = None

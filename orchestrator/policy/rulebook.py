@@ -134,6 +134,7 @@ def build(
     *,
     countries: Iterable[str],
     off: Iterable[str] = (),
+    on: Iterable[str] = (),
     failed: Mapping[str, str] | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> RuleBook:
@@ -143,6 +144,7 @@ def build(
         packs: content of every pack that was found; one that appears in ``off`` gives facts but no rules.
         countries: the ISO 3166-1 alpha-2 codes.
         off: packs that the house switched off.
+        on: previews that the house switched on; the others are off.
         failed: packs that could not even be read, with the problem.
         parameters: values that replace parameters of packs, by pack and name.
     """
@@ -156,6 +158,7 @@ def build(
     for raw in ordered:
         building.add(raw, given.get(raw.name, {}))
     building.finish()
+    switched_off |= {pack.name for _raw, pack, _reader in building.read if pack.preview} - frozenset(on)
     for name in switched_off:
         building.problems.pop(name, None)
     broken = {name: "; ".join(texts) for name, texts in sorted(building.problems.items())}

@@ -190,7 +190,7 @@ class SiteTable:
     def next_moments(self, at: dt.datetime, hours: Iterable[float]) -> list[dt.datetime]:
         """Return, for each age, the first moment after ``at`` at which an attestation of a site is older than that."""
         found = []
-        for age in map(lambda each: dt.timedelta(hours=each), hours):
+        for age in (dt.timedelta(hours=each) for each in hours):
             first = bisect.bisect_left(self._attested, at - age)
             found += [moment + age + _TICK for moment in self._attested[first : first + 1]]
         return found

@@ -21,10 +21,13 @@ def load(
     folder: Path = BUILT_IN,
     *,
     off: Iterable[str] = (),
+    on: Iterable[str] = (),
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
-    expected: Iterable[str] = ("accepts", "certs", "core", "eu-gdpr", "exposure", "fr-hds"),
+    expected: Iterable[str] = rulebook.PLANNED_PACKS,
 ) -> rulebook.RuleBook:
     """Read every pack below ``folder`` and build the rule book; blocking file reads, at start and on reload.
+
+    ``off`` and ``on`` are the packs that the house switches off, and the previews that it switches on.
 
     ``expected`` are packs that must be there: one whose folder has vanished counts as failed. Problems of packs are
     in the book (``failed``), not exceptions.
@@ -40,7 +43,7 @@ def load(
             failed[path.name] = str(error)
     names = {pack.name for pack in found} | set(failed)
     failed |= {name: f"{folder / name}: the pack is missing" for name in expected if name not in names}
-    return rulebook.build(found, countries=countries.names(), off=off, failed=failed, parameters=parameters)
+    return rulebook.build(found, countries=countries.names(), off=off, on=on, failed=failed, parameters=parameters)
 
 
 def _read(path: Path) -> rulebook.RawPack:
