@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring  # the C writer of JSON strings; escapes exactly what RFC 8785 escapes
 
 from orchestrator.domain import ids, journal
-from orchestrator.evidence import canonical
+from orchestrator.evidence import canonical, encodings
 
 DOMAIN = b"comity/journal-link/v1\n"
+LINK_BYTES = 32
 GENESIS = hashlib.sha256(b"").digest()
 """Stands before the first link: the hash of nothing."""
 
@@ -34,9 +35,9 @@ def to_digest(link: bytes) -> ids.Digest:
 
 def to_bytes(digest: ids.Digest) -> bytes:
     """Return a digest as 32 bytes. Raises ValueError."""
-    if not digest.startswith("sha256:") or len(digest) != 71:
+    if not digest.startswith("sha256:"):
         raise ValueError(f"not a digest: {digest[:80]!r}")
-    return bytes.fromhex(digest[7:])
+    return encodings.from_hex(digest[7:], length=LINK_BYTES)
 
 
 def empty_head() -> journal.ChainHead:

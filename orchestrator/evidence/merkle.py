@@ -2,13 +2,14 @@
 
 The leaves are the chain's links (32 bytes), so a proof of a few hundred bytes ties one entry to a signed root.
 ``Tree`` keeps all levels (64 bytes a leaf) and answers proofs; ``Frontier`` keeps only the peaks, which is enough to
-go on and to name the root. Not a key-value tree, and not a store: both are rebuilt from the journal.
+go on and to name the root; ``tiles`` keeps a long journal's. Not a key-value tree, and not a store: all are rebuilt
+from the journal.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 HASH_BYTES = 32
@@ -52,6 +53,10 @@ class Frontier:
         return root
 
 
+Whole = Callable[[int, int], bytes]
+"""Returns the root of the complete subtree of ``2**level`` leaves number ``position``."""
+
+
 class Tree:
     """All complete subtrees, level by level. Append only."""
 
@@ -67,69 +72,89 @@ class Tree:
 
     def append(self, data: bytes) -> None:
         """Add a leaf."""
-        self._levels[0] += leaf_hash(data)
-        level, count = 0, self.size
-        while count % 2 == 0:
-            pair = self._levels[level][-2 * HASH_BYTES :]
-            level, count = level + 1, count // 2
-            if level == len(self._levels):
-                self._levels.append(bytearray())
-            self._levels[level] += node_hash(bytes(pair[:HASH_BYTES]), bytes(pair[HASH_BYTES:]))
+        push(self._levels, leaf_hash(data))
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root of the first ``size`` leaves (default: all). Raises ValueError."""
         size = self.size if size is None else size
         if not 0 <= size <= self.size:
             raise ValueError(f"no tree of {size} leaves: there are {self.size}")
-        return self._range(0, size) if size else EMPTY_ROOT
+        return range_hash(0, size, self.whole) if size else EMPTY_ROOT
 
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
         """Return PATH(index, D[size]) of RFC 9162, section 2.1.3. Raises ValueError."""
         size = self.size if size is None else size
         if not 0 <= index < size <= self.size:
             raise ValueError(f"no leaf {index} in a tree of {size}: there are {self.size}")
-        proof: list[bytes] = []
-        low, high = 0, size
-        while high - low > 1:
-            middle = low + _split(high - low)
-            if index < middle:
-                proof.append(self._range(middle, high))
-                high = middle
-            else:
-                proof.append(self._range(low, middle))
-                low = middle
-        proof.reverse()
-        return proof
+        return inclusion_path(index, size, self.whole)
 
     def consistency_proof(self, old: int, new: int | None = None) -> list[bytes]:
         """Return PROOF(old, D[new]) of RFC 9162, section 2.1.4. Raises ValueError."""
         new = self.size if new is None else new
         if not 0 < old <= new <= self.size:
             raise ValueError(f"no consistency from {old} to {new}: there are {self.size}")
-        proof: list[bytes] = []
-        low, high, whole = 0, new, True
-        while old != high:
-            middle = low + _split(high - low)
-            if old <= middle:
-                proof.append(self._range(middle, high))
-                high = middle
-            else:
-                proof.append(self._range(low, middle))
-                low, whole = middle, False
-        if not whole:
-            proof.append(self._range(low, high))
-        proof.reverse()
-        return proof
+        return consistency_path(old, new, self.whole)
 
-    def _range(self, low: int, high: int) -> bytes:
-        """Return the hash of leaves ``low`` to ``high``; ``low`` is a multiple of the largest power of two below."""
-        width = high - low
-        if width & (width - 1) == 0:
-            level = width.bit_length() - 1
-            at = (low >> level) * HASH_BYTES
-            return bytes(self._levels[level][at : at + HASH_BYTES])
-        middle = low + _split(width)
-        return node_hash(self._range(low, middle), self._range(middle, high))
+    def whole(self, level: int, position: int) -> bytes:
+        """Return the root of a complete subtree."""
+        at = position * HASH_BYTES
+        return bytes(self._levels[level][at : at + HASH_BYTES])
+
+
+def push(levels: list[bytearray], node: bytes) -> None:
+    """Add a node to the lowest of ``levels`` and every subtree that it completes."""
+    levels[0] += node
+    level, count = 0, len(levels[0]) // HASH_BYTES
+    while count % 2 == 0:
+        pair = levels[level][-2 * HASH_BYTES :]
+        level, count = level + 1, count // 2
+        if level == len(levels):
+            levels.append(bytearray())
+        levels[level] += node_hash(bytes(pair[:HASH_BYTES]), bytes(pair[HASH_BYTES:]))
+
+
+def inclusion_path(index: int, size: int, whole: Whole) -> list[bytes]:
+    """Return PATH(index, D[size]) from complete subtrees."""
+    proof: list[bytes] = []
+    low, high = 0, size
+    while high - low > 1:
+        middle = low + _split(high - low)
+        if index < middle:
+            proof.append(range_hash(middle, high, whole))
+            high = middle
+        else:
+            proof.append(range_hash(low, middle, whole))
+            low = middle
+    proof.reverse()
+    return proof
+
+
+def consistency_path(old: int, new: int, whole: Whole) -> list[bytes]:
+    """Return PROOF(old, D[new]) from complete subtrees."""
+    proof: list[bytes] = []
+    low, high, unbroken = 0, new, True
+    while old != high:
+        middle = low + _split(high - low)
+        if old <= middle:
+            proof.append(range_hash(middle, high, whole))
+            high = middle
+        else:
+            proof.append(range_hash(low, middle, whole))
+            low, unbroken = middle, False
+    if not unbroken:
+        proof.append(range_hash(low, high, whole))
+    proof.reverse()
+    return proof
+
+
+def range_hash(low: int, high: int, whole: Whole) -> bytes:
+    """Return the hash of leaves ``low`` to ``high``; ``low`` is a multiple of the largest power of two below."""
+    width = high - low
+    if width & (width - 1) == 0:
+        level = width.bit_length() - 1
+        return whole(level, low >> level)
+    middle = low + _split(width)
+    return node_hash(range_hash(low, middle, whole), range_hash(middle, high, whole))
 
 
 def verify_inclusion(*, data: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
