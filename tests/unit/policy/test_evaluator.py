@@ -117,7 +117,7 @@ def test_a_judgement_ends_at_the_next_change() -> None:
     found = {
         name: evaluator.judge(asked, table.SiteTable((site,)), BOOK, AT).expires for name, (asked, site) in ends.items()
     }
-    days = {"facts": "2031-12-28", "stamp": "2027-01-02", "certificate": "2027-01-01", "coming": "2026-12-01",
+    days = {"facts": "2027-04-07", "stamp": "2027-01-02", "certificate": "2027-01-01", "coming": "2026-12-01",
             "safeguard": "2026-12-01"}  # fmt: skip
     assert found == {name: dt.datetime.fromisoformat(f"{day}T00:00:00+00:00") for name, day in days.items()}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import shutil
 from pathlib import Path
 
 import pytest
 
-from orchestrator.domain import facts as domain_facts
 from orchestrator.domain import jobs
 from orchestrator.policy import attributes, cases, constraints, evaluator, rulebook, table
 from orchestrator.sources import packs
@@ -40,10 +40,22 @@ def denials(
 
 
 def test_the_packs_that_ship_load_without_a_problem() -> None:
-    """Nothing is failed, and the six packs are in force."""
+    """Nothing is failed, every pack of the table is in force, and the previews are off."""
     book = packs.load()
     assert book.failed == ()
-    assert [name for name, _ in book.versions] == ["accepts", "certs", "core", "eu-gdpr", "exposure", "fr-hds"]
+    assert tuple(name for name, _ in book.versions) == rulebook.PLANNED_PACKS
+    assert book.off == ("eu-cada", "us-4e091", "us-affiliates-50", "us-remote-access")
+
+
+def test_a_preview_is_in_force_only_when_somebody_switches_it_on() -> None:
+    """It judges then; the others stay off."""
+    book = packs.load(on=("eu-cada",))
+    public = attributes.JobAttributes(tenant=attributes.TenantAttributes("t", "FR", "eu-public"))
+    site = dataclasses.replace(PLACE, legal_country="US")
+    assert denials(public, packs.load(), site) == []
+    assert denials(public, book, site) == ["eu-cada.established-in-union"]
+    assert "eu-cada" not in book.off
+    assert "eu-cada" not in rulebook.decode(book.body).off
 
 
 def test_a_bad_rule_names_file_line_and_path(folder: Path) -> None:
@@ -98,16 +110,18 @@ def test_a_constraint_pack_switched_off_denies_who_asks() -> None:
 
 
 def test_constraints_without_a_pack_deny() -> None:
-    """Seal, score, environment and assurance have no pack yet."""
-    job = asking(seal=(("SOV-1", 1),), sovereignty_score=1, tee=("tdx",), min_assurance=domain_facts.Assurance.DECLARED)
-    fields = ("minAssurance", "seal", "sovereigntyScore", "tee")
-    assert denials(job, packs.load()) == [f"core.unsupported:spec.sovereignty.{field}" for field in fields]
+    """Seal, score and environment are refused by name where the pack that judges them is off."""
+    job = asking(seal=(("SOV-1", 1),), sovereignty_score=1, tee=("tdx",))
+    fields = ("seal", "sovereigntyScore", "tee")
+    found = denials(job, packs.load(off=("eu-seal", "tee")))
+    assert found == [f"core.unsupported:spec.sovereignty.{field}" for field in fields]
 
 
 def test_core_cannot_be_switched_off() -> None:
     """Facts that must be known stay so."""
     book = packs.load(off=("core", "eu-gdpr"))
-    assert book.off == ("eu-gdpr",)
+    assert "eu-gdpr" in book.off
+    assert "core" not in book.off
     assert denials(attributes.JobAttributes(), book, attributes.SiteAttributes(name="s"))
 
 
@@ -161,8 +175,24 @@ def test_a_parameter_of_the_house_changes_the_answer() -> None:
 
 
 def test_boundaries_are_the_days_on_which_facts_change() -> None:
-    """After today the next change of the shipped facts is the end of the decision on the United Kingdom."""
-    assert packs.load().boundaries(AT) == (dt.datetime(2031, 12, 28, tzinfo=dt.UTC),)
+    """G42 and Core42 leave Supplement 8, logs of high-risk systems become law, the UK decision ends."""
+    days = (dt.date(2027, 4, 7), dt.date(2027, 12, 2), dt.date(2031, 12, 28))
+    assert packs.load().boundaries(AT) == tuple(map(rulebook.midnight, days))
+
+
+def test_groups_of_the_ear_have_their_members_on_the_day() -> None:
+    """The Emirates join A:5 on 2026-07-10 and leave D:4; Hong Kong stands with D:5; a licence is still needed there."""
+    book = packs.load()
+    for day, a5, d4 in ((dt.date(2026, 7, 9), 37, True), (dt.date(2026, 7, 10), 38, False)):
+        sets = book.facts.on(day).sets
+        assert len(sets["ear-a5"]) == a5
+        assert ("AE" in sets["ear-d4"]) is d4
+        assert "AE" in sets["ear-destinations"]
+        assert len(sets["ear-d5"]) == 23
+        assert len(sets["ear-a6"]) == 8
+        assert not sets["ear-destinations"].codes & (sets["ear-a5"].codes | sets["ear-a6"].codes) - {"AE"}
+    assert "KH" in book.facts.on(dt.date(2026, 2, 2)).sets["ear-d5"]
+    assert "KH" not in book.facts.on(dt.date(2026, 2, 3)).sets["ear-d5"]
 
 
 def test_named_sets_stand_for_their_countries_on_the_day() -> None:
