@@ -34,7 +34,7 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         owners_coverage=operator.owners.coverage if operator else None,
         # In one order, so that sites which say the same in another order share a value of the column.
         certs=tuple(sorted((_certificate(cert, site) for cert in site.certifications), key=repr)),
-        evidence=tuple(attributes.Paper(e.type, None, e.valid_to, source=e.ref) for e in site.evidence),
+        evidence=tuple(attributes.Paper(e.type, e.valid_from, e.valid_to, source=e.ref) for e in site.evidence),
         accepts_countries=site.accepts.tenant_countries,
         accepts_deny_classes=frozenset(site.accepts.deny_classes),
         accepts_types=None if site.accepts.types is None else frozenset(t.value for t in site.accepts.types),
@@ -190,7 +190,7 @@ def of_dataset(data: tenants.DataSet) -> attributes.DataAttributes:
         subjects=frozenset(data.subjects),
         count=data.counts.persons,
         sensitive_count=data.counts.sensitive,
-        safeguards=tuple(attributes.Paper(s.type, None, s.valid_to, source=s.ref) for s in data.safeguards),
+        safeguards=tuple(attributes.Paper(s.type, s.valid_from, s.valid_to, source=s.ref) for s in data.safeguards),
         controller_country=data.controller.country,
         controller_operator=data.controller.operator,
         ciio=data.ciio,

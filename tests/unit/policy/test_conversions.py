@@ -125,3 +125,13 @@ def test_lists_that_allow_are_all_kept_and_minima_take_the_larger() -> None:
     merged = conversions.merge_floor(own, tenant=tenant, tier="critical").constraints
     assert merged.countries_allow == (("CH", "FR"), ("EEA",))
     assert (merged.seal, merged.score, merged.certifications) == ((("SOV-2", 3),), 60, ("c5",))
+
+
+def test_a_paper_counts_from_its_first_day() -> None:
+    """A licence or safeguard that begins later proves nothing yet."""
+    paper = sites.Evidence("bis-licence", "L1", dt.date(2027, 1, 1), dt.date(2026, 6, 1))
+    (licence,) = conversions.of_site(site(evidence=(paper,))).evidence
+    data = tenants.DataSet("d", "t", safeguards=(paper,))
+    (safeguard,) = conversions.of_dataset(data).safeguards
+    for found in (licence, safeguard):
+        assert [found.valid(dt.date(2026, month, 1)) for month in (5, 6)] == [False, True]
