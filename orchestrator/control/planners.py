@@ -131,6 +131,7 @@ class SchedulerPlanner:
                 queues=world.queues,
                 data_sets=world.data_sets,
                 control_plane=world.control_plane,
+                directives=world.directives,
                 tables=self.tables,
                 accelerators=self.accelerators,
             )

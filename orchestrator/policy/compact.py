@@ -50,10 +50,9 @@ def read_job(raw: Any, path: shapes.Path) -> attributes.JobAttributes:
         exposure=jobs.Exposure(tuple(sorted(deny)), tuple(sorted(accept))),
         certifications=tuple(sorted(_words(row, "require_certs", path))),
         seal=_seal(row.get("min_seal", {}), (*path, "min_seal")),
-        sovereignty_score=_whole(row, "min_score", path),
         tee=tuple(_words(row, "require_tee", path)),
     )
-    merged = constraints.merge((own,))
+    merged = dataclasses.replace(constraints.merge((own,)), score=_number(row, "min_score", path))
     exports = list(_exports("model", row, path))
     data = []
     for index, item in enumerate(shapes.items(row.get("data", []), (*path, "data"))):

@@ -37,7 +37,7 @@ class Constraints:
     exposures: tuple[Denied, ...] = ()
     certifications: tuple[str, ...] = ()
     seal: tuple[tuple[str, int], ...] = ()
-    score: int | None = None
+    score: float | None = None
     tee: tuple[tuple[str, ...], ...] = ()
     """Every one of these lists must hold the kind."""
     min_assurance: facts.Assurance | None = None

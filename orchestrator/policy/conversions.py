@@ -122,14 +122,16 @@ def of_job(
 ) -> attributes.JobAttributes:
     """Return what rules read of a job. ``datasets`` maps names to what is registered and visible to the tenant.
 
-    ``control_plane`` None means that nobody registered one: its place is then unknown, and judged so.
+    ``control_plane`` None means that nobody registered one: its place is then unknown, and judged so. Of the
+    ``directives`` those that could name this job are kept, whatever the day: rules look at their dates.
     """
     merged = constraints.merge_floor(spec.sovereignty, tenant=tenant, tier=spec.tier)
     unjudgeable = [] if merged.tier_known else [("spec.tier", f"tier {spec.tier!r} is not defined by the tenant")]
     data, stated = _data(spec, tenant, datasets, unjudgeable)
     places = [*_control_plane_places(control_plane), *_written_places(spec, datasets, unjudgeable)]
-    overlays = tuple(_directive(each) for each in sorted(directives, key=lambda each: each.name))
     model = spec.model or jobs.ModelClause()
+    concern = [each for each in directives if each.parties or (model.id is not None and model.id in each.models)]
+    overlays = tuple(_directive(each) for each in sorted(concern, key=lambda each: each.name))
     read = [datasets[each.name] for each in data if each.name in datasets]
     exports = [item for each in read for item in _exports(each.name, each.export_control, each.controller.country)]
     exports += _exports("model", model.export_control, model.controller_country)

@@ -173,7 +173,7 @@ def _objectives(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable
     return tuple(SealDemand(name, levels.get(name)) for name in sorted({*asked, *levels}))
 
 
-def _score(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[int]:
+def _score(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[float]:
     return () if job.constraints.score is None else (job.constraints.score,)
 
 

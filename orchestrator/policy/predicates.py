@@ -119,7 +119,7 @@ def level_below(_day: dt.date, levels: Iterable[tuple[str, int]], objective: str
     return least is not None and any(name == objective and level < least for name, level in levels)
 
 
-def score_below(_day: dt.date, levels: Iterable[tuple[str, int]], least: int, weights: dated.LiveSet) -> bool:
+def score_below(_day: dt.date, levels: Iterable[tuple[str, int]], least: float, weights: dated.LiveSet) -> bool:
     """Every weighted level is known, and sum(weight x level / 4) is below the least; weights add up to 100."""
     known = dict(levels)
     if any(name not in known for name in weights.members):

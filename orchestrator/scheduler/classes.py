@@ -112,6 +112,7 @@ def read(kind: Kind, world: worlds.World) -> tuple[attributes.JobAttributes, req
         tenant=world.tenants.get(kind.tenant),
         datasets=world.visible_data(kind.tenant),
         control_plane=world.control_plane,
+        directives=world.directives,
     )
     wanted = spec.resources.accelerators
     requirement = requirements.Requirement(

@@ -61,6 +61,9 @@ def _helped_by_waiting(verdict: select.Verdict, judgement: evaluator.Judgement) 
         if waits or rule.effect is not reasons.Effect.DENY:
             word, shift = divmod(number, 64)
             patient[word] &= ~np.uint64(1 << shift)
+    for number in judgement.duties():
+        word, shift = divmod(number, 64)
+        patient[word] &= ~np.uint64(1 << shift)
     near = (verdict.bits == 0) & ~patient.any(axis=0)
     for found in judgement.explained(near) if near.any() else ():
         denials = [reason for reason in found if reason.effect is reasons.Effect.DENY]

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.domain import jobs
+from orchestrator.domain import jobs, policies
 from orchestrator.domain import tenants as declared
 from orchestrator.placement import records, requirements
 from orchestrator.policy import evaluator, rulebook
@@ -29,6 +29,7 @@ class World:
     queues: Mapping[str, declared.Queue] = field(default_factory=dict)
     data_sets: Mapping[str, declared.DataSet] = field(default_factory=dict)
     control_plane: declared.ControlPlane | None = None
+    directives: tuple[policies.Directive, ...] = ()
     tables: requirements.Tables = requirements.NO_TABLES
     accelerators: Callable[[str], tuple[str, ...]] = _as_written
 
@@ -53,12 +54,13 @@ class World:
     def policy(self) -> records.Policy:
         """Return the policy in force as a decision names it."""
         book = self.rulebook
+        own = evaluator.own_rules(book)
         return records.Policy(
             digest=book.digest,
             evaluator=evaluator.EVALUATOR_VERSION,
             packs=book.versions,
             off=book.off,
-            rules=tuple(rule.id for rule in book.rules),
+            rules=(*(rule.id for rule in book.rules), *(own.codes if own else ())),
             first_bit=evaluator.FIRST_RULE,
         )
 

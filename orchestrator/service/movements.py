@@ -28,7 +28,11 @@ def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reaso
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "policy.unavailable", text)
     visible = {name: data for name, data in world.data_sets.items() if data.tenant == job.tenant}
     asked = conversions.of_job(
-        job.spec, tenant=world.tenants.get(job.tenant), datasets=visible, control_plane=world.control_plane
+        job.spec,
+        tenant=world.tenants.get(job.tenant),
+        datasets=visible,
+        control_plane=world.control_plane,
+        directives=world.directives,
     )
     site, now = _site(world), context.clock.now()
     found = list(evaluator.explain(asked, conversions.of_site(site), world.book, now))

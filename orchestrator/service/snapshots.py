@@ -63,6 +63,7 @@ class Snapshots:
             queues=world.queues,
             data_sets=world.data_sets,
             control_plane=world.control_plane,
+            directives=world.directives,
             tables=self._tables,
             accelerators=self._accelerators,
         )
