@@ -51,7 +51,8 @@ def no_log(backend: str, key: str) -> errors.PermanentError:
     return errors.PermanentError(
         "logs.not-found",
         f"backend {backend} keeps nothing of attempt {key} any more: what a job wrote and left is forgotten a week "
-        "after its end, or its folder was removed by hand. Run the job again (comity retry), and copy what you need in time",
+        "after its end, or its folder was removed by hand. Run the job again (comity retry), and copy what you need "
+        "in time",
     )
 
 

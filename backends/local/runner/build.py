@@ -13,9 +13,10 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 BINARY = HERE / "comity-runner"
-SOURCES = tuple(
-    HERE / f"{name}.c" for name in ("init", "isolation", "log", "outcome", "processes", "records", "runner", "spec")
-)
+_PARTS = (
+    "holds", "init", "isolation", "log", "main", "outcome", "processes", "records", "runner", "spec", "starter",
+)  # fmt: skip
+SOURCES = tuple(HERE / f"{name}.c" for name in _PARTS)
 _FLAGS = (
     "-std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fstack-protector-strong -fno-strict-aliasing"
     " -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fPIE -ffunction-sections -fdata-sections"

@@ -1,20 +1,13 @@
-/* comity-runner DIR: supervises one process of one job, and outlives the control plane that asked for it.
- * comity-runner --serve: the same for each folder that is named to it, without the cost of an exec.
- *
- * The control plane prepares DIR, runs this and is told by the exit status whether the job runs; from
- * then on the two share nothing but DIR and signals. The runner enforces the limits, kills what the job
- * leaves behind, and writes how it ended, so that whichever control plane comes next can adopt it.
- * It is not a container runtime, and it knows nothing of jobs, nodes or retries. The contract is
- * PROTOCOL.md; the process tree is caller -> (gone, or the server's starter), runner -> init -> job. */
+/* Supervises one process of one job: enforces its limits, kills what it leaves behind, and writes how it ended, so that
+ * whichever control plane comes next can adopt it. It is not a container runtime, and it knows nothing of jobs, nodes or
+ * retries. */
 #include "runner.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -23,35 +16,13 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { CALL_CLOSE_RANGE = 436 };
 static const int64_t NEVER = INT64_MAX;
-static const int64_t MS = 1000000;
 /* How long the init may take to kill before it is killed itself; only one that hangs or was halted. */
 static const int64_t PATIENCE_NS = 3000 * INT64_C(1000000);
 
-struct runner {
-    struct spec spec;
-    struct outcome end;
-    struct log log;
-    int folder, lock, notify, control, go, report, signals, timer, tmp;
-    size_t points;
-    char *point[PATHS_MAX]; /* below `tmp`: where isolation makes mount points that the job did not ask for */
-    size_t cgroups;
-    char *cgroup[CGROUPS_MAX]; /* for the end, when the spec is long given back */
-    pid_t init;
-    bool init_ended, announced, served;
-    int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
-};
-
-struct message { /* from the runner to the process that the caller waits for */
-    int code;
-    struct failure failure;
-};
-
-static void describe(int fd, const struct message *message) {
+void runner_describe(int fd, const struct message *message) {
     const struct failure *failure = &message->failure;
     if (message->code >= CODE_EXEC_FAILED && failure->step != NULL)
         dprintf(fd, "comity-runner: %s %s: %s\n", failure->step, failure->detail == NULL ? "" : failure->detail,
@@ -66,7 +37,7 @@ static void announce(struct runner *self, int code) {
     /* Where writing fails the caller was killed meanwhile. Nobody waits; the files say it all. */
     if (self->served) {
         dprintf(self->notify, "%d\n", code);
-        describe(self->notify, &message);
+        runner_describe(self->notify, &message);
     } else if (write(self->notify, &message, sizeof message) < 0) {
     }
     close(self->notify);
@@ -240,69 +211,6 @@ static void remember(struct runner *self, enum reason reason, const char *step, 
     }
 }
 
-/* What is revealed below /tmp needs folders there to be mounted on, and there they stay, of root and empty. Noted
- * now, for the spec is given back once the job runs. */
-static void note_points(struct runner *self) {
-    if (self->spec.tmp == NULL)
-        return;
-    for (size_t i = 0; i < self->spec.reveals; i++) {
-        const char *path = self->spec.reveal[i].path;
-        size_t skip = strncmp(path, "/tmp/", 5) == 0 ? 5 : strncmp(path, "/var/tmp/", 9) == 0 ? 9 : 0;
-        if (skip > 0 && (self->point[self->points] = strdup(path + skip)) != NULL)
-            self->points++;
-    }
-    if (self->points > 0)
-        self->tmp = open(self->spec.tmp, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-/* Removes one, innermost first, never through a link of the job's, and nothing but empty things of our own. */
-static void remove_point(int at, char *path) {
-    char *rest = strchr(path, '/');
-    if (rest != NULL)
-        *rest++ = '\0';
-    struct stat info;
-    if (fstatat(at, path, &info, AT_SYMLINK_NOFOLLOW) != 0 || info.st_uid != geteuid())
-        return;
-    if (S_ISREG(info.st_mode)) {
-        if (rest == NULL && info.st_size == 0)
-            unlinkat(at, path, 0);
-        return;
-    }
-    int below = rest == NULL ? -1 : openat(at, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (below >= 0) {
-        remove_point(below, rest);
-        close(below);
-    }
-    unlinkat(at, path, AT_REMOVEDIR);
-}
-
-/* Opens the door of each control group. One that is not there is a limit that would not hold: nothing is started. */
-static bool open_cgroups(struct runner *self) {
-    struct spec *spec = &self->spec;
-    for (size_t i = 0; i < spec->cgroups; i++) {
-        char path[PATH_MAX + 16];
-        snprintf(path, sizeof path, "%s/cgroup.procs", spec->cgroup[i]);
-        spec->join[i] = open(path, O_WRONLY | O_CLOEXEC);
-        if (spec->join[i] < 0 || (self->cgroup[i] = strdup(spec->cgroup[i])) == NULL)
-            return false;
-        self->cgroups++;
-    }
-    return true;
-}
-
-/* Asks the control groups how often memory ran out, and removes them: everyone in them is dead. */
-static void leave_cgroups(struct runner *self) {
-    self->end.cgroup_oom_kills = -1;
-    for (size_t i = 0; i < self->cgroups; i++) {
-        int64_t kills = cgroup_oom_kills(self->cgroup[i]);
-        if (kills > self->end.cgroup_oom_kills)
-            self->end.cgroup_oom_kills = kills;
-        /* A group may be busy for a moment after its last process was reaped. */
-        for (int tries = 0; rmdir(self->cgroup[i]) != 0 && errno == EBUSY && tries < 100; tries++)
-            nanosleep(&(struct timespec){0, MS}, NULL);
-    }
-}
-
 /* Forks the init, which prepares the isolation and the job's process, which waits for the word to execute. */
 static void prepare(struct runner *self) {
     int control[2], go[2], report[2], output[2] = {-1, -1};
@@ -318,7 +226,7 @@ static void prepare(struct runner *self) {
     /* Else the job, as its own user, could not open its own /dev/stderr. */
     if (self->spec.has_uid && fchown(to_job, self->spec.uid, self->spec.gid) != 0)
         return remember(self, REASON_SETUP_FAILED, "log", NULL);
-    if (!open_cgroups(self))
+    if (!holds_open_cgroups(self))
         return remember(self, REASON_SETUP_FAILED, "cgroup", self->spec.cgroup[self->cgroups]);
     if ((self->spec.isolate & ISOLATE_PID) && unshare(CLONE_NEWPID) != 0)
         return remember(self, REASON_ISOLATION_FAILED, "unshare", NULL);
@@ -350,7 +258,7 @@ static void prepare(struct runner *self) {
         self->log.file = -1;
 }
 
-static _Noreturn void run(struct runner *self) {
+_Noreturn void runner_run(struct runner *self) {
     setsid();
     prctl(PR_SET_NAME, "comity-runner", 0, 0, 0);
     /* A job of the same user could otherwise attach to this process and have it write what it likes. */
@@ -377,7 +285,7 @@ static _Noreturn void run(struct runner *self) {
         announce(self, code);
         _exit(code);
     }
-    note_points(self);
+    holds_note_points(self);
     prepare(self);
     self->end.started_ns = clock_ns(CLOCK_REALTIME);
     self->end.started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
@@ -409,154 +317,9 @@ static _Noreturn void run(struct runner *self) {
     self->end.oom_kills_before = oom_kills(); /* while the job executes: reading it takes longer than all else here */
     if (self->init > 0)
         supervise(self);
-    for (size_t i = 0; self->tmp >= 0 && i < self->points; i++)
-        remove_point(self->tmp, self->point[i]);
-    leave_cgroups(self);
+    holds_remove_points(self);
+    holds_leave_cgroups(self);
     /* The lock goes with this process, so it is free only after the record is on disk. */
     self->end.log_truncated = self->log.truncated;
     _exit(outcome_write(self->folder, &self->end));
-}
-
-/* What the caller waits for: it learns how the start went, says it, and is gone. */
-static int wait_for_start(int notify) {
-    struct message message = {.code = CODE_NOT_STARTED};
-    ssize_t n;
-    do
-        n = read(notify, &message, sizeof message);
-    while (n < 0 && errno == EINTR);
-    describe(STDERR_FILENO, &message);
-    return message.code;
-}
-
-static int refuse(const struct runner *self, int code, const char *what, const char *why) {
-    if (self->served)
-        dprintf(self->notify, "%d\ncomity-runner: %s: %s\n", code, what, why);
-    else
-        fprintf(stderr, "comity-runner: %s: %s\n", what, why);
-    return code;
-}
-
-/* Opens DIR and reads its spec. */
-static int enter(struct runner *self, const char *path) {
-    self->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self->folder < 0)
-        return refuse(self, CODE_NO_FOLDER, path, strerror(errno));
-    const char *wrong = spec_read(self->folder, &self->spec);
-    return wrong == NULL ? 0 : refuse(self, CODE_BAD_SPEC, "spec", wrong);
-}
-
-/* Nothing of the caller's stays: no terminal, no pipe it waits on, no folder it may want to unmount. */
-static bool let_go(void) {
-    int null = open("/dev/null", O_RDWR);
-    bool done = null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2 && chdir("/") == 0;
-    close(null);
-    return done;
-}
-
-/* One request: the path of a folder, and with it the descriptor that the answer goes to. False: no more will come. */
-static bool hear(int requests, char *path, size_t room, int *answer) {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } carried;
-    struct iovec text = {path, room - 1};
-    struct msghdr message = {
-        .msg_iov = &text, .msg_iovlen = 1, .msg_control = &carried, .msg_controllen = sizeof carried};
-    ssize_t n = recvmsg(requests, &message, MSG_CMSG_CLOEXEC);
-    *answer = -1;
-    if (n <= 0)
-        return n < 0 && errno == EINTR;
-    path[(message.msg_flags & MSG_TRUNC) != 0 ? 0 : n] = '\0'; /* one that is cut would be another folder */
-    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
-    if (first != NULL && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS &&
-        first->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(answer, CMSG_DATA(first), sizeof(int));
-    return true;
-}
-
-/* Writes the folder over the arguments, so that `ps` says which attempt a runner is for. `room` is what the starter was
- * given: its own argument and a filler. The end of a longer path is kept, for the key of the attempt stands there. */
-static void entitle(char *arguments, size_t room, const char *path) {
-    if (room == 0)
-        return;
-    size_t length = strlen(path);
-    const char *text = length < room ? path : path + (length - (room - 1));
-    memset(arguments, 0, room);
-    memcpy(arguments, text, strlen(text));
-}
-
-/* Starts a runner for each request that comes in at descriptor 0, until its other end is closed everywhere: by the
- * server, or by the server's death. A runner is forked from here as it is in main, so that each is on its own; what
- * is saved is the exec, and a process that waits for the runner to say how it went: it says so itself. */
-static int serve(struct runner *self, char *arguments, size_t room) {
-    int requests = fcntl(0, F_DUPFD_CLOEXEC, 3);
-    if (requests < 0 || !let_go())
-        return CODE_USAGE;
-    setsid(); /* what a terminal sends to the server's group is not for this process */
-    prctl(PR_SET_NAME, "comity-starter", 0, 0, 0);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* whoever could attach could start anything, as this user */
-    signal(SIGCHLD, SIG_IGN);           /* the kernel reaps: runners say how they went, and their files do */
-    records_warm();
-    char path[PATH_MAX];
-    for (int answer; hear(requests, path, sizeof path, &answer);) {
-        if (answer < 0)
-            continue;
-        pid_t pid = fork();
-        if (pid == 0) {
-            close(requests); /* first of all: whoever holds it may start anything */
-            signal(SIGCHLD, SIG_DFL);
-            self->served = true;
-            self->notify = answer;
-            entitle(arguments, room, path);
-            int code = enter(self, path);
-            if (code == 0)
-                run(self);
-            _exit(code);
-        }
-        if (pid < 0)
-            dprintf(answer, "%d\ncomity-runner: fork: %s\n", CODE_NOT_STARTED, strerror(errno));
-        close(answer);
-    }
-    return 0;
-}
-
-int main(int argc, char **argv) {
-    static struct runner self; /* static: zeroed, and off the stack that the fork copies */
-    for (int fd = open("/dev/null", O_RDWR); fd >= 0 && fd < 3;)
-        fd = dup(fd); /* a caller may have closed 0, 1 or 2, and then our files would land there */
-    if (syscall(CALL_CLOSE_RANGE, 3, ~0U, 0) != 0) /* before Linux 5.9, and in some sandboxes */
-        for (int fd = (int)sysconf(_SC_OPEN_MAX); fd-- > 3;)
-            close(fd);
-    /* Ignored signals survive exec: an ignored SIGCHLD would lose statuses, an ignored SIGPIPE would
-     * change how the job's pipelines end. By the system call, because glibc's posix_spawn leaves two
-     * signals of its own ignored, which its signal() refuses to change. */
-    static const long as_new[8]; /* all zero, whatever the order of the kernel's structure: SIG_DFL */
-    for (int number = 1; number < NSIG; number++)
-        syscall(SYS_rt_sigaction, number, as_new, NULL, 8);
-    if (argc == 2 && strcmp(argv[1], "--probe") == 0)
-        return isolation_probe();
-    if ((argc == 2 || argc == 3) && strcmp(argv[1], "--serve") == 0)
-        return serve(&self, argv[1], strlen(argv[1]) + (argc == 3 ? strlen(argv[2]) + 1 : 0) + 1);
-    if (argc != 2 || argv[1][0] == '-') {
-        fputs("usage: comity-runner DIR | --probe | --serve\n", stderr);
-        return CODE_USAGE;
-    }
-    int code = enter(&self, argv[1]);
-    if (code != 0)
-        return code;
-    int notify[2];
-    if (pipe2(notify, O_CLOEXEC) != 0)
-        return CODE_NOT_STARTED;
-    pid_t pid = fork();
-    if (pid < 0)
-        return CODE_NOT_STARTED;
-    if (pid > 0) {
-        close(notify[1]);
-        return wait_for_start(notify[0]);
-    }
-    close(notify[0]);
-    self.notify = notify[1];
-    if (!let_go())
-        _exit(CODE_NOT_STARTED);
-    run(&self);
 }

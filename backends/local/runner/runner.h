@@ -45,6 +45,8 @@ struct failure {
     const char *detail;
 };
 
+#define MS INT64_C(1000000) /* in nanoseconds */
+
 enum { ISOLATE_MOUNT = 1, ISOLATE_PID = 2, ISOLATE_IPC = 4, ISOLATE_DEV = 8 };
 enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16, CGROUPS_MAX = 4 };
 
@@ -104,6 +106,26 @@ struct spec {
     int join[CGROUPS_MAX]; /* opened by the runner: what isolation hides is out of the job's reach by then */
 };
 
+/* One attempt under way. */
+struct runner {
+    struct spec spec;
+    struct outcome end;
+    struct log log;
+    int folder, lock, notify, control, go, report, signals, timer, tmp;
+    size_t points;
+    char *point[PATHS_MAX]; /* below `tmp`: where isolation makes mount points that the job did not ask for */
+    size_t cgroups;
+    char *cgroup[CGROUPS_MAX]; /* for the end, when the spec is long given back */
+    pid_t init;
+    bool init_ended, announced, served;
+    int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
+};
+
+struct message { /* from the runner to the process that the caller waits for */
+    int code;
+    struct failure failure;
+};
+
 /* spec.c */
 const char *spec_read(int folder, struct spec *spec); /* NULL, or what is wrong */
 void spec_release(struct spec *spec);
@@ -127,6 +149,21 @@ bool log_copy(struct log *log); /* reads on beyond the cap, for a job must not b
 int isolation_enter(const struct spec *spec, struct failure *failure);
 int isolation_drop(const struct spec *spec, struct failure *failure);
 int isolation_probe(void);
+
+/* holds.c: what an attempt holds of the machine besides processes, and gives back at its end */
+bool holds_open_cgroups(struct runner *self);
+void holds_leave_cgroups(struct runner *self);
+void holds_note_points(struct runner *self);
+void holds_remove_points(struct runner *self);
+
+/* runner.c */
+void runner_describe(int fd, const struct message *message);
+_Noreturn void runner_run(struct runner *self);
+
+/* main.c, starter.c */
+int runner_enter(struct runner *self, const char *path); /* 0, or the code to leave with */
+bool runner_let_go(void);
+int starter_serve(struct runner *self, char *arguments, size_t room);
 
 /* processes.c */
 void processes_signal(int signal_number, bool own_pid_namespace); /* every descendant of the caller */
