@@ -29,6 +29,7 @@ from orchestrator.policy import (
     sentences,
     table,
 )
+from orchestrator.policy.cedar import judging
 
 EVALUATOR_VERSION = "eval 1"
 
@@ -53,6 +54,8 @@ class Judgement:
     book: rulebook.RuleBook
     at: dt.datetime
     row_reader: rows.RowReader
+    own: Own | None = None
+    """What policies of the house's own said; None where there are none."""
 
     def denying(self) -> tuple[rules.Rule, ...]:
         """Return the rules that deny some site, in table order."""
@@ -67,10 +70,17 @@ class Judgement:
             while value:
                 low = value & -value
                 bit = word * 64 + low.bit_length() - 1
-                if bit >= FIRST_RULE:
+                if FIRST_RULE <= bit < FIRST_RULE + len(book):
                     found.append(book[bit - FIRST_RULE])
                 value ^= low
         return tuple(found)
+
+    def duties(self) -> tuple[int, ...]:
+        """Return the bits with which policies of the house's own oblige."""
+        if self.own is None:
+            return ()
+        first, rules_ = FIRST_RULE + len(self.book.rules), self.own.rules
+        return tuple(first + bit for bit in range(len(rules_.codes)) if not rules_.denies >> bit & 1)
 
     def codes(self) -> dict[str, int]:
         """Return the code of every denial and at how many sites it stands, as sentences would name it.
@@ -101,7 +111,50 @@ class Judgement:
         # A rule that raised has no bit, so where the evaluator itself refuses every rule is asked again.
         for rule in self.book.rules if refused else self.fired(row):
             found += self.row_reader.remembered(rule, self.sites, row)
+        if self.own is not None:
+            found += self.own.reasons(row, self)
         return rendering.united(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Own:
+    """What policies of the house's own said: an answer a row, to be read by ``rules``. Bit k of it is ``bits`` k."""
+
+    rules: judging.UserRules
+    answers: list[int]
+
+    def reasons(self, row: int, judgement: Judgement) -> list[reasons.Reason]:
+        """Return the sentences of one row."""
+        bits = self.answers[row]
+        return self.rules.reasons(bits, judgement.job, judgement.sites.sites[row]) if bits else []
+
+    def where(self, mask: int) -> table.Bools:
+        """Return the rows with any of some bits."""
+        return np.fromiter((bool(bits & mask) for bits in self.answers), np.bool_, len(self.answers))
+
+    def written(self, bits: table.Words, first: int) -> table.Words:
+        """Return the words of the table with these bits after them, the first at number ``first``."""
+        words = table.words_for(first + len(self.rules.codes))
+        wide: table.Words = np.zeros((max(words, bits.shape[0]), bits.shape[1]), dtype=np.uint64)
+        wide[: bits.shape[0]] = bits
+        for row in np.flatnonzero(self.where(-1)).tolist():
+            value = self.answers[row] << first
+            for word in range(wide.shape[0]):
+                wide[word, row] |= np.uint64(value >> 64 * word & _WORD)
+        return wide
+
+
+_WORD = 2**64 - 1
+
+
+def own_rules(book: rulebook.RuleBook) -> judging.UserRules | None:
+    """Return the policies of the house's own, ready to be asked; None where there are none."""
+    return judging.rules_of(book.user, book.public_sets) if book.user else None
+
+
+def _own(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.RuleBook, at: dt.datetime) -> Own | None:
+    own = own_rules(book)
+    return Own(own, own.column(job, sites, book.facts.on(instances.utc_day(at)), at)) if own is not None else None
 
 
 def _somewhere(judgement: Judgement) -> tuple[rules.Rule, ...]:
@@ -123,6 +176,10 @@ def _codes(judgement: Judgement) -> dict[str, int]:
             here = everywhere if isinstance(mask, bool) else mask
             where[code] = where[code] | here if code in where else here
     found |= {code: int(np.count_nonzero(mask)) for code, mask in where.items()}
+    if (own := judgement.own) is not None:
+        for bit, code in enumerate(own.rules.codes):
+            if own.rules.denies >> bit & 1 and (stands := int(np.count_nonzero(own.where(1 << bit)))):
+                found[code] = stands
     if not judgement.row_reader.refusals() and (raised := int(np.count_nonzero(judgement.bits[0] & _ONE))):
         found[f"{rulebook.UNSUPPORTED}:rules.<x>"] = raised
     return found
@@ -141,6 +198,9 @@ def _explained(judgement: Judgement, wanted: table.Bools, full: table.Bools) -> 
         also = sentences.Sentences(reader, judgement.book, wanted & full & ~slow)
         lines += [line for rule in judgement.book.caveats for line in also.of_rule(rule)] + also.weak()
     found = sentences.laid_out(lines, len(judgement.sites))
+    if (own := judgement.own) is not None:
+        for row in np.flatnonzero(wanted & ~slow & own.where(-1)).tolist():
+            found[row] = rendering.united([*found[row], *own.reasons(row, judgement)])
     for row in np.flatnonzero(wanted & slow).tolist():
         found[row] = judgement.whole(row) if full[row] else judgement.reasons(row)
     return found
@@ -167,8 +227,13 @@ def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
         for word, mask in found:
             bits[word] |= mask
     denied, obliged = _any(bits, program.denies), _any(bits, program.obliges)
+    own = _own(job, sites, book, at)
+    if own is not None:
+        denied |= own.where(own.rules.denies)
+        obliged |= own.where(~own.rules.denies)
+        bits = own.written(bits, FIRST_RULE + len(book.rules))
     ends = expiry(job, sites, book, at)
-    return Judgement(bits, denied, obliged, ends, job, sites, book, at, rows.RowReader(job, book, at))
+    return Judgement(bits, denied, obliged, ends, job, sites, book, at, rows.RowReader(job, book, at), own)
 
 
 _ONE = np.uint64(1)
@@ -233,6 +298,8 @@ def expiry(
         for age in rule.hours
     }
     moments += sites.next_moments(at, sorted(ages))
+    if (own := own_rules(book)) is not None and own.hour_matters(day):
+        moments.append(at.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=1))
     return min(moments, default=None)
 
 
@@ -244,4 +311,6 @@ def explain(
     found = reader.refusals()
     for rule in (*book.rules, *book.caveats):
         found += reader.read(rule, site)
+    if (own := own_rules(book)) is not None:
+        found += own.reasons(own.row(job, site, reader.facts, at), job, site)
     return rendering.united([*found, *rendering.caveats(book, reader.facts, reader.weak)])

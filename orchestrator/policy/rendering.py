@@ -260,6 +260,11 @@ def _set_citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFa
                     yield _citation(f"facts.{arg.name}", f"{place} is a member{needs}", member.stamp)
 
 
+def cited(path: str, value: str, binding: operands.Binding) -> reasons.FactCitation:
+    """Return the citation of a value at a document path, with the stamp of that document."""
+    return _citation(path, value, _stamp(path, binding))
+
+
 def _citation(path: str, value: str, stamp: facts.FactStamp) -> reasons.FactCitation:
     return reasons.FactCitation(path, value[:_TEXT_MAX], stamp.source, stamp.as_of, stamp.valid_to, stamp.assurance)
 

@@ -6,13 +6,14 @@ is an answer of its own (``refusals``), because a rule that silently does not ru
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain import facts, ids, reasons
+from orchestrator.domain import facts, ids, policies, reasons
 from orchestrator.evidence import canonical
 from orchestrator.policy import attributes, constraints, dated, operands, packfiles, programs, shapes, stored
 from orchestrator.policy import rules as rule_shapes
@@ -59,6 +60,8 @@ class RuleBook:
     facts_digest: ids.Digest
     changes: tuple[dt.date, ...]
     """Every day on which a dated fact or a rule starts or ends, sorted."""
+    user: tuple[policies.CedarPolicy, ...] = ()
+    """Policies of the house's own, judged beside the table; by name."""
     program: programs.Program = field(init=False, repr=False)
     """The table as the column reader walks it."""
 
@@ -69,6 +72,11 @@ class RuleBook:
     def versions(self) -> tuple[tuple[str, str], ...]:
         """Return (pack, version) of every pack in force."""
         return tuple((pack.name, pack.version) for pack in self.packs)
+
+    @property
+    def public_sets(self) -> tuple[str, ...]:
+        """Return the names of the sets of countries that jobs and policies may name, sorted."""
+        return tuple(sorted(each.public for each in self.facts.sets.values() if each.public))
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -177,9 +185,42 @@ def decode(body: bytes) -> RuleBook:
         for pack in ordered:
             building.add(pack, raw["parameters"].get(pack.name, {}))
         building.finish()
-        return _assembled(ordered, building, frozenset(raw["off"]), raw["failed"], raw["parameters"])
+        book = _assembled(ordered, building, frozenset(raw["off"]), raw["failed"], raw["parameters"])
+        return with_policies(book, [_policy(row) for row in raw.get("policies", ())])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a rule book: {error}") from error
+
+
+def with_policies(book: RuleBook, declared: Iterable[policies.CedarPolicy]) -> RuleBook:
+    """Return the book with policies of the house's own; its digest and its stored form cover their text and dates."""
+    user = tuple(sorted(declared, key=lambda policy: policy.name))
+    if user == book.user:
+        return book
+    raw = json.loads(book.body)
+    raw.pop("policies", None)
+    if user:
+        raw["policies"] = [
+            [policy.name, policy.text, *(day and day.isoformat() for day in (policy.start, policy.end)), policy.problem]
+            for policy in user
+        ]
+    body = canonical.dumps(raw)
+    windows = {day for policy in (*user, *book.user) for day in dated.changes(policy.start, policy.end)}
+    return dataclasses.replace(
+        book,
+        user=user,
+        body=body,
+        digest=canonical.digest_of_bytes(body),
+        changes=tuple(sorted({*book.changes, *windows})),
+    )
+
+
+def _policy(row: Sequence[Any]) -> policies.CedarPolicy:
+    name, text, start, end, problem = row
+    return policies.CedarPolicy(name, text, _day(start), _day(end), problem)
+
+
+def _day(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)
 
 
 def _assembled(

@@ -26,6 +26,7 @@ PLANTS = {
     "door-telemetry": ("orchestrator/api/planted.py", "import prometheus_client"),
     "door-retry": ("orchestrator/plugins/planted_retry.py", "import tenacity"),
     "door-documents": ("orchestrator/inventory/planted.py", "import pydantic"),
+    "door-cedar": ("orchestrator/policy/planted_cedar.py", "import cedarpy"),
     "cli-speaks-http": ("orchestrator/cli/planted.py", "import orchestrator.service"),
 }
 
