@@ -36,6 +36,11 @@ PAPER = {
     "digest": DIGEST_A,
 }
 SAFEGUARD = {**PAPER, "type": "scc-eu"}
+EXPORT = {
+    "regime": "eu-dual-use",
+    "item": "3E001",
+    "licences": [{"ref": "L1", "destinations": ["NO"], "endUsers": ["ovhcloud"], "validTo": "2027-06-30"}],
+}
 ACCEPTS = {"tenantCountries": ["EEA"], "denyClasses": ["health"], "types": ["train"]}
 SOVEREIGNTY = {
     "countries": {"allow": ["EEA", "CH"], "deny": ["HU"]},
@@ -77,6 +82,13 @@ FULL: dict[str, dict[str, Any]] = {
             "array": {"size": 100, "parallel": 10},
             "tier": "critical",
             "sovereignty": SOVEREIGNTY,
+            "model": {
+                "id": "llama-4-70b",
+                "controller": {"country": "FR"},
+                "trainFlop": 3.0e24,
+                "aiAct": "none",
+                "exportControl": [EXPORT],
+            },
             "objective": {"cost": 1, "carbon": 0.5, "latency": 0.25},
             "latencyFrom": "FR",
             "limits": {"pricePerHour": "60 EUR", "deadline": "6h", "rttMs": 40, "startWithin": "2h"},
@@ -108,6 +120,11 @@ FULL: dict[str, dict[str, Any]] = {
             "owners": {"coverage": 100, "list": [{"name": "free float", "country": "FR", "percent": 30}]},
             "transferFrameworks": ["dpf"],
             "exposureExtra": ["US"],
+            "usPerson": False,
+            "coveredPerson": False,
+            "listed": False,
+            "listedOwnershipPercent": 0,
+            "earSupplement8": "Core42",
             "facts": FACTS,
         },
     ),
@@ -145,6 +162,8 @@ FULL: dict[str, dict[str, Any]] = {
                     "facts": FACTS,
                 }
             ],
+            "seal": {"SOV-1": 3, "SOV-8": 0},
+            "chinaStateFunded": False,
             "carbon": {"gramsPerKwh": 56, "source": "grid"},
             "facts": FACTS,
         },
@@ -158,6 +177,10 @@ FULL: dict[str, dict[str, Any]] = {
             "counts": {"persons": 50000, "sensitive": 40000, "window": "12m"},
             "location": {**PLACE, "uri": "s3://bucket"},
             "safeguards": [SAFEGUARD],
+            "exportControl": [EXPORT],
+            "ciio": False,
+            "primaryDb": "FR",
+            "sdfLocalised": False,
             "derivedFrom": ["raw-fr"],
             "owner": "dpo@hospital.example",
             "facts": FACTS,
@@ -169,6 +192,7 @@ FULL: dict[str, dict[str, Any]] = {
             "hq": "FR",
             "sector": "health",
             "usPerson": False,
+            "usOnlyUsers": False,
             "defaultData": {"classes": ["health"], "subjects": ["FR"]},
             "floor": SOVEREIGNTY,
             "tiers": {"critical": SOVEREIGNTY},
@@ -215,6 +239,14 @@ _PAPER = {
     "digest": DIGEST_B,
 }
 _SAFEGUARD = {**_PAPER, "type": "tia"}
+_EXPORT = {
+    "regime": "us-ear",
+    "item": "unknown",
+    "licences.0.ref": "L2",
+    "licences.0.destinations.0": "CH",
+    "licences.0.endUsers.0": "other",
+    "licences.0.validTo": "2027-07-01",
+}
 _ACCEPTS = {"tenantCountries.0": "DE", "denyClasses.0": "model", "types.0": "infer"}
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -248,6 +280,11 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "array.parallel": 11,
                 "tier": "normal",
                 **_below("sovereignty", _SOVEREIGNTY),
+                "model.id": "llama-4-7b",
+                "model.controller.country": "DE",
+                "model.trainFlop": 1e25,
+                "model.aiAct": "high-risk",
+                **_below("model.exportControl.0", _EXPORT),
                 "objective.cost": 2,
                 "objective.carbon": 2,
                 "objective.latency": 2,
@@ -284,6 +321,11 @@ CHANGES: dict[str, dict[str, Any]] = {
         "spec.owners.list.0.percent": 25.5,
         "spec.transferFrameworks.0": "pipeda",
         "spec.exposureExtra.0": "CN",
+        "spec.usPerson": True,
+        "spec.coveredPerson": True,
+        "spec.listed": True,
+        "spec.listedOwnershipPercent": 50,
+        "spec.earSupplement8": "G42",
         **_below("spec.facts", _FACTS),
     },
     "Backend": {
@@ -297,6 +339,9 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "service": "vm",
                 "adminFrom.0": "DE",
                 "logRetentionDays": 30,
+                "seal.SOV-1": 4,
+                "seal.SOV-8": 1,
+                "chinaStateFunded": True,
                 "carbon.gramsPerKwh": 57,
                 "carbon.source": "plant",
                 "pools.0.name": "other",
@@ -339,6 +384,10 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "counts.window": "30d",
                 **_below("location", {**_PLACE, "uri": "s3://other"}),
                 **_below("safeguards.0", _SAFEGUARD),
+                **_below("exportControl.0", _EXPORT),
+                "ciio": True,
+                "primaryDb": "RU",
+                "sdfLocalised": True,
                 "derivedFrom.0": "raw-de",
                 "owner": "dpo@clinic.example",
                 **_below("facts", _FACTS),
@@ -350,6 +399,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "spec.hq": "DE",
         "spec.sector": "eu-finance",
         "spec.usPerson": True,
+        "spec.usOnlyUsers": True,
         "spec.defaultData.classes.0": "model",
         "spec.defaultData.subjects.0": "DE",
         **_below("spec.floor", _SOVEREIGNTY),
@@ -367,30 +417,11 @@ CHANGES: dict[str, dict[str, Any]] = {
 UNSUPPORTED: dict[str, dict[str, Any]] = {
     "Job": {
         "spec.env.EPOCHS": {"fromSecret": {"name": "hub", "key": "token"}},
-        "spec.model": {"id": "llama-4-70b"},
         "spec.checkpoint": {"path": "/ckpt"},
         "spec.verification": {"replicas": 3},
     },
-    "Operator": {
-        "spec.lei": LEI,
-        "spec.usPerson": False,
-        "spec.coveredPerson": True,
-        "spec.listed": True,
-        "spec.listedOwnershipPercent": 0,
-        "spec.earSupplement8": "Core42",
-    },
-    "Backend": {
-        "spec.seal": {"SOV-1": 3},
-        "spec.chinaStateFunded": False,
-        "spec.attestation": {"token": "t", "verifier": "v"},
-    },
-    "DataSet": {
-        "spec.exportControl": [{"regime": "eu-dual-use", "item": "3E001"}],
-        "spec.ciio": False,
-        "spec.primaryDb": "FR",
-        "spec.sdfLocalised": True,
-    },
-    "Tenant": {"spec.usOnlyUsers": True},
+    "Operator": {"spec.lei": LEI},
+    "Backend": {"spec.attestation": {"token": "t", "verifier": "v"}},
     "ControlPlane": {"metadata.labels": {"a": "b"}, "metadata.annotations": {"a": "b"}},
     "Queue": {"metadata.labels": {"a": "b"}, "metadata.annotations": {"a": "b"}},
 }
