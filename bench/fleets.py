@@ -78,7 +78,7 @@ def world(book: rulebook.RuleBook | None = None) -> worlds.World:
     return worlds.World(
         rulebook=book or packs.load(),
         tenants={TENANT: tenants.Tenant(TENANT, "FR", "health")},
-        data_sets={data.name: data},
+        data_sets={TENANT: {data.name: data}},
         control_plane=tenants.ControlPlane("self", "hospital", sites.Location("FR"), ("FR",)),
         tables=requirements.Tables(distances={"FR": requirements.Distances("FR", places)}),
     )

@@ -38,7 +38,7 @@ def seal(
         fence=backends.Fence(term, attempt.number),
         environment=environment_of(job, attempt),
         workdir=(lambda: _bytes(read_blob, digest)) if digest is not None else None,
-        data=data_of(spec, world),
+        data=data_of(job.tenant, spec, world),
         time_limit=None if deadline is None else max(job.submitted_at + deadline - now, dt.timedelta(seconds=1)),
         stop_grace=CANCEL_GRACE,
     )
@@ -59,11 +59,12 @@ def environment_of(job: jobs.Job, attempt: jobs.Attempt) -> dict[str, str]:
     return found
 
 
-def data_of(spec: jobs.JobSpec, world: worlds.World) -> dict[str, str]:
+def data_of(tenant: str, spec: jobs.JobSpec, world: worlds.World) -> dict[str, str]:
     """Return where each data set that the job reads lies."""
     found: dict[str, str] = {}
+    known = world.data_of(tenant)
     for use in spec.data.reads if spec.data else ():
-        data_set = world.data_sets.get(use.name)
+        data_set = known.get(use.name)
         if data_set is not None and data_set.location.uri is not None:
             found[use.name] = data_set.location.uri
     return found

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.domain import facts, jobs, sites
+
+
+SHARED = ""
+"""Stands for the tenant of what belongs to nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,18 @@ class Queue:
     def priority(self, name: str | None) -> int:
         """Return the number of a named priority; 0 for None or a name the queue does not define."""
         return dict(self.priorities).get(name or "normal", 0)
+
+
+def queue_of(queues: Mapping[str, Mapping[str, Queue]], tenant: str, name: str | None) -> Queue | None:
+    """Return the queue that a tenant means: its own of this name, else the one all tenants share.
+
+    ``queues`` are by tenant and name; those that belong to nobody stand under ``""``.
+    """
+    for whose in (tenant, SHARED):
+        found = queues.get(whose, {}).get(name or "")
+        if found is not None:
+            return found
+    return None
 
 
 @dataclass(frozen=True, slots=True)

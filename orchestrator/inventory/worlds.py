@@ -75,9 +75,11 @@ class World:
     control_plane: tenant_values.ControlPlane | None = None
     operators: Mapping[str, site_values.Operator] = field(default_factory=dict)
     backends: Mapping[str, site_values.Backend] = field(default_factory=dict)
-    data_sets: Mapping[str, tenant_values.DataSet] = field(default_factory=dict)
+    data_sets: Mapping[str, Mapping[str, tenant_values.DataSet]] = field(default_factory=dict)
+    """By tenant and name."""
     tenants: Mapping[str, tenant_values.Tenant] = field(default_factory=dict)
-    queues: Mapping[str, tenant_values.Queue] = field(default_factory=dict)
+    queues: Mapping[str, Mapping[str, tenant_values.Queue]] = field(default_factory=dict)
+    """By tenant and name; what all tenants share stands under ``""``."""
     directives: tuple[policy_values.Directive, ...] = ()
     """Every directive, in force or not, by name."""
     sites: tuple[site_values.Site, ...] = ()
@@ -93,6 +95,14 @@ class World:
     def site(self, name: ids.SiteName) -> site_values.Site | None:
         """Return one site; None when it is not, or no longer, declared."""
         return self.site_index.get(name)
+
+    def data_of(self, tenant: str) -> Mapping[str, tenant_values.DataSet]:
+        """Return the data sets of a tenant by name: those of others are not there for it."""
+        return self.data_sets.get(tenant, {})
+
+    def queue(self, tenant: str, name: str) -> tenant_values.Queue | None:
+        """Return the queue that a tenant means by a name: its own, else one that all share."""
+        return tenant_values.queue_of(self.queues, tenant, name)
 
     def knows_accelerator(self, name: str) -> bool:
         """Say whether a job may ask for ``name``: the catalogue has it, or some site has just that."""
@@ -123,7 +133,7 @@ class Inventory:
         self._owner_tenant = owner_tenant
         self._lock = threading.Lock()
         self._world: World | None = None
-        self._read: dict[tuple[str, str, int], object] = {}
+        self._read: dict[tuple[str, str, str, int], object] = {}
         self._made: dict[str, tuple[tuple[object, ...], tuple[site_values.Site, ...]]] = {}
 
     @property
@@ -153,16 +163,19 @@ class Inventory:
     def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
         stored = self._store.documents()
         by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in _CONVERTERS}
+        owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _OWNED}
         broken: list[BrokenDocument] = []
-        fresh: dict[tuple[str, str, int], object] = {}
+        fresh: dict[tuple[str, str, str, int], object] = {}
         for document in stored:
             if document.kind not in _CONVERTERS:
                 continue
-            key = (document.kind, document.name, document.version)
+            key = (*document.key, document.version)
             value = self._read[key] if key in self._read else read(document)
             fresh[key] = value
             if isinstance(value, BrokenDocument):
                 broken.append(value)
+            elif document.kind in _OWNED:
+                owned[document.kind].setdefault(document.tenant, {})[document.name] = value
             else:
                 by_kind[document.kind][document.name] = value
         self._read = fresh
@@ -172,9 +185,13 @@ class Inventory:
         control_plane = next(iter(by_kind["ControlPlane"].values()), None)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
+        data_sets = owned["DataSet"]
         facts = {
             "sites": digests.of_sites(all_sites),
             "directives": digests.plain(directives),
+            "DataSet": digests.plain(
+                [data for whose in sorted(data_sets) for _, data in sorted(data_sets[whose].items())]
+            ),
             **{kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in _JUDGED},
         }
         return World(
@@ -184,9 +201,9 @@ class Inventory:
             control_plane=control_plane,
             operators=by_kind["Operator"],
             backends=by_kind["Backend"],
-            data_sets=by_kind["DataSet"],
+            data_sets=data_sets,
             tenants=by_kind["Tenant"],
-            queues=by_kind["Queue"],
+            queues=owned["Queue"],
             directives=directives,
             sites=all_sites,
             site_index={site.name: site for site in all_sites},
@@ -245,8 +262,11 @@ _CONVERTERS: Mapping[str, Callable[[Any, stores.Document], object]] = {
     "Policy": lambda model, _: policy_conversion.policy(cast("policy_documents.Policy", model)),
 }
 
-_JUDGED = ("ControlPlane", "DataSet", "Tenant")
-"""Kinds that rules read beside the sites (operators and backends are in the sites)."""
+_JUDGED = ("ControlPlane", "Tenant")
+"""Kinds that rules read beside the sites and data sets (operators and backends are in the sites)."""
+
+_OWNED = frozenset({"DataSet", "Queue"})
+"""Kinds whose names are a tenant's own."""
 
 
 def _status(document: stores.Document) -> Mapping[str, Any]:

@@ -22,8 +22,8 @@ class Document:
 
     ``version`` as read; 0 means that it must not exist yet. It grows with every commit and never repeats, not even
     when the document is deleted and made again; it does not count by one. The store sets both times.
-    ``status`` is JSON text that the system writes. ``tenant`` is the owner's tenant, ``""`` for kinds that belong to
-    the installation.
+    ``status`` is JSON text that the system writes. ``tenant`` is the owner's tenant, ``""`` for what belongs to the
+    installation. A name is unique among the documents of one kind and tenant.
     """
 
     kind: str
@@ -34,6 +34,11 @@ class Document:
     status: str = "{}"
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what it is stored under: kind, tenant, name."""
+        return (self.kind, self.tenant, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Changes:
     """One atomic wish. ``jobs`` carry the version they were read at (0: new); any mismatch refuses all of it.
 
     ``term`` None: a change of the use cases, which needs no lease; else it must equal the lease's term.
-    ``documents`` likewise by version; ``delete_documents`` are (kind, name, version).
+    ``documents`` likewise by version; ``delete_documents`` are (kind, tenant, name, version).
     """
 
     jobs: Sequence[jobs.Job] = ()
@@ -83,7 +88,7 @@ class Changes:
     placements: Sequence[decisions.Placement] = ()
     decisions: Sequence[decisions.Decision] = ()
     documents: Sequence[Document] = ()
-    delete_documents: Sequence[tuple[str, str, int]] = ()
+    delete_documents: Sequence[tuple[str, str, str, int]] = ()
     tokens: Sequence[Token] = ()
     keys: Sequence[IdempotencyKey] = ()
     entries: Sequence[journal.Entry] = ()
@@ -239,11 +244,11 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def documents(self, kind: str | None = None) -> Sequence[Document]:
-        """Return the declared documents, by kind and name."""
+        """Return the declared documents, by kind, name and tenant."""
 
     @abc.abstractmethod
-    def document(self, kind: str, name: str) -> Document | None:
-        """Return one declared document."""
+    def document(self, kind: str, name: str, *, tenant: str = "") -> Document | None:
+        """Return one declared document of a tenant, or of the installation."""
 
     @abc.abstractmethod
     def documents_version(self) -> int:

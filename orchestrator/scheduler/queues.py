@@ -252,4 +252,4 @@ def room_of_array(parent: jobs.Job) -> ArrayRoom:
 
 def priority_of(lane: Lane, world: worlds.World) -> int:
     """Return the number of a lane's priority."""
-    return world.priority(lane.key.queue, lane.key.priority)
+    return world.priority(lane.key.tenant, lane.key.queue, lane.key.priority)

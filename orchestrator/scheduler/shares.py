@@ -32,8 +32,8 @@ class Shares:
 
     def used(self, share: str) -> float:
         """Return the fraction used, divided by the weight; a weight of zero goes after every other."""
-        queue = share.partition("/")[2] or None
-        return self._used.get(share, 0.0) / max(self._world.weight(queue), LEAST)
+        tenant, _, queue = share.partition("/")
+        return self._used.get(share, 0.0) / max(self._world.weight(tenant, queue or None), LEAST)
 
     def _fraction(self, room: offers.Room) -> float:
         whole = self._whole

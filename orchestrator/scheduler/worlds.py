@@ -21,13 +21,13 @@ class World:
     """Everything declared, as of one version of the documents. Made anew whenever a document or a pack changes.
 
     ``accelerators`` resolves a name as written (``H100``) to slugs of the catalogue; () for a name nobody knows.
-    ``data_sets`` returns those that a tenant may read, by name.
+    Queues and data sets are by tenant and name; queues that all share stand under ``""``.
     """
 
     rulebook: rulebook.RuleBook
     tenants: Mapping[str, declared.Tenant] = field(default_factory=dict)
-    queues: Mapping[str, declared.Queue] = field(default_factory=dict)
-    data_sets: Mapping[str, declared.DataSet] = field(default_factory=dict)
+    queues: Mapping[str, Mapping[str, declared.Queue]] = field(default_factory=dict)
+    data_sets: Mapping[str, Mapping[str, declared.DataSet]] = field(default_factory=dict)
     control_plane: declared.ControlPlane | None = None
     directives: tuple[policies.Directive, ...] = ()
     tables: requirements.Tables = requirements.NO_TABLES
@@ -35,16 +35,16 @@ class World:
 
     def visible_data(self, tenant: str) -> Mapping[str, declared.DataSet]:
         """Return the data sets that belong to a tenant: another's count as not registered."""
-        return {name: data for name, data in self.data_sets.items() if data.tenant == tenant}
+        return self.data_sets.get(tenant, {})
 
-    def priority(self, queue: str | None, name: str | None) -> int:
-        """Return the number of a priority in a queue; higher goes first."""
-        known = self.queues.get(queue or "")
+    def priority(self, tenant: str, queue: str | None, name: str | None) -> int:
+        """Return the number of a priority in a tenant's queue; higher goes first."""
+        known = declared.queue_of(self.queues, tenant, queue)
         return known.priority(name) if known else 0
 
-    def weight(self, queue: str | None) -> int:
-        """Return the weight of a queue against others."""
-        known = self.queues.get(queue or "")
+    def weight(self, tenant: str, queue: str | None) -> int:
+        """Return the weight of a tenant's queue against others."""
+        known = declared.queue_of(self.queues, tenant, queue)
         return known.weight if known else 1
 
     def sets_on(self, day: dt.date) -> requirements.CountrySets:

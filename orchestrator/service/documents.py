@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain import journal
+from orchestrator.domain import journal, tenants
 from orchestrator.ports import stores
 from orchestrator.service import access, contexts, problems, readers, references, referrers
 from orchestrator.wire import errors
@@ -28,8 +28,8 @@ _WRITERS: dict[str, tuple[access.Role, ...]] = {
 }
 """Kind -> roles that are all needed to write it."""
 
-_OWNED = frozenset({"DataSet"})
-"""Kinds that belong to the tenant that declared them."""
+_OWNED = frozenset({"DataSet", "Queue"})
+"""Kinds whose names are a tenant's own: another tenant's document of that name is another document, and unseen."""
 
 
 class Match(enum.Enum):
@@ -71,18 +71,14 @@ def put(
         raise problems.invalid(wrong)
     if kind == "Backend" and (unknown := _unknown_accelerators(context, read.model)):
         raise problems.invalid(unknown)
-    tenant = who.tenant if kind in _OWNED else ""
+    tenant = _whose(who, kind, read.model)
     body = readers.normal_form(read, tenant=who.tenant)
     for _ in range(contexts.CONFLICT_TRIES):
-        old = context.store.document(kind, name)
-        _check(old, who, kind, name, match)
+        old = context.store.document(kind, name, tenant=tenant)
+        _check(old, kind, name, match)
         change = CREATED if old is None else UNCHANGED if old.body == body else UPDATED
-        hits = () if old is None or change == UNCHANGED or not dry_run else referrers.of(context, who, kind, name)
-        new = (
-            stores.Document(kind, name, tenant, body)
-            if old is None
-            else dataclasses.replace(old, body=body, tenant=old.tenant)
-        )
+        hits = () if old is None or change == UNCHANGED or not dry_run else referrers.of(context, who, old)
+        new = stores.Document(kind, name, tenant, body) if old is None else dataclasses.replace(old, body=body)
         if dry_run or change == UNCHANGED:
             return Applied(new, change, hits)
         entry = _entry(context, who, f"document.{change}", new, {"kind": kind, "name": name, "body": json.loads(body)})
@@ -98,8 +94,8 @@ def put(
 
 def get(context: contexts.Context, who: access.Principal, kind: str, name: str) -> stores.Document:
     """Return one document this one may see; raises ``document.not-found``."""
-    document = context.store.document(kind, name)
-    if document is None or not visible(who, document):
+    document = _find(context, who, kind, name)
+    if document is None:
         raise _unknown(kind, name)
     return document
 
@@ -107,11 +103,11 @@ def get(context: contexts.Context, who: access.Principal, kind: str, name: str) 
 def list_page(
     context: contexts.Context, who: access.Principal, kind: str, *, limit: int, cursor: str | None
 ) -> tuple[Sequence[stores.Document], str | None]:
-    """Return documents in order of name, after ``cursor`` (a name)."""
-    found = [d for d in context.store.documents(kind) if (cursor is None or d.name > cursor) and visible(who, d)]
-    found.sort(key=lambda document: document.name)
+    """Return documents in order of name and tenant, after ``cursor`` (what the page before ended with)."""
+    after = ("", "") if cursor is None else tuple(cursor.partition("/")[::2])
+    found = [d for d in context.store.documents(kind) if (d.name, d.tenant) > after and visible(who, d)]
     page = found[: min(limit, PAGE_MAX)]
-    return page, page[-1].name if len(found) > len(page) else None
+    return page, f"{page[-1].name}/{page[-1].tenant}" if len(found) > len(page) else None
 
 
 def delete(
@@ -126,11 +122,11 @@ def delete(
     """Withdraw a document; refused while others refer to it, with the list. Returns what refers to it (dry run)."""
     _may_write(who, kind, name)
     for _ in range(contexts.CONFLICT_TRIES):
-        old = context.store.document(kind, name)
+        old = _find(context, who, kind, name)
         if old is None:
             raise _unknown(kind, name)
-        _check(old, who, kind, name, match)
-        hits = referrers.of(context, who, kind, name)
+        _check(old, kind, name, match)
+        hits = referrers.of(context, who, old)
         if dry_run:
             return hits
         if hits:
@@ -140,7 +136,7 @@ def delete(
             )
         entry = _entry(context, who, "document.deleted", old, {"kind": kind, "name": name})
         try:
-            contexts.commit(context, stores.Changes(delete_documents=((kind, name, old.version),), entries=(entry,)))
+            contexts.commit(context, stores.Changes(delete_documents=((*old.key, old.version),), entries=(entry,)))
         except stores.VersionConflictError:
             continue
         return ()
@@ -152,8 +148,8 @@ def set_status(
 ) -> stores.Document:
     """Change members of a document's status; what the system keeps about it, not what was declared."""
     for _ in range(contexts.CONFLICT_TRIES):
-        old = context.store.document(kind, name)
-        if old is None or not visible(who, old):
+        old = _find(context, who, kind, name)
+        if old is None:
             raise _unknown(kind, name)
         status = json.loads(old.status) | members
         text = json.dumps(status, sort_keys=True, separators=(",", ":"))
@@ -198,13 +194,48 @@ def _reachable(context: contexts.Context, name: str) -> dict[str, Any]:
 
 def visible(who: access.Principal, document: stores.Document) -> bool:
     """Say whether this one may know of a document."""
-    if document.kind in _OWNED:
-        return document.tenant == who.tenant
-    if document.kind == "Tenant":
-        return document.name == who.tenant or who.is_admin
-    if document.kind == "Queue" and not who.is_admin:
-        return json.loads(document.body).get("spec", {}).get("tenant") in (None, who.tenant)
-    return True
+    match document.kind:
+        case "DataSet":
+            return document.tenant == who.tenant
+        case "Queue":
+            return document.tenant in (tenants.SHARED, who.tenant) or who.is_admin
+        case "Tenant":
+            return document.name == who.tenant or who.is_admin
+        case _:
+            return True
+
+
+def _find(context: contexts.Context, who: access.Principal, kind: str, name: str) -> stores.Document | None:
+    """Return the document that this one means by a name: the own tenant's, else one that all share.
+
+    An administrator sees every tenant's queues, and means one of them where no other has the name.
+    """
+    whose = (who.tenant, tenants.SHARED) if kind in _OWNED else (tenants.SHARED,)
+    for tenant in whose:
+        document = context.store.document(kind, name, tenant=tenant)
+        if document is not None:
+            return document if visible(who, document) else None
+    if kind not in _OWNED:
+        return None
+    found = [one for one in context.store.documents(kind) if one.name == name and visible(who, one)]
+    if len(found) > 1:
+        text = f"{kind} {name} is a name of several tenants: {', '.join(one.tenant for one in found[:20])}"
+        raise problems.ServiceError(problems.Kind.CONFLICT, "document.ambiguous", text)
+    return found[0] if found else None
+
+
+def _whose(who: access.Principal, kind: str, model: Any) -> str:
+    """Return the tenant to which a document that is declared belongs; ``""``: the installation.
+
+    Refuses a queue for another tenant in one way, whether or not there is such a queue or such a tenant.
+    """
+    if kind == "Queue":
+        named: str | None = model.spec.tenant
+        if named not in (None, who.tenant) and not who.is_admin:
+            text = "only an administrator declares queues of another tenant: leave spec.tenant out, or name your own"
+            raise problems.ServiceError(problems.Kind.FORBIDDEN, "document.tenant", text)
+        return named or tenants.SHARED
+    return who.tenant if kind in _OWNED else tenants.SHARED
 
 
 def _unknown_accelerators(context: contexts.Context, backend: Any) -> list[errors.DocumentError]:
@@ -223,9 +254,7 @@ def _may_write(who: access.Principal, kind: str, name: str) -> None:
         raise _unknown(kind, name)
 
 
-def _check(old: stores.Document | None, who: access.Principal, kind: str, name: str, match: int | Match) -> None:
-    if old is not None and not visible(who, old):
-        raise _unknown(kind, name)
+def _check(old: stores.Document | None, kind: str, name: str, match: int | Match) -> None:
     version = old.version if old is not None else 0
     if (match is Match.NEW and old is not None) or (isinstance(match, int) and match != version):
         text = f"{kind} {name} is at version {version}" if old is not None else f"{kind} {name} does not exist"
@@ -239,7 +268,8 @@ def _entry(
     if document.kind == "Backend" and isinstance(declared := body.get("body"), dict):
         declared.get("spec", {}).pop("settings", None)
     subject = f"{document.kind.lower()}/{document.name}"
-    return journal.Entry(word, subject, context.clock.now(), who.token_id, body, document.tenant or None)
+    tenant = document.name if document.kind == "Tenant" else document.tenant
+    return journal.Entry(word, subject, context.clock.now(), who.token_id, body, tenant or None)
 
 
 def _unknown(kind: str, name: str) -> problems.ServiceError:

@@ -26,11 +26,10 @@ def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reaso
     if world.book is None:
         text = "no rule book is loaded, so nothing can be judged"
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "policy.unavailable", text)
-    visible = {name: data for name, data in world.data_sets.items() if data.tenant == job.tenant}
     asked = conversions.of_job(
         job.spec,
         tenant=world.tenants.get(job.tenant),
-        datasets=visible,
+        datasets=world.data_of(job.tenant),
         control_plane=world.control_plane,
         directives=world.directives,
     )

@@ -34,8 +34,8 @@ def _queue(who: access.Principal, spec: jobs.JobSpec, world: worlds.World) -> It
         if spec.priority not in (None, "normal"):
             yield _unknown("spec.priority", "priority", str(spec.priority), "a job without a queue has only `normal`")
         return
-    queue = world.queues.get(spec.queue)
-    if queue is None or queue.tenant not in (None, who.tenant):
+    queue = world.queue(who.tenant, spec.queue)
+    if queue is None:
         yield _unknown("spec.queue", "queue", spec.queue, "apply the Queue first, or leave the field out")
     elif spec.priority not in (None, "normal") and spec.priority not in dict(queue.priorities):
         known = ", ".join(name for name, _ in queue.priorities) or "none but normal"
@@ -56,9 +56,9 @@ def _data(who: access.Principal, spec: jobs.JobSpec, world: worlds.World) -> Ite
         named += [(f"spec.data.reads[{i}].name", use.name) for i, use in enumerate(spec.data.reads)]
         named += [(f"spec.data.writes[{i}]", name) for i, name in enumerate(spec.data.writes)]
     named += [(f"spec.outputs[{i}].as", out.as_name) for i, out in enumerate(spec.outputs) if out.as_name is not None]
+    known = world.data_of(who.tenant)
     for path, name in named:
-        data_set = world.data_sets.get(name)
-        if data_set is None or data_set.tenant != who.tenant:
+        if name not in known:
             yield _unknown(path, "data", name, "apply the DataSet first")
 
 

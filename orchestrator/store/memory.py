@@ -30,7 +30,7 @@ class MemoryStore(stores.Store):
         self._contents: dict[str, decisions.Content] = {}
         self._decisions: dict[str, decisions.Decision] = {}
         self._placements: dict[str, decisions.Placement] = {}
-        self._documents: dict[tuple[str, str], stores.Document] = {}
+        self._documents: dict[tuple[str, str, str], stores.Document] = {}
         self._tokens: dict[str, stores.Token] = {}
         self._blobs: dict[str, bytes] = {}
         self._entries: list[journal.ChainedEntry] = []
@@ -66,10 +66,10 @@ class MemoryStore(stores.Store):
             self._decisions.setdefault(decision.digest, decision)
         for placement in changes.placements:
             self._placements[placement.key] = placement
-        for kind, name, _ in changes.delete_documents:
-            del self._documents[kind, name]
+        for kind, tenant, name, _ in changes.delete_documents:
+            del self._documents[kind, tenant, name]
         for document in taken.documents:
-            self._documents[document.kind, document.name] = document
+            self._documents[document.key] = document
         for token in taken.tokens:
             self._tokens[token.id] = token
         for link in links:
@@ -136,11 +136,12 @@ class MemoryStore(stores.Store):
     def documents(self, kind: str | None = None) -> Sequence[stores.Document]:
         """See the port."""
         with self._lock:
-            return [self._documents[key] for key in sorted(self._documents) if kind is None or key[0] == kind]
+            found = [document for document in self._documents.values() if kind is None or document.kind == kind]
+        return sorted(found, key=lambda document: (document.kind, document.name, document.tenant))
 
-    def document(self, kind: str, name: str) -> stores.Document | None:
+    def document(self, kind: str, name: str, *, tenant: str = "") -> stores.Document | None:
         """See the port."""
-        return self._documents.get((kind, name))
+        return self._documents.get((kind, tenant, name))
 
     def documents_version(self) -> int:
         """See the port."""

@@ -30,8 +30,8 @@ class View:
     """id -> (version, queue_seq)"""
     keys: MutableMapping[tuple[str, str], stores.IdempotencyKey] = field(default_factory=dict)
     placements: MutableSet[str] = field(default_factory=set)
-    documents: MutableMapping[tuple[str, str], tuple[int, dt.datetime]] = field(default_factory=dict)
-    """(kind, name) -> (version, created_at)"""
+    documents: MutableMapping[tuple[str, str, str], tuple[int, dt.datetime]] = field(default_factory=dict)
+    """(kind, tenant, name) -> (version, created_at)"""
     tokens: MutableMapping[str, int] = field(default_factory=dict)
 
 
@@ -56,11 +56,11 @@ def check(changes: stores.Changes, view: View) -> None:
         if placement.key in view.placements:
             raise stores.VersionConflictError(f"placement/{placement.key}")
     for document in changes.documents:
-        stored = view.documents.get((document.kind, document.name))
+        stored = view.documents.get(document.key)
         if document.version != (stored[0] if stored else 0):
             raise stores.VersionConflictError(f"{document.kind}/{document.name}")
-    for kind, name, version in changes.delete_documents:
-        stored = view.documents.get((kind, name))
+    for kind, tenant, name, version in changes.delete_documents:
+        stored = view.documents.get((kind, tenant, name))
         if stored is None or stored[0] != version:
             raise stores.VersionConflictError(f"{kind}/{name}")
     for token in changes.tokens:
@@ -73,8 +73,8 @@ def check_shape(changes: stores.Changes) -> None:
     _once("job", [job.id for job in changes.jobs])
     _once("idempotency key", [(key.tenant, key.key) for key in changes.keys])
     _once("placement", [placement.key for placement in changes.placements])
-    named = [(document.kind, document.name) for document in changes.documents]
-    _once("document", named + [(kind, name) for kind, name, _ in changes.delete_documents])
+    named = [document.key for document in changes.documents]
+    _once("document", named + [(kind, tenant, name) for kind, tenant, name, _ in changes.delete_documents])
     _once("token", [token.id for token in changes.tokens])
     for job in changes.jobs:
         if not job.spec_digest:
@@ -111,14 +111,13 @@ def take(changes: stores.Changes, view: View, now: dt.datetime) -> Taken:
     documents: list[stores.Document] = []
     if changes.documents or changes.delete_documents:
         view.documents_version += 1
-        for kind, name, _ in changes.delete_documents:
-            del view.documents[kind, name]
+        for kind, tenant, name, _ in changes.delete_documents:
+            del view.documents[kind, tenant, name]
         for document in changes.documents:
-            name_ = (document.kind, document.name)
-            stored = view.documents.get(name_)
+            stored = view.documents.get(document.key)
             created = stored[1] if stored else now
             version = view.documents_version
-            view.documents[name_] = (version, created)
+            view.documents[document.key] = (version, created)
             documents.append(dataclasses.replace(document, version=version, created_at=created, updated_at=now))
     tokens = []
     for token in changes.tokens:

@@ -54,7 +54,7 @@ class Batch:
     _link: bytes = field(init=False)
     _homes: dict[str, _Home] = field(default_factory=dict)
     _jobs: dict[str, tuple[jobs.Job, str]] = field(default_factory=dict)
-    _documents: dict[tuple[str, str], stores.Document | None] = field(default_factory=dict)
+    _documents: dict[tuple[str, str, str], stores.Document | None] = field(default_factory=dict)
     _tokens: dict[str, stores.Token] = field(default_factory=dict)
     _entries: statements.Rows = field(default_factory=list)
     _accepted: list[prepared.Prepared] = field(default_factory=list)
@@ -108,10 +108,10 @@ class Batch:
     def _load_rare(self, batch: Sequence[prepared.Prepared]) -> None:
         view = self._view
         names = [document.name for ready in batch for document in ready.changes.documents]
-        names += [name for ready in batch for _, name, _ in ready.changes.delete_documents]
-        columns = ("kind", "name", "version", "created_at")
-        for kind, name, version, created in self._find(schema.documents, columns, "name", names):
-            view.documents[kind, name] = (version, codec.moment(created))
+        names += [name for ready in batch for _, _, name, _ in ready.changes.delete_documents]
+        columns = ("kind", "tenant", "name", "version", "created_at")
+        for kind, tenant, name, version, created in self._find(schema.documents, columns, "name", names):
+            view.documents[kind, tenant, name] = (version, codec.moment(created))
         tokens = [token.id for ready in batch for token in ready.changes.tokens]
         view.tokens.update(tuple(row) for row in self._find(schema.tokens, ("id", "version"), "id", tokens))
 
@@ -122,16 +122,16 @@ class Batch:
             return refusal
         for job, state in zip(taken.jobs, ready.states, strict=True):
             self._jobs[job.id] = (job, state)
-        for kind, name, _ in ready.changes.delete_documents:
-            self._documents[kind, name] = None
+        for kind, tenant, name, _ in ready.changes.delete_documents:
+            self._documents[kind, tenant, name] = None
         for document in taken.documents:
-            self._documents[document.kind, document.name] = document
+            self._documents[document.key] = document
         for token in taken.tokens:
             self._tokens[token.id] = token
         seq, link = self._seq, self._link
-        for kind, subject, tenant, at, actor, body, data in ready.entries:
+        for word, subject, whose, at, actor, body, data in ready.entries:
             seq, previous, link = seq + 1, link, chain.link(link, data)
-            self._entries.append((seq, kind, subject, tenant, at, actor, body, previous, link))
+            self._entries.append((seq, word, subject, whose, at, actor, body, previous, link))
         self._seq, self._link = seq, link
         self._accepted.append(ready)
         return stores.Receipt(journal.ChainHead(seq, chain.to_digest(link)), taken.jobs, taken.documents)
@@ -146,7 +146,7 @@ class Batch:
         self._many(texts.insert_placement, [row for ready in accepted for row in ready.placements])
         self._many(texts.insert_key, [row for ready in accepted for row in ready.keys])
         self._many(texts.insert_entry, self._entries)
-        self._many(texts.delete_document, [(name, kind) for kind, name in self._documents])
+        self._many(texts.delete_document, [(name, kind, tenant) for kind, tenant, name in self._documents])
         kept = [document for document in self._documents.values() if document is not None]
         self._many(texts.insert_document, [rows.document_row(document) for document in kept])
         self._many(texts.delete_token, [(name,) for name in self._tokens])

@@ -147,14 +147,18 @@ class Reader:
         found = self._rows(sa.select(schema.contents).where(schema.contents.c.digest == digest))
         return decisions.Content(found[0][0], bytes(found[0][1])) if found else None
 
-    def documents(self, kind: str | None, name: str | None = None) -> list[stores.Document]:
+    def document(self, kind: str, tenant: str, name: str) -> stores.Document | None:
         """See the port."""
         table = schema.documents
-        query = sa.select(table).order_by(table.c.kind, table.c.name)
+        query = sa.select(table).where(table.c.name == name, table.c.kind == kind, table.c.tenant == tenant)
+        return next((rows.document(row) for row in self._rows(query)), None)
+
+    def documents(self, kind: str | None) -> list[stores.Document]:
+        """See the port."""
+        table = schema.documents
+        query = sa.select(table).order_by(table.c.kind, table.c.name, table.c.tenant)
         if kind is not None:
             query = query.where(table.c.kind == kind)
-        if name is not None:
-            query = query.where(table.c.name == name)
         return [rows.document(row) for row in self._rows(query)]
 
     def documents_version(self) -> int:

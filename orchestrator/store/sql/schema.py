@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision of ``store/migrations``."""
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 """Every revision from which a migration leads here, oldest first."""
 
 metadata = sa.MetaData()
@@ -95,7 +95,7 @@ documents = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
-    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text, primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("status", sa.Text, nullable=False),

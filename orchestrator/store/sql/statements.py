@@ -39,7 +39,7 @@ class Statements:
         self.delete_live = self._delete(_T.live_jobs, "id")
         self.delete_finished = self._delete(_T.finished_jobs, "id")
         self.insert_document = self._insert(_T.documents)
-        self.delete_document = self._delete(_T.documents, "name", "kind")
+        self.delete_document = self._delete(_T.documents, "name", "kind", "tenant")
         self.insert_token = self._insert(_T.tokens)
         self.delete_token = self._delete(_T.tokens, "id")
         self.update_state = self._text(

@@ -79,10 +79,9 @@ class SqlStore(port.Store):
         """See the port."""
         return self._reader.documents(kind)
 
-    def document(self, kind: str, name: str) -> port.Document | None:
+    def document(self, kind: str, name: str, *, tenant: str = "") -> port.Document | None:
         """See the port."""
-        found = self._reader.documents(kind, name)
-        return found[0] if found else None
+        return self._reader.document(kind, tenant, name)
 
     def documents_version(self) -> int:
         """See the port."""

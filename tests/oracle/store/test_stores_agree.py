@@ -143,14 +143,21 @@ class Agreement(RuleBasedStateMachine):
         """Several commits at once, some against the same rows."""
         self.commit(*[self.changes(data) for _ in range(count)])
 
-    @rule(name=NAMES, choice=VERSIONS, delete=st.booleans(), status=st.sampled_from(["{}", '{"ok":true}']))
-    def change_document(self, name: str, choice: str, delete: bool, status: str) -> None:
+    @rule(
+        name=NAMES,
+        tenant=st.sampled_from(["", "acme", "other"]),
+        choice=VERSIONS,
+        delete=st.booleans(),
+        status=st.sampled_from(["{}", '{"ok":true}']),
+    )
+    def change_document(self, name: str, tenant: str, choice: str, delete: bool, status: str) -> None:
         """A document is made, changed or deleted."""
-        stored = self.memory.document("Queue", name)
+        stored = self.memory.document("Queue", name, tenant=tenant)
+        assert self.sql.document("Queue", name, tenant=tenant) == stored
         version = self.version(stored.version if stored else 0, choice)
-        document = stores.Document("Queue", name, "acme", "{}", version, status)
+        document = stores.Document("Queue", name, tenant, "{}", version, status)
         self.commit(
-            stores.Changes(delete_documents=[("Queue", name, version)])
+            stores.Changes(delete_documents=[("Queue", tenant, name, version)])
             if delete
             else stores.Changes(documents=[document])
         )

@@ -2,6 +2,7 @@
 
 import re
 
+import asgi
 import pytest
 from fastapi.routing import APIRoute
 from installations import Installation, document, job
@@ -142,28 +143,112 @@ def test_another_tenants_job_is_as_unknown(installation: Installation) -> None:
 
 
 def test_another_tenants_documents_are_as_unknown(installation: Installation) -> None:
-    """A data set, a tenant and a queue of somebody else cannot be read, changed, deleted, named or found in a list."""
+    """Whatever one does with the name of somebody else's data set, tenant or queue is answered as for a free name."""
     mine = installation.client()
-    mine.put("/v1/datasets/secret", json=document("DataSet", "secret", classes=["health"]))
+    mine.put("/v1/datasets/taken", json=document("DataSet", "taken", classes=["health"]))
     mine.put("/v1/tenants/default", json=document("Tenant", "default", hq="FR"))
-    mine.put("/v1/queues/q", json=document("Queue", "q", tenant="default"))
+    mine.put("/v1/queues/taken", json=document("Queue", "taken", tenant="default", weight=3))
     other = installation.client("submit", "operate", "facts", "policy", "audit", "steward", tenant="other")
-    for path, kind in (("datasets/secret", "DataSet"), ("tenants/default", "Tenant"), ("queues/q", "Queue")):
-        body = document(kind, path.partition("/")[2])
-        answers = [
-            other.get(f"/v1/{path}"),
-            other.put(f"/v1/{path}", json=body),
-            other.put(f"/v1/{path}?dryRun=true", json=body),
-            other.delete(f"/v1/{path}"),
-        ]
-        assert [one.status_code for one in answers] == [404] * 4, path
-        assert other.get(f"/v1/{path.partition('/')[0]}").json()["items"] == []
-    refused = other.post("/v1/jobs", json=job(queue="q", data={"reads": [{"name": "secret"}]}))
-    assert {one["code"] for one in refused.json()["errors"]} == {"queue.unknown:q", "data.unknown:secret"}
+    for kind, names in (
+        ("DataSet", ("taken", "freed")), ("Tenant", ("default", "nobodys")), ("Queue", ("taken", "freed"))
+    ):  # fmt: skip
+        url = f"/v1/{kind.lower()}s"
+        found = [_everything(other, kind, f"{url}/{name}", name) for name in names]
+        assert found[0] == found[1]
+        assert found[0][1][0] == (404 if kind == "Tenant" else 201)
+        assert other.get(url).json()["items"] == []
+    for name in ("taken", "freed"):
+        refused = other.post("/v1/jobs", json=job(queue=name, data={"reads": [{"name": name}]}))
+        assert {one["code"] for one in refused.json()["errors"]} == {f"queue.unknown:{name}", f"data.unknown:{name}"}
+    assert mine.get("/v1/datasets/taken").json()["spec"] == {"classes": ["health"]}
+    assert mine.get("/v1/tenants/default").json()["spec"] == {"hq": "FR"}
+    assert mine.get("/v1/queues/taken").json()["spec"] == {"tenant": "default", "weight": 3}
+
+
+def _everything(client: asgi.Client, kind: str, url: str, name: str) -> list[tuple[int, str]]:
+    """Return what each verb answers for a name, without the name, versions and moments; leaves nothing behind."""
+    body = document(kind, name, **({"tenant": "other"} if kind == "Queue" else {}))
+    answers = [
+        client.get(url),
+        client.put(url, json=body),
+        client.put(f"{url}?dryRun=true", json=body),
+        client.put(url, json=body, headers={"If-None-Match": "*"}),
+        client.delete(f"{url}?dryRun=true"),
+        client.delete(url),
+        client.delete(url),
+    ]
+    return [
+        (
+            one.status_code,
+            re.sub(r'"(version|createdAt|updatedAt)":[^,}]+|version [0-9]+', "", one.text.replace(name, "X")),
+        )
+        for one in answers
+    ]
+
+
+def test_two_tenants_use_one_name(installation: Installation) -> None:
+    """Each tenant's jobs, lists and withdrawals mean the own data set and queue of a name, before a shared one."""
+    clients = {name: installation.client("submit", "operate", "steward", tenant=name) for name in ("a", "b")}
+    installation.client().put("/v1/queues/q", json=document("Queue", "q", priorities={"low": -1}))
+    for tenant, client in clients.items():
+        body = document("Queue", "q", tenant=tenant, priorities={f"only-{tenant}": 1})
+        assert client.put("/v1/queues/q", json=body).status_code == 201
+        assert client.put("/v1/datasets/d", json=document("DataSet", "d", owner=tenant)).status_code == 201
+    for tenant, client in clients.items():
+        assert [one["spec"]["owner"] for one in client.get("/v1/datasets").json()["items"]] == [tenant]
+        assert [one["spec"].get("tenant") for one in client.get("/v1/queues").json()["items"]] == [None, tenant]
+        assert client.get("/v1/queues/q").json()["spec"]["tenant"] == tenant
+        asked = job(queue="q", priority=f"only-{tenant}", data={"reads": [{"name": "d"}]})
+        assert client.post("/v1/jobs", json=asked).status_code == 202
+        asked["spec"]["priority"] = "only-b" if tenant == "a" else "only-a"
+        assert client.post("/v1/jobs", json=asked).json()["errors"][0]["path"] == "spec.priority"
+    (mine,) = clients["a"].get("/v1/jobs").json()["items"]
+    for url in ("/v1/datasets/d", "/v1/queues/q"):
+        assert clients["a"].delete(url).json()["referrers"] == [f"job/{mine['metadata']['id']}"]
+    clients["a"].post(f"/v1/jobs/{mine['metadata']['id']}:cancel")
+    assert [clients["a"].delete(url).status_code for url in ("/v1/datasets/d", "/v1/queues/q")] == [200, 200]
+    assert clients["a"].get("/v1/datasets/d").status_code == 404
+    assert "tenant" not in clients["a"].get("/v1/queues/q").json()["spec"]
+    assert clients["b"].get("/v1/datasets/d").json()["spec"]["owner"] == "b"
+
+
+def test_a_queue_for_another_tenant_is_refused_in_one_way(installation: Installation) -> None:
+    """Who is no administrator declares own and shared queues only, whether or not the other tenant has one."""
+    admin = installation.client()
+    for tenant in ("default", "b"):
+        assert admin.put("/v1/queues/q", json=document("Queue", "q", tenant=tenant)).status_code == 201
+    client = installation.client("operate", tenant="a")
+    found = [
+        client.put("/v1/queues/q", json=document("Queue", "q", tenant=tenant)).json() for tenant in ("b", "nobody")
+    ]
+    assert found[0] == found[1]
+    assert (found[0]["status"], found[0]["code"]) == (403, "document.tenant")
+
+
+def test_an_administrator_means_one_queue_by_a_name(installation: Installation) -> None:
+    """The own queue, else the shared one, else the only one of its name; several are told apart by nobody."""
+    admin = installation.client()
+    for tenant in ("b", "c"):
+        admin.put("/v1/queues/q", json=document("Queue", "q", tenant=tenant))
+    admin.put("/v1/queues/only", json=document("Queue", "only", tenant="b"))
+    assert admin.get("/v1/queues/only").json()["spec"] == {"tenant": "b"}
+    refused = admin.get("/v1/queues/q")
+    assert (refused.status_code, refused.json()["code"]) == (409, "document.ambiguous")
+    pages = [admin.get("/v1/queues?limit=1").json()]
+    while pages[-1]["cursor"]:
+        pages.append(admin.get("/v1/queues", params={"limit": 1, "cursor": pages[-1]["cursor"]}).json())
+    assert [(one["metadata"]["name"], one["spec"]["tenant"]) for page in pages for one in page["items"]] == [
+        ("only", "b"),
+        ("q", "b"),
+        ("q", "c"),
+    ]
 
 
 def test_events_of_another_tenant_are_not_shown(installation: Installation) -> None:
-    """An auditor sees the own tenant's entries and the installation's."""
+    """An auditor sees the own tenant's entries and the installation's, and no tenant's document but the own."""
+    other = installation.client(tenant="other")
+    for kind, more in (("Tenant", {}), ("DataSet", {}), ("Queue", {"tenant": "other"})):
+        assert other.put(f"/v1/{kind.lower()}s/other", json=document(kind, "other", **more)).status_code == 201
     installation.client("submit").post("/v1/jobs", json=job())
     installation.client("submit", tenant="other").post("/v1/jobs", json=job())
     page = installation.client("audit").get("/v1/events", headers={"Accept": "application/json"}).json()

@@ -59,7 +59,7 @@ def test_the_cheapest_site_is_filled_first_and_names_break_ties() -> None:
 def test_priority_comes_before_arrival() -> None:
     """A job of a higher priority of its queue goes first."""
     queue = tenants.Queue("q", "t", priorities=(("normal", 0), ("urgent", 10)))
-    world = worlds.World(samples.BOOK, queues={"q": queue})
+    world = worlds.World(samples.BOOK, queues={"t": {"q": queue}})
     urgent = samples.job(2, samples.spec(queue="q", priority="urgent"))
     found = plan(1, [samples.job(1, samples.spec(queue="q")), urgent], world=world)
     assert where(found) == [(2, None, "a/p")]
@@ -70,7 +70,7 @@ def test_shares_take_turns_by_weight() -> None:
     queued = [samples.job(n, samples.spec(queue="light")) for n in range(1, 9)]
     queued += [samples.job(n, samples.spec(queue="heavy")) for n in range(11, 19)]
     weights = {name: tenants.Queue(name, "t", weight=weight) for name, weight in (("light", 1), ("heavy", 3))}
-    found = plan(8, queued, world=worlds.World(samples.BOOK, queues=weights))
+    found = plan(8, queued, world=worlds.World(samples.BOOK, queues={"t": weights}))
     assert sum(number > 10 for number, _, _ in where(found)) == 6
 
 
@@ -96,7 +96,7 @@ def test_small_jobs_backfill_until_a_gang_loses_patience() -> None:
     """A gang that waited too long has a site kept for it; a higher priority may still use the site."""
     fleet = [samples.site("a/p"), samples.site("b/p", location=sites.Location("KP"))]
     given = [samples.offer("a/p", samples.room(3), total=samples.room(8))]
-    queue = {"q": tenants.Queue("q", "t", priorities=(("urgent", 10),))}
+    queue = {"t": {"q": tenants.Queue("q", "t", priorities=(("urgent", 10),))}}
 
     def at(age: dt.timedelta) -> list[tuple[int, int | None, str]]:
         gang = samples.job(1, samples.spec(2, nodes=2), submitted_at=samples.AT - age)
@@ -242,7 +242,7 @@ def test_a_job_that_comes_back_has_its_old_place() -> None:
 
 def test_another_tenants_data_set_is_not_registered() -> None:
     """Data of another tenant is judged as data nobody knows."""
-    data = {"d": tenants.DataSet("d", "u")}
+    data = {"u": {"d": tenants.DataSet("d", "u")}}
     spec = samples.spec(data=jobs.DataClause(reads=(jobs.DataUse("d"),)))
     world = worlds.World(samples.BOOK, data_sets=data)
     assert classes.classify(classes.kind_of("t", spec), world).attributes.unjudgeable

@@ -1,6 +1,7 @@
 """Opening: fresh, again, migrated, alone; and what is refused with which advice."""
 
 import datetime as dt
+import json
 import os
 import pathlib
 import sqlite3
@@ -9,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy as sa
 import store_samples as samples
 
 from orchestrator.ports import stores
@@ -43,6 +45,32 @@ def test_both_roads_give_one_schema(tmp_path: pathlib.Path) -> None:
             connection.commit()
         engine.dispose()
     assert dump(tmp_path / "create") == dump(tmp_path / "migrate")
+
+
+def test_documents_of_the_first_schema_come_over(path: pathlib.Path, clock: samples.Clock) -> None:
+    """A store of revision 0001 opens with every document; queues are then their tenant's."""
+    path.parent.mkdir()
+    dialect = dialects.SqliteDialect(path, busy_s=1)
+    engine = dialect.writer_engine()
+    with engine.connect() as connection:
+        dialect.begin_write(connection)
+        runner.upgrade(connection, "0001")
+        declared = [("Queue", "", {"tenant": "acme"}), ("Queue", "", {"weight": 2}), ("DataSet", "acme", {})]
+        for number, (kind, tenant, spec) in enumerate([*declared, ("Operator", "", {})]):
+            body, moments = json.dumps({"spec": spec}), {"created_at": 5, "updated_at": 6}
+            row = {"name": f"n{number}", "kind": kind, "tenant": tenant, "body": body, "version": 1, "status": "{}"}
+            connection.execute(sa.insert(schema.documents).values(**row, **moments))
+        connection.commit()
+    engine.dispose()
+    store = opening.open_store(path, clock)
+    assert [(one.kind, one.tenant, json.loads(one.body)["spec"]) for one in store.documents()] == [
+        ("DataSet", "acme", {}),
+        ("Operator", "", {}),
+        ("Queue", "acme", {"tenant": "acme"}),
+        ("Queue", "", {"weight": 2}),
+    ]
+    store.close()
+    assert dump(path)[-1] == ("alembic_version", "('0002',)")
 
 
 def test_revisions_are_known() -> None:

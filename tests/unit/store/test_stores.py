@@ -1,7 +1,9 @@
 """What both makes of the store promise, one question a test."""
 
 import datetime as dt
+import functools
 import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -62,20 +64,41 @@ def test_idempotency_keys(store: stores.Store) -> None:
 def test_documents(store: stores.Store) -> None:
     """Documents are versioned; a deleted and remade one never repeats a version; each change is visible cheaply."""
     document = stores.Document("Queue", "q", "acme", "{}")
+    find = functools.partial(store.document, "Queue", "q", tenant="acme")
     before = store.documents_version()
     made = store.commit(stores.Changes(documents=[document])).documents[0]
-    assert store.document("Queue", "q") == made
+    assert find() == made
+    assert store.document("Queue", "q") is None
     assert made.created_at == made.updated_at == samples.NOW
     with pytest.raises(stores.VersionConflictError, match="Queue/q"):
         store.commit(stores.Changes(documents=[document]))
-    store.commit(stores.Changes(delete_documents=[("Queue", "q", made.version)]))
+    store.commit(stores.Changes(delete_documents=[("Queue", "acme", "q", made.version)]))
+    assert find() is None
     again = store.commit(stores.Changes(documents=[document])).documents[0]
     assert again.version > made.version
     assert store.documents_version() == before + 3
     assert store.documents("Tenant") == []
     assert store.documents("Queue") == store.documents() == [again]
     with pytest.raises(stores.VersionConflictError):
-        store.commit(stores.Changes(delete_documents=[("Queue", "q", made.version)]))
+        store.commit(stores.Changes(delete_documents=[("Queue", "acme", "q", made.version)]))
+
+
+def test_names_are_a_tenants_own(store: stores.Store) -> None:
+    """Documents of one kind and name live apart by tenant: made, changed and deleted each alone, also in one commit."""
+    three = [stores.Document("Queue", "q", tenant, json.dumps({"of": tenant})) for tenant in ("b", "", "a")]
+    made = store.commit(stores.Changes(documents=three)).documents
+    assert [one.tenant for one in store.documents("Queue")] == ["", "a", "b"]
+    shared, a, b = store.documents()
+    changed = store.commit(stores.Changes(documents=[replace(a, body="[]")])).documents[0]
+    assert store.document("Queue", "q", tenant="a") == changed
+    assert store.document("Queue", "q", tenant="b") == b
+    with pytest.raises(stores.VersionConflictError):
+        store.commit(stores.Changes(delete_documents=[("Queue", "a", "q", a.version)]))
+    store.commit(
+        stores.Changes(delete_documents=[("Queue", "a", "q", changed.version), ("Queue", "", "q", shared.version)])
+    )
+    assert store.documents() == [b]
+    assert {one.version for one in made} == {b.version}
 
 
 def test_tokens(store: stores.Store) -> None:
@@ -230,7 +253,7 @@ def test_blobs_are_bounded(store: stores.Store) -> None:
         stores.Changes(jobs=[samples.job(1, spec_digest="")]),
         stores.Changes(entries=[samples.entry(x=float("nan"))]),
         stores.Changes(entries=[replace(samples.entry(), at=samples.NOW.replace(tzinfo=None))]),
-        stores.Changes(documents=[stores.Document("K", "n", "", "{}")], delete_documents=[("K", "n", 1)]),
+        stores.Changes(documents=[stores.Document("K", "n", "", "{}")], delete_documents=[("K", "", "n", 1)]),
     ],
     ids=["twice", "no digest", "not a number", "no zone", "put and delete"],
 )

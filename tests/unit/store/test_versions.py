@@ -97,7 +97,7 @@ def test_documents_at_once(alone: sql_stores.SqlStore, path: pathlib.Path) -> No
     assert done.wait(30)
     assert all(made <= version and version <= found for made, version, found in seen)
     last = alone.documents()[-1]
-    alone.commit(stores.Changes(delete_documents=[(last.kind, last.name, last.version)]))
+    alone.commit(stores.Changes(delete_documents=[(*last.key, last.version)]))
     assert alone.documents_version() == 51 == stored(path)[0]
 
 
