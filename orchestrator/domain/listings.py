@@ -1,0 +1,206 @@
+"""Sanctions and entity lists as values: what a list says of a party, which copy is in force, what people answered.
+
+A :class:`Snapshot` is one published list on one day, read whole or not at all. :class:`Screening` is what all lists in
+force say about one operator and its owners. Nothing is judged here; names are compared in ``policy.screening``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from dataclasses import dataclass, field
+
+from orchestrator.domain import ids
+
+
+class Kind(enum.Enum):
+    """What an entry names."""
+
+    PERSON = "person"
+    ENTITY = "entity"
+    VESSEL = "vessel"
+    AIRCRAFT = "aircraft"
+    UNKNOWN = "unknown"
+    """The publisher does not say (the Entity List, for one)."""
+
+
+class Reach(enum.Enum):
+    """Whether what a listed party owns is listed with it."""
+
+    OWNED = "owned"
+    """Blocked or frozen: what it owns to 50 % or more, alone or with others, is treated as listed."""
+    AFFILIATES = "affiliates"
+    """Export lists whose reach to affiliates is a switch with dates (the pack ``us-affiliates-50``)."""
+    NAMED = "named"
+    """Only the party that is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A number that names a party. ``kind`` is ``lei``, ``swift``, ``registration``, ``tax``, ``imo`` or ``other``.
+
+    ``country`` is the ISO 3166-1 code of who gave the number; None: not stated, or not a country we know.
+    """
+
+    kind: str
+    value: str
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One listed party. ``names`` holds the primary name first; ``regime`` is whose law lists it (us, eu, uk, un ...).
+
+    ``remarks`` is the digest of the publisher's free text, which we do not keep: it may hold facts about people.
+    """
+
+    id: str
+    regime: str
+    kind: Kind
+    names: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    identifiers: tuple[Identifier, ...] = ()
+    countries: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    listed_from: dt.date | None = None
+    reach: Reach = Reach.OWNED
+    remarks: ids.Digest = ids.NO_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One list as it was published, whole. ``raw`` is the digest of the file as it came, ``digest`` that of this value.
+
+    ``published`` is the day the file itself states; ``as_of`` the day for which it counts as current: that day, or a
+    later one on which somebody says that it still was the current one. Its age counts from there.
+    """
+
+    list: str
+    regime: str
+    format: str
+    as_of: dt.date
+    age_days_max: int
+    raw: ids.Digest
+    entries: tuple[Entry, ...]
+    published: dt.date | None = None
+    digest: ids.Digest = ids.NO_DIGEST
+
+    @property
+    def fresh_to(self) -> dt.date:
+        """Return the last day on which it may be relied on."""
+        return self.as_of + dt.timedelta(days=self.age_days_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a list that should be in force. ``kept`` says whether an earlier good copy still counts."""
+
+    list: str
+    text: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a named person said about a name match: ``same`` party or not, why, when, and until when it holds.
+
+    It is bound to ``entry_digest``: when the publisher changes the entry, or the party changes its identifiers or
+    country (``party_digest``), it is asked again.
+    """
+
+    list: str
+    entry: str
+    operator: str
+    party: str
+    same: bool
+    reason: str
+    by: str
+    at: dt.datetime
+    entry_digest: ids.Digest
+    party_digest: ids.Digest
+    valid_to: dt.date | None = None
+
+    def holds(self, day: dt.date) -> bool:
+        """Say whether it counts on ``day``; the last day named is included."""
+        return self.at.date() <= day and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The lists in force: the good snapshots in order of name, what is wrong, and the answers.
+
+    ``missing`` names lists that should be in force and have no good copy at all.
+    """
+
+    snapshots: tuple[Snapshot, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    missing: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def configured(self) -> bool:
+        """Say whether any list is meant to be in force."""
+        return bool(self.snapshots or self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry that is, or may be, this party. ``by`` says how it was found, ``matched`` what was compared.
+
+    ``party`` is the operator's own name or that of one of its owners.
+    """
+
+    list: str
+    regime: str
+    entry: str
+    entry_name: str
+    party: str
+    by: str
+    matched: str
+    percent: float | None = None
+    """Share of the operator that an owner holds; None: the operator itself."""
+    reach: Reach = Reach.OWNED
+    programs: tuple[str, ...] = ()
+    entry_digest: ids.Digest = ids.NO_DIGEST
+    party_digest: ids.Digest = ids.NO_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """A list that a party was screened against: which copy, and the last day on which it may be relied on."""
+
+    list: str
+    regime: str
+    digest: ids.Digest
+    as_of: dt.date
+    fresh_to: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """What all lists in force say about one operator.
+
+    ``identified`` are certain: an identifier, or a person's answer. ``reviews`` are names that match and that nobody
+    has answered with "the same": they stop new placements, and nothing else, on every day for which no answer in
+    ``answered`` clears them. Percentages are 0..100: what listed owners hold together (``owned``), the same with owners
+    on export lists (``affiliates``), and what nobody states the owner of.
+    """
+
+    consulted: tuple[Consulted, ...] = ()
+    missing: tuple[str, ...] = ()
+    identified: tuple[Hit, ...] = ()
+    reviews: tuple[Hit, ...] = ()
+    answered: tuple[Answer, ...] = field(default=())
+    owned_percent: float = 0.0
+    affiliates_percent: float = 0.0
+    unknown_percent: float = 100.0
+
+    @property
+    def configured(self) -> bool:
+        """Say whether any list is meant to be in force."""
+        return bool(self.consulted or self.missing)
+
+    def stale(self, day: dt.date) -> tuple[str, ...]:
+        """Return the lists that cannot be relied on that day: too old, or not there at all."""
+        old = (one.list for one in self.consulted if day > one.fresh_to)
+        return tuple(sorted({*self.missing, *old}))
