@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.domain import jobs
@@ -15,7 +16,7 @@ def to_json(clause: jobs.ModelClause) -> list[Any]:
         clause.controller_country,
         clause.train_flop,
         clause.ai_act,
-        [(item.regime, item.item, [_licence(one) for one in item.licences]) for item in clause.export_control],
+        items_to_json(clause.export_control),
     ]
 
 
@@ -27,10 +28,19 @@ def from_json(value: list[Any]) -> jobs.ModelClause:
         controller_country=country,
         train_flop=train_flop,
         ai_act=ai_act,
-        export_control=tuple(
-            jobs.ExportItem(regime, item, tuple(_licence_of(one) for one in licences))
-            for regime, item, licences in items
-        ),
+        export_control=items_from_json(items),
+    )
+
+
+def items_to_json(items: Iterable[jobs.ExportItem]) -> list[Any]:
+    """Return controlled items as a JSON value."""
+    return [(item.regime, item.item, [_licence(one) for one in item.licences]) for item in items]
+
+
+def items_from_json(value: list[Any]) -> tuple[jobs.ExportItem, ...]:
+    """Return the controlled items of a JSON value. Raises ValueError and the like for damage."""
+    return tuple(
+        jobs.ExportItem(regime, item, tuple(_licence_of(one) for one in licences)) for regime, item, licences in value
     )
 
 
