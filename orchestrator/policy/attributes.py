@@ -6,6 +6,7 @@ Nothing is judged here.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field
 
@@ -26,18 +27,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A certificate, safeguard or licence. ``in_scope`` is False for a certificate of another service or region."""
+    """A certificate, safeguard or licence.
+
+    ``in_scope`` is False for a certificate of another service or region, ``assured`` for one that is known less well
+    than the job demands: neither counts.
+    """
 
     kind: str
     valid_from: dt.date | None = None
     valid_to: dt.date | None = None
     in_scope: bool = True
     source: str | None = None
+    assurance: facts.Assurance = facts.Assurance.DECLARED
+    assured: bool = True
 
     def valid(self, day: dt.date) -> bool:
         """Say whether it counts on ``day``; the last day named is included."""
         started = self.valid_from is None or self.valid_from <= day
-        return self.in_scope and started and (self.valid_to is None or day <= self.valid_to)
+        return self.in_scope and self.assured and started and (self.valid_to is None or day <= self.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +228,16 @@ class SiteAttributes:
         days = [dated.changes(None, self.facts_valid_to)]
         days += [dated.changes(paper.valid_from, paper.valid_to) for paper in (*self.certs, *self.evidence)]
         return frozenset(day for pair in days for day in pair)
+
+
+def assured(site: SiteAttributes, level: facts.Assurance) -> SiteAttributes:
+    """Return the site as a job reads it that demands ``level``: papers known less well do not count."""
+    return dataclasses.replace(
+        site,
+        certs=tuple(_assured(paper, level) for paper in site.certs),
+        evidence=tuple(_assured(paper, level) for paper in site.evidence),
+    )
+
+
+def _assured(paper: Paper, level: facts.Assurance) -> Paper:
+    return paper if paper.assurance >= level else dataclasses.replace(paper, assured=False)

@@ -34,16 +34,16 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         owners_coverage=operator.owners.coverage if operator else None,
         # In one order, so that sites which say the same in another order share a value of the column.
         certs=tuple(sorted((_certificate(cert, site) for cert in site.certifications), key=repr)),
-        evidence=tuple(attributes.Paper(e.type, e.valid_from, e.valid_to, source=e.ref) for e in site.evidence),
+        evidence=tuple(_evidence(each) for each in site.evidence),
         accepts_countries=site.accepts.tenant_countries,
         accepts_deny_classes=frozenset(site.accepts.deny_classes),
         accepts_types=None if site.accepts.types is None else frozenset(t.value for t in site.accepts.types),
         facts_valid_to=site.facts_valid_to,
         log_store_country=site.log_store.country,
         log_retention_days=site.log_retention_days,
-        assurance=min(site.facts.assurance, operator.facts.assurance) if operator else facts.Assurance.DECLARED,
-        backend_stamp=site.facts,
-        operator_stamp=operator.facts if operator else facts.FactStamp(),
+        assurance=min(earned(site.facts).assurance, earned(operator.facts).assurance if operator else DECLARED),
+        backend_stamp=earned(site.facts),
+        operator_stamp=earned(operator.facts) if operator else facts.FactStamp(),
         listed=operator.listed if operator else None,
         listed_percent=operator.listed_ownership_percent if operator else None,
         us_person=operator.us_person if operator else None,
@@ -109,7 +109,25 @@ def _reach(operator: sites.Operator | None, admin_from: Iterable[str]) -> tuple[
 def _certificate(cert: sites.Certification, site: sites.Site) -> attributes.Paper:
     # Certificates hold for a service in a region: one that states no scope proves nothing about this site.
     in_scope = cert.service is not None and cert.service == site.service and site.location.region in cert.regions
-    return attributes.Paper(cert.scheme, cert.valid_from, cert.valid_to, in_scope, cert.evidence)
+    level = DOCUMENTED if cert.evidence and cert.digest else DECLARED
+    return attributes.Paper(cert.scheme, cert.valid_from, cert.valid_to, in_scope, cert.evidence, level)
+
+
+def _evidence(each: sites.Evidence) -> attributes.Paper:
+    level = DOCUMENTED if each.ref and each.digest else DECLARED
+    return attributes.Paper(each.type, each.valid_from, each.valid_to, source=each.ref, assurance=level)
+
+
+def earned(stamp: facts.FactStamp) -> facts.FactStamp:
+    """Return the stamp with the assurance that what it names can carry: a document alone never certifies anything.
+
+    ``documented`` needs a source and the day on which somebody read it; more than that is earned by signed claims.
+    """
+    most = DOCUMENTED if stamp.source and stamp.as_of else DECLARED
+    return stamp if stamp.assurance <= most else dataclasses.replace(stamp, assurance=most)
+
+
+DECLARED, DOCUMENTED = facts.Assurance.DECLARED, facts.Assurance.DOCUMENTED
 
 
 def of_job(
@@ -144,7 +162,7 @@ def of_job(
         constraints=merged.constraints,
         asks=asks(merged.constraints, overlays),
         unjudgeable=tuple(unjudgeable),
-        control_plane_stamp=control_plane.facts if control_plane else facts.FactStamp(),
+        control_plane_stamp=earned(control_plane.facts) if control_plane else facts.FactStamp(),
         model=model.id,
         train_flop=model.train_flop,
         ai_act=model.ai_act,

@@ -209,6 +209,7 @@ def _explained(judgement: Judgement, wanted: table.Bools, full: table.Bools) -> 
 def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.RuleBook, at: dt.datetime) -> Judgement:
     """Judge a job at every site of the table at the policy clock ``at``. Pure; never raises for what a rule meets."""
     day = instances.utc_day(at)
+    sites = sites.assured(job.constraints.min_assurance)
     facts_then = book.facts.on(day)
     program = book.program
     bits: table.Words = np.zeros((len(program.denies), len(sites)), dtype=np.uint64)
@@ -307,6 +308,8 @@ def explain(
     job: attributes.JobAttributes, site: attributes.SiteAttributes, book: rulebook.RuleBook, at: dt.datetime
 ) -> tuple[reasons.Reason, ...]:
     """Return every reason for and against a site, caveats included, sorted by code."""
+    if job.constraints.min_assurance is not None:
+        site = attributes.assured(site, job.constraints.min_assurance)
     reader = rows.RowReader(job, book, at)
     found = reader.refusals()
     for rule in (*book.rules, *book.caveats):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain import facts
 from orchestrator.policy import attributes, constraints, dated
 
 SITE = "site"
@@ -142,6 +143,10 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("site.log_retention_days", SITE, lambda site: site.log_retention_days, "backend.logRetentionDays"),
     ("site.backend_stamp", SITE, lambda site: site.backend_stamp, "backend.facts"),
     ("site.operator_stamp", SITE, lambda site: site.operator_stamp, "operator.facts"),
+    ("job.control_plane_assurance", JOB, lambda job: job.control_plane_stamp.assurance, "controlPlane.facts.assurance"),
+    ("assurance", "assurance", _itself, "spec.sovereignty.minAssurance"),
+    ("site.backend_assurance", SITE, lambda site: site.backend_stamp.assurance, "backend.facts.assurance"),
+    ("site.operator_assurance", SITE, lambda site: site.operator_stamp.assurance, "operator.facts.assurance"),
     ("site.assurance", SITE, lambda site: site.assurance.word, "backend.facts.assurance"),
 )
 
@@ -190,6 +195,10 @@ def _exports(job: attributes.JobAttributes, day: dated.DayFacts) -> Iterable[att
     )
 
 
+def _assurance(job: attributes.JobAttributes, _day: dated.DayFacts) -> Iterable[facts.Assurance]:
+    return () if job.constraints.min_assurance is None else (job.constraints.min_assurance,)
+
+
 DOMAINS: Mapping[str, Domain] = {
     "data": lambda job, _day: job.data,
     "class": _classes,
@@ -200,6 +209,7 @@ DOMAINS: Mapping[str, Domain] = {
     "objective": _objectives,
     "score": _score,
     "tee": lambda job, _day: job.constraints.tee,
+    "assurance": _assurance,
 }
 """What ``for_each`` may run over, by the scope it binds; ``location`` is the one that depends on the site."""
 
@@ -213,6 +223,7 @@ DOMAIN_READS: Mapping[str, Callable[[attributes.JobAttributes], Hashable]] = {
     "objective": lambda job: (job.constraints.seal, job.constraints.score is None),
     "score": lambda job: job.constraints.score,
     "tee": lambda job: job.constraints.tee,
+    "assurance": lambda job: job.constraints.min_assurance,
 }
 """All that each domain reads of the job: jobs that agree in it have the same instances on the same day."""
 

@@ -72,6 +72,11 @@ def at_least(_day: dt.date, value: float | None, limit: float) -> bool:
     return value is not None and value >= limit
 
 
+def weaker(_day: dt.date, level: int | None, least: int) -> bool:
+    """The assurance is below the least that is demanded, or nobody stated it."""
+    return level is None or level < least
+
+
 def empty(_day: dt.date, values: Collection[object]) -> bool:
     """Nothing was stated in the list."""
     return not values
@@ -219,6 +224,7 @@ PREDICATES = _table(
         "past": (past, (VALUE,)),
         "before": (before, (VALUE, LITERAL)),
         "at_least": (at_least, (VALUE, LITERAL)),
+        "weaker": (weaker, (VALUE, VALUE)),
         "empty": (empty, (VALUE,)),
         "has": (has, (VALUE, VALUE)),
         "holds": (holds, (VALUE, LITERAL)),

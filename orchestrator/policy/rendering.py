@@ -16,6 +16,8 @@ from orchestrator.policy import attributes, dated, operands, rulebook, rules
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _TEXT_MAX = 400
+_WHOLE_MAX = 1e15
+"""Larger numbers are written with an exponent."""
 
 _VIA = {
     "backend.location.country": "the site lies in {code}",
@@ -148,6 +150,10 @@ def text_of(value: Any) -> str:
             return "not stated"
         case bool():
             return "true" if value else "false"
+        case facts.Assurance():
+            return value.word
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < _WHOLE_MAX else str(value)
         case dt.date():
             return value.isoformat()
         case attributes.Place() | attributes.Reach():
@@ -174,7 +180,8 @@ def _paper(paper: attributes.Paper) -> str:
     text = paper.kind
     if paper.valid_to is not None:
         text += f" valid to {paper.valid_to.isoformat()}"
-    return text if paper.in_scope else f"{text} (for another service or region)"
+    text = text if paper.in_scope else f"{text} (for another service or region)"
+    return text if paper.assured else f"{text} (only {paper.assurance.word})"
 
 
 def _via(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.domain import facts
 from orchestrator.policy import attributes, memory, operands
 
 Bools = npt.NDArray[np.bool_]
@@ -102,6 +103,7 @@ class SiteTable:
         """Where one instance of a rule fires and where it could not be judged, by what it reads of the job."""
         self.masks: memory.Memory[tuple[tuple[int, Words], ...]] = memory.Memory(MASKS_MAX)
         """The bits of a group of rules, (word, bits by site), by what the group reads of the job."""
+        self._assured: dict[facts.Assurance, SiteTable] = {}
         self._tokens: dict[Hashable, int] = {}
         self._next_token = 0
 
@@ -144,7 +146,18 @@ class SiteTable:
         }
         table._luts = self._luts.copy()  # noqa: SLF001 - the same class
         table._finish()  # noqa: SLF001 - the same class
+        for level, variant in self._assured.items():
+            table._assured[level] = variant.updated(attributes.assured(site, level) for site in sites)  # noqa: SLF001
         return table
+
+    def assured(self, level: facts.Assurance | None) -> SiteTable:
+        """Return the same rows as a job reads them that demands ``level``; made when first asked for."""
+        if level is None or level is facts.Assurance.DECLARED:
+            return self
+        known = self._assured.get(level)
+        if known is None:
+            known = self._assured[level] = SiteTable(attributes.assured(site, level) for site in self.sites)
+        return known
 
     def combined(self, names: tuple[str, ...]) -> Combined:
         """Return several attributes as one column."""
