@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from orchestrator.domain import ids
+from orchestrator.domain import lineages as lineage_values
 from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
 from orchestrator.domain import tenants as tenant_values
 from orchestrator.evidence import canonical
-from orchestrator.inventory import assembly, catalogues, digests, sightings
+from orchestrator.inventory import assembly, catalogues, digests, lineages, sightings
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
 from orchestrator.wire import errors
@@ -76,7 +77,9 @@ class World:
     operators: Mapping[str, site_values.Operator] = field(default_factory=dict)
     backends: Mapping[str, site_values.Backend] = field(default_factory=dict)
     data_sets: Mapping[str, Mapping[str, tenant_values.DataSet]] = field(default_factory=dict)
-    """By tenant and name."""
+    """By tenant and name, each with what it inherits: as rules must see it."""
+    lineages: Mapping[str, Mapping[str, lineage_values.Lineage]] = field(default_factory=dict)
+    """By tenant and name of the data set, also of data sets that are not declared any more."""
     tenants: Mapping[str, tenant_values.Tenant] = field(default_factory=dict)
     queues: Mapping[str, Mapping[str, tenant_values.Queue]] = field(default_factory=dict)
     """By tenant and name; what all tenants share stands under ``""``."""
@@ -162,12 +165,12 @@ class Inventory:
 
     def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
         stored = self._store.documents()
-        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in _CONVERTERS}
+        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in (*_CONVERTERS, lineages.KIND)}
         owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _OWNED}
         broken: list[BrokenDocument] = []
         fresh: dict[tuple[str, str, str, int], object] = {}
         for document in stored:
-            if document.kind not in _CONVERTERS:
+            if document.kind not in by_kind:
                 continue
             key = (*document.key, document.version)
             value = self._read[key] if key in self._read else read(document)
@@ -185,7 +188,7 @@ class Inventory:
         control_plane = next(iter(by_kind["ControlPlane"].values()), None)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
-        data_sets = owned["DataSet"]
+        data_sets = _inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
         facts = {
             "sites": digests.of_sites(all_sites),
             "directives": digests.plain(directives),
@@ -202,6 +205,7 @@ class Inventory:
             operators=by_kind["Operator"],
             backends=by_kind["Backend"],
             data_sets=data_sets,
+            lineages=owned[lineages.KIND],
             tenants=by_kind["Tenant"],
             queues=owned["Queue"],
             directives=directives,
@@ -241,9 +245,32 @@ class Inventory:
         return tuple(sorted((s for _, found in made.values() for s in found), key=lambda site: site.name))
 
 
+def _inheriting(
+    declared: Mapping[str, Mapping[str, tenant_values.DataSet]],
+    kept: Mapping[str, Mapping[str, lineage_values.Lineage]],
+    tenants: Mapping[str, tenant_values.Tenant],
+    broken: list[BrokenDocument],
+) -> dict[str, dict[str, tenant_values.DataSet]]:
+    """Return the data sets with what they inherit. One whose lineage cannot be read is not there at all: whatever
+    needs it is refused."""
+    lost = {one.name for one in broken if one.kind == lineages.KIND}
+    found: dict[str, dict[str, tenant_values.DataSet]] = {}
+    for whose, by_name in declared.items():
+        tenant, known = tenants.get(whose), kept.get(whose, {})
+        default = tenant.default_data if tenant else None
+        found[whose] = {
+            name: lineage_values.effective(data, known.get(name), default)
+            for name, data in by_name.items()
+            if name not in lost
+        }
+    return found
+
+
 def read(document: stores.Document) -> object:
     """Return the domain value of a stored document, or :class:`BrokenDocument`."""
     try:
+        if document.kind == lineages.KIND:
+            return lineages.of_document(document)
         model = reading.read(json.loads(document.body)).model
         return _CONVERTERS[document.kind](model, document)
     except errors.InvalidDocumentError as error:
@@ -265,7 +292,7 @@ _CONVERTERS: Mapping[str, Callable[[Any, stores.Document], object]] = {
 _JUDGED = ("ControlPlane", "Tenant")
 """Kinds that rules read beside the sites and data sets (operators and backends are in the sites)."""
 
-_OWNED = frozenset({"DataSet", "Queue"})
+_OWNED = frozenset({"DataSet", "Queue", lineages.KIND})
 """Kinds whose names are a tenant's own."""
 
 

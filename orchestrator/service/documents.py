@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.domain import journal, tenants
 from orchestrator.ports import stores
-from orchestrator.service import access, contexts, problems, readers, references, referrers
+from orchestrator.service import access, contexts, lineages, problems, readers, references, referrers
 from orchestrator.wire import errors
 
 PAGE_MAX = 500
@@ -82,8 +82,9 @@ def put(
         if dry_run or change == UNCHANGED:
             return Applied(new, change, hits)
         entry = _entry(context, who, f"document.{change}", new, {"kind": kind, "name": name, "body": json.loads(body)})
+        kept, said = _still_inherited(context, who, old, body)
         try:
-            receipt = contexts.commit(context, stores.Changes(documents=(new,), entries=(entry,)))
+            receipt = contexts.commit(context, stores.Changes(documents=(new, *kept), entries=(entry, *said)))
         except stores.VersionConflictError as error:
             if match is Match.ANY:
                 continue
@@ -135,8 +136,10 @@ def delete(
                 problems.Kind.CONFLICT, "document.referenced", text, details={"referrers": list(hits)}
             )
         entry = _entry(context, who, "document.deleted", old, {"kind": kind, "name": name})
+        kept, said = _still_inherited(context, who, old, "{}")
+        gone = stores.Changes(documents=kept, delete_documents=((*old.key, old.version),), entries=(entry, *said))
         try:
-            contexts.commit(context, stores.Changes(delete_documents=((*old.key, old.version),), entries=(entry,)))
+            contexts.commit(context, gone)
         except stores.VersionConflictError:
             continue
         return ()
@@ -173,6 +176,8 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
     status["version"] = document.version
     if document.kind == "Backend":
         status["conditions"] = [_reachable(context, document.name)]
+    if document.kind == "DataSet":
+        status |= lineages.shown(context, document.tenant, document.name)
     for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):
         if at is not None:
             status[word] = at.isoformat().replace("+00:00", "Z")
@@ -236,6 +241,16 @@ def _whose(who: access.Principal, kind: str, model: Any) -> str:
             raise problems.ServiceError(problems.Kind.FORBIDDEN, "document.tenant", text)
         return named or tenants.SHARED
     return who.tenant if kind in _OWNED else tenants.SHARED
+
+
+def _still_inherited(
+    context: contexts.Context, who: access.Principal, old: stores.Document | None, body: str
+) -> tuple[Sequence[stores.Document], Sequence[journal.Entry]]:
+    """Return what to commit beside a declaration so that sources it drops stay: only a person declassifies."""
+    if old is None or old.kind != "DataSet":
+        return (), ()
+    before, after = (json.loads(text).get("spec", {}).get("derivedFrom", []) for text in (old.body, body))
+    return lineages.kept(context, who, old.name, [name for name in before if name not in after])
 
 
 def _unknown_accelerators(context: contexts.Context, backend: Any) -> list[errors.DocumentError]:

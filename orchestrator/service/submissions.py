@@ -16,7 +16,7 @@ from orchestrator.domain import ids, jobs, journal
 from orchestrator.evidence import canonical
 from orchestrator.inventory import worlds
 from orchestrator.ports import stores
-from orchestrator.service import access, blobs, contexts, problems, readers, references
+from orchestrator.service import access, blobs, contexts, lineages, problems, readers, references
 from orchestrator.service import jobs as job_service
 from orchestrator.store import codec_specs
 from orchestrator.wire import errors
@@ -181,6 +181,7 @@ def _commit_one(
     kind: str = "job.submitted",
     of: str | None = None,
 ) -> Future[Submitted]:
+    lineages.record(context, who, (job,), context.world())
     keys = () if key is None else (stores.IdempotencyKey(who.tenant, key, request, job.id),)
     changes = stores.Changes(jobs=(job,), keys=keys, entries=(_entry(job, kind, of),))
 
@@ -209,6 +210,7 @@ def _commit_many(
             stores.IdempotencyKey(who.tenant, f"{_USER}{key}#{index}", job.spec_digest, job.id)
             for index, job in enumerate(made)
         )
+    lineages.record(context, who, made, context.world())
     entries = tuple(_entry(job, "job.submitted", None) for job in made)
 
     def done(receipt: stores.Receipt) -> list[jobs.Job]:
