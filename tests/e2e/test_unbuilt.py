@@ -1,0 +1,66 @@
+"""What is not built, or not judged, is refused by name at the real server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e._planes import Plane, job
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """Give a control plane with a backend of this machine and one that is simulated."""
+    found = Plane(tmp_path_factory.mktemp("doors"))
+    found.init()
+    found.start()
+    yield found
+    assert "Traceback" not in found.log, found.log[-5000:]
+    found.close()
+
+
+UNBUILT: dict[str, dict[str, Any]] = {
+    "spec.env.T.fromSecret": {"env": {"T": {"fromSecret": {"name": "hub", "key": "token"}}}},
+    "spec.model": {"model": {"id": "llama-4-70b"}},
+    "spec.checkpoint": {"checkpoint": {"path": "/ckpt", "every": "10m"}},
+    "spec.verification": {"verification": {"replicas": 3, "quorum": 2}},
+}
+
+
+@pytest.mark.parametrize("path", sorted(UNBUILT))
+def test_a_field_without_meaning_is_refused_by_name(plane: Plane, path: str) -> None:
+    """What is not built yet is ``job.unsupported:PATH`` at submit and at plan."""
+    for route in ("/v1/jobs", "/v1/plans"):
+        answer = plane.call("POST", route, job("early", **UNBUILT[path]))
+        assert answer.status == 422, answer
+        assert f"job.unsupported:{path}" in {one["code"] for one in answer.json["errors"]}, answer
+
+
+UNJUDGED: dict[str, dict[str, Any]] = {
+    "spec.sovereignty.seal": {"seal": {"SOV-2": 3}},
+    "spec.sovereignty.sovereigntyScore": {"sovereigntyScore": 60},
+    "spec.sovereignty.tee": {"tee": ["tdx"]},
+}
+
+
+@pytest.mark.parametrize("path", sorted(UNJUDGED))
+def test_a_constraint_that_no_pack_judges_denies(plane: Plane, path: str) -> None:
+    """A constraint whose pack is missing denies every site by its name, and never lets a job through."""
+    answer = plane.call("POST", "/v1/plans", job("strict", sovereignty=UNJUDGED[path]))
+    assert answer.status == 200, answer
+    assert answer.json["placeable"] is False
+    for site in answer.json["sites"]:
+        assert f"core.unsupported:{path}" in {one["code"] for one in site["reasons"]}, site
+
+
+def test_what_is_not_built_says_so(plane: Plane) -> None:
+    """Routes that are specified and not built are refused as such, not as unknown."""
+    made = plane.submit(job("some")).json["id"]
+    for method, path in (
+        ("GET", f"/v1/jobs/{made}/evidence"),
+        ("POST", "/v1/backends/local:drain"),
+        ("POST", "/v1/policies:test"),
+    ):
+        answer = plane.call(method, path)
+        assert answer.code == "api.unsupported", answer
+        assert 400 <= answer.status <= 501, answer
