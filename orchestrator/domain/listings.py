@@ -204,3 +204,38 @@ class Screening:
         """Return the lists that cannot be relied on that day: too old, or not there at all."""
         old = (one.list for one in self.consulted if day > one.fresh_to)
         return tuple(sorted({*self.missing, *old}))
+
+    def relied_to(self) -> dt.date:
+        """Return the last day on which every list may be relied on; the first of all days where one is missing."""
+        return dt.date.min if self.missing else min((one.fresh_to for one in self.consulted), default=dt.date.max)
+
+    def open(self, day: dt.date) -> tuple[Hit, ...]:
+        """Return the name matches that no answer clears that day."""
+        clearing = self._clearing()
+        return tuple(hit for hit in self.reviews if not _holds(clearing.get(_match(hit)), day))
+
+    def clear(self) -> tuple[dt.date, dt.date] | None:
+        """Return the first and the last day on which no match is open; None: one is open on every day."""
+        first, last = dt.date.min, dt.date.max
+        clearing = self._clearing()
+        for hit in self.reviews:
+            answer = clearing.get(_match(hit))
+            if answer is None:
+                return None
+            first, last = max(first, answer.at.date()), min(last, answer.valid_to or dt.date.max)
+        return (first, last) if first <= last else None
+
+    def may_reach(self, percent: float) -> bool:
+        """Say whether owners that nobody stated could lift the share of listed ones to ``percent``."""
+        return self.owned_percent < percent <= self.owned_percent + self.unknown_percent
+
+    def _clearing(self) -> dict[tuple[str, str, str], Answer]:
+        return {_match(one): one for one in self.answered if not one.same}
+
+
+def _match(of: Hit | Answer) -> tuple[str, str, str]:
+    return (of.list, of.entry, of.party)
+
+
+def _holds(answer: Answer | None, day: dt.date) -> bool:
+    return answer is not None and answer.holds(day)

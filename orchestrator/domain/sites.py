@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts, ids, jobs, money
+from orchestrator.domain import facts, ids, jobs, listings, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,5 +262,7 @@ class Site:
     attestation: AttestationClaim | None = None
     attested: Attested | None = None
     """What was verified; None: nothing."""
+    screening: listings.Screening | None = None
+    """What the sanctions and entity lists in force say about the operator; None: none is in force."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

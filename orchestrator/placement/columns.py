@@ -36,6 +36,7 @@ STANDING_MAX = 128
 _INT_NAMES = (
     "node_cpu", "node_memory", "node_accelerators", "total_cpu", "total_memory", "total_accelerators",
     "free_cpu", "free_memory", "free_accelerators", "free_slots", "nodes_max", "accelerator_memory",
+    "lists_to", "clear_from", "clear_to",
 )  # fmt: skip
 _CODE_NAMES = ("country", "accelerator", "interconnect", "owner")
 _BOOL_NAMES = ("offered", "reachable", "cordoned", "queues", "isolation_none", "country_stated")
@@ -188,6 +189,7 @@ def _write_site(columns: Columns, position: int, site: sites.Site) -> None:
     columns.has_accelerator[position] = site.accelerator is not None
     memory = site.accelerator_memory_gb
     columns.ints["accelerator_memory"][position] = UNKNOWN if memory is None else memory
+    _write_screening(columns, position, site)
     known = vocabularies["capability"].codes
     # A capability that this version does not know is asked for by no job, so it needs no bit.
     bits = sum(1 << known[name] for name in site.capabilities if name in known)
@@ -196,6 +198,25 @@ def _write_site(columns: Columns, position: int, site: sites.Site) -> None:
     columns.grams[position] = np.nan if grams is None else grams
     for derived in columns.derived.values():
         derived.values[position] = _derived_value(derived.kind, site, derived.question)
+
+
+def _write_screening(columns: Columns, position: int, site: sites.Site) -> None:
+    """Write days as ordinals: to when all lists may be relied on, and between which days no name match is open."""
+    found = site.screening
+    clear = found.clear() if found is not None else (dt.date.min, dt.date.max)
+    first, last = clear if clear is not None else (dt.date.max, dt.date.min)
+    columns.ints["lists_to"][position] = (found.relied_to() if found is not None else dt.date.max).toordinal()
+    columns.ints["clear_from"][position] = first.toordinal()
+    columns.ints["clear_to"][position] = last.toordinal()
+
+
+def next_screening_change(columns: Columns, day: dt.date) -> dt.date | None:
+    """Return the next day on which a list ages out, or an answer about a name begins or ends to count, at any site."""
+    ints, today = columns.ints, day.toordinal()
+    days = (ints["lists_to"] + 1, ints["clear_from"], ints["clear_to"] + 1)
+    later = [int(found.min()) for column in days if (found := column[column > today]).size]
+    first = min(later, default=dt.date.max.toordinal() + 1)
+    return dt.date.fromordinal(first) if first <= dt.date.max.toordinal() else None
 
 
 def _write_offer(columns: Columns, position: int, row: rows.Row) -> None:

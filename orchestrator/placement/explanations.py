@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import decisions, ids, reasons
-from orchestrator.placement import changes, columns, judgements, records, requirements, rows, select
+from orchestrator.placement import changes, columns, judgements, records, requirements, rows, screenings, select
 from orchestrator.placement.filters import registry
 
 PolicyOf = Callable[[records.Past], judgements.Explains | None]
@@ -38,7 +38,7 @@ def explain(
     for position, row in enumerate(table.items):
         allowed = not bits[position] and not denied[position]
         why = filter_reasons(verdict.question, row, bits[position], now=True)
-        found = _sorted((*explains(position, row.site), *why))
+        found = _sorted((*explains(position, row.site), *why, *screenings.caveats(row.site)))
         own = {name: column[position] for name, column in scores.items()} if allowed else {}
         answers.append(
             site_answer(
@@ -72,7 +72,7 @@ def render(
     for position, row in enumerate(past.rows):
         bits, denied = past.filter_bits[position], past.denied[position]
         why = filter_reasons(past.question, row, bits, now=False)
-        found = _sorted((*_policy_reasons(past, position, explains), *why))
+        found = _sorted((*_policy_reasons(past, position, explains), *why, *screenings.caveats(row.site)))
         allowed = not bits and not denied
         at = rank.get(position)
         scored = allowed and at is not None
@@ -95,16 +95,16 @@ def filter_reasons(
     question: requirements.Question, row: rows.Row, bits: int, *, now: bool
 ) -> tuple[reasons.Reason, ...]:
     """Return the sentences of the filters whose bit is set. ``now`` False: the row's offer was not stored."""
-    found = []
+    found: list[reasons.Reason] = []
     while bits:
         low = bits & -bits
         bits ^= low
         item = registry.FILTERS[low.bit_length() - 1]
-        reason = item.check(question, row) if now or not item.momentary else item.recall(row)
-        if reason is None:
+        why = item.every(question, row) if now or not item.momentary else (item.recall(row),)
+        if not why:
             # Only a bug could bring this about: the two readings of a filter differ.
             raise AssertionError(f"{item.name} refused {row.site.name} in the columns but not in the row")
-        found.append(reason)
+        found += why
     return tuple(found)
 
 

@@ -22,8 +22,6 @@ from orchestrator.domain import ids, listings, sites
 from orchestrator.evidence import canonical
 from orchestrator.policy import names
 
-LISTED_PERCENT = 50.0
-"""Share of listed owners from which an operator counts as listed (policy page I.3, ``sanctions.listed-party``)."""
 HITS_MAX = 64
 """Hits kept of one party: more say nothing more, and a name that meets everything must not fill memory."""
 
@@ -193,7 +191,7 @@ def screen(operator: sites.Operator, index: Index, *, bound_by: frozenset[str] |
     """Return what the lists in force say about an operator. Nothing here depends on the day.
 
     A clearing answer may begin and end: it is kept beside its match (``answered``), and who knows the day asks
-    :func:`open_reviews`. ``bound_by`` are the regimes that bind whoever asks; None (nobody stated any): all of them.
+    ``Screening.open``. ``bound_by`` are the regimes that bind whoever asks; None (nobody stated any): all of them.
     """
     lists = index.lists
     said = {(one.list, one.entry, one.party): one for one in lists.answers if one.operator == operator.name}
@@ -235,12 +233,6 @@ def screen(operator: sites.Operator, index: Index, *, bound_by: frozenset[str] |
     )
 
 
-def open_reviews(screening: listings.Screening, day: dt.date) -> tuple[listings.Hit, ...]:
-    """Return the name matches that nobody has answered with "not the same" for that day."""
-    cleared = {(one.list, one.entry, one.party) for one in screening.answered if not one.same and one.holds(day)}
-    return tuple(hit for hit in screening.reviews if (hit.list, hit.entry, hit.party) not in cleared)
-
-
 @dataclass(frozen=True, slots=True)
 class Applied:
     """An operator's facts after screening. ``listed`` None: nobody stated it, and no list was consulted."""
@@ -249,6 +241,14 @@ class Applied:
     listed_percent: float | None
     review: tuple[str, ...]
     stale: tuple[str, ...]
+
+
+def nobody(index: Index) -> listings.Screening:
+    """Return the screening of a site whose operator nobody registered: the lists, and nothing found."""
+    consulted = (
+        listings.Consulted(one.list, one.regime, one.digest, one.as_of, one.fresh_to) for one in index.lists.snapshots
+    )
+    return listings.Screening(tuple(consulted), index.lists.missing)
 
 
 def apply(operator: sites.Operator, screening: listings.Screening, day: dt.date) -> Applied:
@@ -265,7 +265,7 @@ def apply(operator: sites.Operator, screening: listings.Screening, day: dt.date)
     return Applied(
         listed=listed,
         listed_percent=max(shares, default=None),
-        review=tuple(f"{one.list}:{one.entry}" for one in open_reviews(screening, day)),
+        review=tuple(f"{one.list}:{one.entry}" for one in screening.open(day)),
         stale=screening.stale(day),
     )
 
@@ -274,12 +274,6 @@ def merged(operator: sites.Operator, screening: listings.Screening) -> sites.Ope
     """Return the operator with what does not depend on the day filled in: ``listed`` and the listed owners' share."""
     applied = apply(operator, screening, dt.date.min)
     return dataclasses.replace(operator, listed=applied.listed, listed_ownership_percent=applied.listed_percent)
-
-
-def may_reach_half(screening: listings.Screening) -> bool:
-    """Say whether owners that nobody stated could lift the listed share to 50 %: below it is then not proved."""
-    known = screening.owned_percent
-    return known < LISTED_PERCENT <= known + screening.unknown_percent
 
 
 def _share(hits: Iterable[listings.Hit], reaches: Sequence[listings.Reach]) -> float:

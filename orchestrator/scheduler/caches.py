@@ -180,7 +180,8 @@ def judge(
     day = day_of(at)
     question = requirements.ask(job.requirement, day, world.sets_on(day), world.tables)
     judgement = evaluator.judge(job.attributes, policy_table, world.rulebook, at)
-    change = requirements.next_change(question, world.tables)
+    changes = (requirements.next_change(question, world.tables), columns.next_screening_change(table, day))
+    change = min((one for one in changes if one is not None), default=None)
     expires = dt.datetime(change.year, change.month, change.day, tzinfo=dt.UTC) if change else None
     return select.judge(question, table, judgement, expires=expires)
 

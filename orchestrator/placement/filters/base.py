@@ -33,6 +33,11 @@ class Filter(abc.ABC):
     def check(self, question: requirements.Question, row: rows.Row) -> reasons.Reason | None:
         """Return why the site of ``row`` is refused; None: it is not."""
 
+    def every(self, question: requirements.Question, row: rows.Row) -> tuple[reasons.Reason, ...]:
+        """Return all reasons for which the site of ``row`` is refused, for a filter that may have several."""
+        reason = self.check(question, row)
+        return () if reason is None else (reason,)
+
     def recall(self, row: rows.Row) -> reasons.Reason:
         """Return the reason of a stored decision. Only momentary filters are asked: their offers were not stored."""
         raise NotImplementedError(f"{self.name} is answered by its check")

@@ -22,6 +22,7 @@ from orchestrator.placement.filters import (
     price,
     reachable,
     rtt,
+    sanctions,
     start_within,
 )
 
@@ -46,6 +47,8 @@ FILTERS: tuple[base.Filter, ...] = (
     full.Full(),
     start_within.StartWithin(),
     *(capability.Capability(power) for power in offers.Capability if power in capability.WORDS),
+    sanctions.ListsStale(),
+    sanctions.Review(),
 )
 """At most 64."""
 

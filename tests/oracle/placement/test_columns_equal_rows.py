@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain import jobs, money, offers, sites
+from orchestrator.domain import jobs, listings, money, offers, sites
 from orchestrator.placement import columns, requirements, rows, select
 from orchestrator.placement.filters import registry
 from orchestrator.placement.scorers import base as scoring
@@ -28,6 +28,30 @@ countries = st.none() | some(["FR", "DE", "US"])
 durations = st.integers(0, 3).map(lambda hours: dt.timedelta(hours=hours))
 
 
+days = st.integers(-2, 2).map(lambda number: samples.DAY + dt.timedelta(days=number))
+moments = days.map(lambda day: dt.datetime.combine(day, dt.time(12), dt.UTC))
+
+
+@st.composite
+def a_screening(draw: st.DrawFn) -> listings.Screening:
+    """Lists of some age, name matches, and answers that clear some of them for some days."""
+    hits = [listings.Hit("us-sdn", "us", entry, "N", "op", "name", "n") for entry in draw(st.sets(some("EFG")))]
+    answers = [
+        listings.Answer(
+            "us-sdn", hit.entry, "op", "op", draw(st.booleans()), "", "", draw(moments), hit.entry_digest,
+            hit.party_digest, draw(st.none() | days),
+        )
+        for hit in hits
+        if draw(st.booleans())
+    ]  # fmt: skip
+    consulted = [
+        listings.Consulted(name, "us", listings.ids.NO_DIGEST, samples.DAY, draw(days))
+        for name in draw(st.sets(some(["us-sdn", "eu-fsf"])))
+    ]
+    missing = tuple(sorted(draw(st.sets(some(["uk-sl"])))))
+    return listings.Screening(tuple(consulted), missing, reviews=tuple(hits), answered=tuple(answers))
+
+
 @st.composite
 def a_row(draw: st.DrawFn, name: str = "a/p") -> rows.Row:
     site = samples.site(
@@ -42,6 +66,7 @@ def a_row(draw: st.DrawFn, name: str = "a/p") -> rows.Row:
         capabilities=draw(st.frozensets(some(["containers", "gangs", "files", "new"]))),
         isolation_none=draw(st.booleans()),
         owner_tenant=draw(st.none() | some(["t", "u"])),
+        screening=draw(st.none() | a_screening()),
     )
     offer = None
     if draw(st.booleans()) or draw(st.booleans()):

@@ -131,10 +131,13 @@ def test_an_answer_closes_the_match_between_its_days():
     lists = index(entry(), entry("E2"), answers=[answer(hit, same=False, valid_to=dt.date(2027, 5, 1))])
     found = screening.screen(operator("nordkap"), lists)
     by_day = {
-        day: [one.entry for one in screening.open_reviews(found, day)]
+        day: [one.entry for one in found.open(day)]
         for day in (dt.date(2026, 11, 19), DAY, dt.date(2027, 5, 1), dt.date(2027, 5, 2))
     }
     assert list(by_day.values()) == [["E1", "E2"], ["E2"], ["E2"], ["E1", "E2"]]
+    assert found.clear() is None
+    alone = screening.screen(operator("nordkap"), index(entry(), answers=[answer(hit, same=False)]))
+    assert alone.clear() == (dt.date(2026, 11, 20), dt.date.max)
 
 
 def test_the_same_party_is_listed():
@@ -159,7 +162,7 @@ def test_an_answer_ends_when_the_entry_changes(changed):
     """What the publisher says now was not what the person looked at."""
     (hit,) = screening.screen(operator("nordkap"), index(entry())).reviews
     lists = index(entry(**changed), answers=[answer(hit, same=False)])
-    assert len(screening.open_reviews(screening.screen(operator("nordkap"), lists), DAY)) == 1
+    assert len(screening.screen(operator("nordkap"), lists).open(DAY)) == 1
 
 
 def test_an_answer_ends_when_the_party_changes():
@@ -167,14 +170,14 @@ def test_an_answer_ends_when_the_party_changes():
     (hit,) = screening.screen(operator("nordkap"), index(entry())).reviews
     lists = index(entry(), answers=[answer(hit, same=False)])
     for own in (operator("nordkap", legal_country="FR"), operator("nordkap", lei=LEI)):
-        assert len(screening.open_reviews(screening.screen(own, lists), DAY)) == 1
+        assert len(screening.screen(own, lists).open(DAY)) == 1
 
 
 def test_an_answer_for_another_operator_does_not_count():
     """Each operator is asked about for itself."""
     (hit,) = screening.screen(operator("nordkap"), index(entry())).reviews
     lists = index(entry(), answers=[answer(hit, same=False, operator="other")])
-    assert len(screening.open_reviews(screening.screen(operator("nordkap"), lists), DAY)) == 1
+    assert len(screening.screen(operator("nordkap"), lists).open(DAY)) == 1
 
 
 def _owned(owners, *listed, coverage=None, same=()):
@@ -219,7 +222,7 @@ def test_what_nobody_states_is_not_unlisted(coverage, unknown, may):
     """An empty list of owners is not a complete one: below 50 % is proved by what is stated only."""
     found = screening.screen(operator("x", coverage=coverage), index(entry()))
     assert found.unknown_percent == unknown
-    assert screening.may_reach_half(found) is may
+    assert found.may_reach(50) is may
 
 
 def test_the_document_and_the_lists_are_both_believed():
