@@ -13,7 +13,7 @@ from orchestrator.domain import facts, ids, jobs, money, offers, sites, tenants
 from orchestrator.placement import contents, requirements, rows
 from orchestrator.policy import rulebook
 from orchestrator.scheduler import queues, snapshots, worlds
-from orchestrator.sources import packs
+from orchestrator.sources import accelerators, packs
 
 AT = dt.datetime(2026, 11, 22, 10, 0, tzinfo=dt.UTC)
 TENANT = "hospital"
@@ -63,6 +63,7 @@ def _pool(number: int, dice: random.Random, operators: list[sites.Operator]) -> 
         price_per_hour=money.Money(dice.randrange(500_000, 6_000_000, 10_000), "EUR"),
         pue=dice.choice((1.1, 1.2, 1.4, None)), carbon=sites.Carbon(float(dice.randrange(20, 700))), facts=STAMP,
         facts_valid_to=STAMP.valid_to, capabilities=CAPABILITIES,
+        accelerator_model=accelerators.catalogue().get(slug).known,
     )  # fmt: skip
 
 
