@@ -69,6 +69,7 @@ def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
             nodes=spec.nodes,
             tier=spec.tier,
             sovereignty=spec.sovereignty,
+            model=spec.model,
             objective=spec.objective,
             latency_from=spec.latency_from,
             limits=replace(spec.limits, deadline=None),
