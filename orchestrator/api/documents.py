@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from orchestrator.api import answers, bodies, jobs, params, services
 from orchestrator.domain import offers
+from orchestrator.policy import cases
 from orchestrator.ports import stores
-from orchestrator.service import access, backends, contexts, documents, problems, readers, sites
+from orchestrator.service import access, backends, contexts, documents, policies, problems, readers, sites
 from orchestrator.wire.convert import answers as convert
 
 router = fastapi.APIRouter(tags=["documents"])
@@ -58,9 +59,16 @@ async def drain(request: Request, name: params.Name) -> Response:
 
 @router.post("/v1/policies:test")
 async def test_policies(request: Request) -> Response:
-    """Not built yet: `comity policy test` needs no server."""
-    access.require(services.who(request), (access.Role.POLICY,))
-    raise jobs.unsupported("testing policies on the server")
+    """Judge cases by the rules in force here: ``{cases: [...]}``; or run policies' own: ``{documents: [...]}``."""
+    body = await bodies.read_json(request)
+    tested = await run_in_threadpool(policies.test, services.of(request).context, services.who(request), body)
+    return answers.to_json(
+        {
+            "cases": tested.count,
+            "disagree": len({one.case for one in tested.disagreements}),
+            "disagreements": [_disagreement(one) for one in tested.disagreements],
+        }
+    )
 
 
 @router.get("/v1/sites")
@@ -155,6 +163,14 @@ def _match(if_match: str | None, if_none_match: str | None) -> int | documents.M
     if found is None:
         raise _malformed("If-Match must be an ETag of this server")
     return int(found[1])
+
+
+def _disagreement(one: cases.Disagreement) -> dict[str, Any]:
+    answered = {
+        word: {"decision": answer.decision, "rules": list(answer.rules)}
+        for word, answer in (("expected", one.expected), ("got", one.got))
+    }
+    return {"case": one.case, "title": one.title, "site": one.site, **answered}
 
 
 def _malformed(text: str) -> problems.ServiceError:

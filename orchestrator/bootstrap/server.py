@@ -93,6 +93,8 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         nudge=wake.nudge,
     )
     counters = metrics.Metrics()
+        policy_tests_required=settings.policy_tests_required,
+        documents_of_cases=cases.reader(),
     heart = loops.Heart(
         loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, requirements.NO_TABLES),
         ticked=counters.ticked,

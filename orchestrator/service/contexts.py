@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from orchestrator.domain import errors, jobs
 from orchestrator.inventory import worlds
+from orchestrator.policy import cases
 from orchestrator.ports import backends, environment, stores
 from orchestrator.scheduler import caches, snapshots
 from orchestrator.scheduler import worlds as scheduler_worlds
@@ -60,6 +61,10 @@ class Context:
     snapshots: SnapshotMaker
     changed: Callable[[Sequence[jobs.Job]], None] = field(default=_nobody)
     nudge: Callable[[], None] = field(default=lambda: None)
+    policy_tests_required: bool = False
+    """Take no policy of the house's own that brings no tests."""
+    documents_of_cases: cases.DocumentReader | None = None
+    """Reads whole documents in cases; None: only compact cases are read."""
 
     def world(self) -> worlds.World:
         """Return what is declared now."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.domain import journal, tenants
 from orchestrator.ports import stores
-from orchestrator.service import access, contexts, lineages, problems, readers, references, referrers
+from orchestrator.service import access, contexts, lineages, policies, problems, readers, references, referrers
 from orchestrator.wire import errors
 
 PAGE_MAX = 500
@@ -73,6 +73,8 @@ def put(
         raise problems.invalid(unknown)
     tenant = _whose(who, kind, read.model)
     body = readers.normal_form(read, tenant=who.tenant)
+    if kind == "Policy":
+        policies.admit(context, read)
     for _ in range(contexts.CONFLICT_TRIES):
         old = context.store.document(kind, name, tenant=tenant)
         _check(old, kind, name, match)
@@ -178,6 +180,8 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
         status["conditions"] = [_reachable(context, document.name)]
     if document.kind == "DataSet":
         status |= lineages.shown(context, document.tenant, document.name)
+    if document.kind == "Policy":
+        status["conditions"] = policies.conditions(context, document)
     for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):
         if at is not None:
             status[word] = at.isoformat().replace("+00:00", "Z")

@@ -10,7 +10,7 @@ from orchestrator.evidence import canonical
 from orchestrator.service import access, problems
 from orchestrator.wire import errors
 from orchestrator.wire.convert import jobs as job_convert
-from orchestrator.wire.convert import place_documents, places
+from orchestrator.wire.convert import place_documents, places, policies
 from orchestrator.wire.documents import jobs as job_documents
 from orchestrator.wire.documents import reading, registry
 
@@ -52,4 +52,5 @@ _NORMAL: dict[str, Callable[[Any, str], dict[str, Any]]] = {
     "DataSet": lambda model, tenant: place_documents.data_set(places.data_set(model, tenant=tenant)),
     "Tenant": lambda model, _: place_documents.tenant(places.tenant(model)),
     "Queue": lambda model, _: place_documents.queue(places.queue(model)),
+    "Policy": lambda model, _: policies.document(model),
 }

@@ -40,6 +40,8 @@ class ServerSettings(pydantic.BaseModel):
     allowed_hosts: tuple[str, ...] = ()
     """Names under which a proxy or a client reaches us, besides our own address."""
     log_level: str = "info"
+    policy_tests_required: bool = False
+    """Take no policy of the house's own that brings no tests."""
 
     @classmethod
     def resolve(
@@ -56,6 +58,7 @@ class ServerSettings(pydantic.BaseModel):
         insecure_behind_proxy: bool = False,
         allowed_hosts: tuple[str, ...] = (),
         log_level: str = "info",
+        policy_tests_required: bool = False,
     ) -> Self:
         """Return the settings; raises :class:`adapters.SettingsError` with every problem at once."""
         problems: list[str] = []
@@ -91,6 +94,7 @@ class ServerSettings(pydantic.BaseModel):
                 insecure_behind_proxy=insecure_behind_proxy,
                 allowed_hosts=allowed_hosts,
                 log_level=log_level,
+                policy_tests_required=policy_tests_required,
             )
         except pydantic.ValidationError as error:
             raise adapters.SettingsError(adapters.problems_of(error)) from error

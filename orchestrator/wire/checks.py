@@ -35,6 +35,8 @@ def check(kind: str, data: dict[str, Any]) -> Iterator[Found]:
             yield from _job(data)
         case "Backend":
             yield from _unique(data, ("spec", "pools"), "name", "two pools have this name")
+        case "Policy":
+            yield from _policy(data)
     if kind in _PLACES:
         yield from _places(data)
 
@@ -50,6 +52,31 @@ def check_client_only(data: dict[str, Any]) -> Iterator[Found]:
         if workdir.get(word) is not None:
             remedy = 'send the archive to /v1/blobs and write {digest: "sha256:..."}'
             yield ("spec", "workdir", word), "is resolved by the client before it sends", remedy
+
+
+_ENGINES = {"cedar": ("text", "tests", "effective"), "directive": ("directive",)}
+"""Engine of a policy -> the fields that mean something to it; the first one is required."""
+
+
+def _policy(data: dict[str, Any]) -> Iterator[Found]:
+    spec = _mapping(data, "spec")
+    engine = spec.get("engine")
+    own = _ENGINES.get(engine) if isinstance(engine, str) else None
+    if own is None:
+        return
+    if spec.get(own[0]) is None:
+        yield ("spec", own[0]), f"is required with engine {engine}", "add it"
+    for field in ("text", "tests", "effective", "directive"):
+        if field not in own and spec.get(field) not in (None, [], {}):
+            yield ("spec", field), f"means nothing with engine {engine}", "leave it out"
+    for window in ("effective", "directive"):
+        start, end = (_mapping(spec, window).get(word) for word in ("from", "to"))
+        # Both are days as people write them, which sort as text.
+        if isinstance(start, str) and isinstance(end, str) and end < start:
+            yield ("spec", window, "to"), "lies before `from`", "both days are included"
+    named = _mapping(spec, "directive")
+    if engine == "directive" and named and not named.get("models") and not named.get("parties"):
+        yield ("spec", "directive", "models"), "nothing is named: it would hold for nobody", "name models or parties"
 
 
 def _job(data: dict[str, Any]) -> Iterator[Found]:

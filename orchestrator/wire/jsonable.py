@@ -7,6 +7,7 @@ table is held against the schemas by a test. Nothing is judged: what is wrong st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.wire import errors, spellings
@@ -73,23 +74,24 @@ def to_json(data: Any) -> Any:
     Never raises: data that is no document comes back as it would be read without a schema, numbers as text.
     """
     kind = str(data.get("kind", "")) if isinstance(data, dict) else ""
-    return _converted(data, NOT_TEXT.get(kind, frozenset()), FREE_FORM.get(kind, frozenset()))
+    form = spellings.pointed_form if kind == "Policy" else spellings.free_form
+    return _converted(data, NOT_TEXT.get(kind, frozenset()), FREE_FORM.get(kind, frozenset()), form)
 
 
 _Patterns = frozenset[tuple[str, ...]]
 
 
-def _converted(value: Any, numbers: _Patterns, free: _Patterns) -> Any:
+def _converted(value: Any, numbers: _Patterns, free: _Patterns, form: Callable[[object], object]) -> Any:
     """Convert ``value``; the patterns are those that still match, cut to what follows."""
     if () in free:
-        return spellings.free_form(value)
+        return form(value)
     if isinstance(value, spellings.Plain):
         return _resolved(value) if () in numbers else str(value)
     if isinstance(value, dict):
-        return {key: _converted(member, _below(numbers, key), _below(free, key)) for key, member in value.items()}
+        return {key: _converted(member, _below(numbers, key), _below(free, key), form) for key, member in value.items()}
     if isinstance(value, list):
         numbers, free = _below(numbers, ANY), _below(free, ANY)
-        return [_converted(member, numbers, free) for member in value]
+        return [_converted(member, numbers, free, form) for member in value]
     return value
 
 

@@ -125,3 +125,20 @@ def free_form(value: object) -> object:
     if isinstance(value, list):
         return [free_form(member) for member in value]
     return value
+
+
+def pointed_form(value: object) -> object:
+    """Return data that a reader of facts will read (cases of policies), spellings resolved as facts have them.
+
+    A number that cannot be kept stays text, for that reader to refuse.
+    """
+    if isinstance(value, Plain):
+        try:
+            return resolve_pointed(value)
+        except errors.ValueProblemError:
+            return str(value)
+    if isinstance(value, dict):
+        return {key: pointed_form(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [pointed_form(member) for member in value]
+    return value

@@ -34,10 +34,9 @@ TABLE: tuple[Unsupported, ...] = (
     Unsupported("Job", ("spec", "verification"), "results are not compared yet; leave it out"),
     Unsupported("Operator", ("spec", "lei"), "no list is matched by identifier yet; leave it out"),
     Unsupported("Backend", ("spec", "attestation"), "no verifier reads attestations yet; leave it out"),
-    Unsupported("Policy", ("kind",), "policies of your own are not built yet; the built-in packs are in force"),
     *(
         row
-        for kind in ("ControlPlane", "Operator", "Backend", "DataSet", "Tenant", "Queue")
+        for kind in ("ControlPlane", "Operator", "Backend", "DataSet", "Tenant", "Queue", "Policy")
         for row in _rows(kind, "metadata.labels", "metadata.annotations")
     ),
 )

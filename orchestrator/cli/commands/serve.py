@@ -22,6 +22,7 @@ from orchestrator.plugins.lazy import lazy
 @click.option("--tls-key", metavar="FILE")
 @click.option("--insecure-behind-proxy", is_flag=True, help="A proxy in front ends TLS; say so aloud.")
 @click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name under which we are reached.")
+@click.option("--policy-tests-required", is_flag=True, help="Take no policy of the house's own without tests.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
@@ -35,6 +36,7 @@ def serve(
     tls_key: str | None,
     insecure_behind_proxy: bool,
     allowed_hosts: tuple[str, ...],
+    policy_tests_required: bool,
     log_level: str,
 ) -> int:
     """Run a control plane until it is told to stop; jobs outlive it. State is one folder with one SQLite file.
@@ -60,6 +62,7 @@ def serve(
             insecure_behind_proxy=insecure_behind_proxy,
             allowed_hosts=allowed_hosts,
             log_level=log_level,
+            policy_tests_required=policy_tests_required,
         )
     except adapters.SettingsError as error:
         for problem in error.problems:

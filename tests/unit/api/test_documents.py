@@ -127,13 +127,6 @@ def test_lists_are_paged_by_name(installation: Installation) -> None:
     assert rest["cursor"] is None
 
 
-def test_policies_of_ones_own_are_refused_by_name(installation: Installation) -> None:
-    """A kind that is known and not built is refused, not ignored."""
-    body = document("Policy", "p", engine="cedar", text="permit(principal, action, resource);")
-    answer = installation.client().put("/v1/policies/p", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "document.unsupported:kind")
-
-
 def test_cordon_is_status_and_not_spec(installation: Installation) -> None:
     """A cordoned backend says so until it is let back in; its declaration is untouched."""
     client = installation.client()

@@ -101,10 +101,24 @@ def test_what_the_server_sets_is_refused() -> None:
     ]
 
 
-def test_policy_is_recognised_and_refused() -> None:
-    """A Policy is no unknown kind; it is not built yet."""
-    text = "apiVersion: comity.dev/v1\nkind: Policy\nmetadata: {name: a}\nspec: {engine: cedar, text: permit}\n"
-    assert [error.code for error in problems(text)] == ["document.unsupported:kind"]
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ("{engine: cedar}", "spec.text"),
+        ("{engine: cedar, text: x, directive: {models: [m]}}", "spec.directive"),
+        ("{engine: directive}", "spec.directive"),
+        ("{engine: directive, directive: {from: 2026-01-01}}", "spec.directive.models"),
+        ("{engine: directive, directive: {models: [m]}, text: x}", "spec.text"),
+        ("{engine: directive, directive: {models: [m]}, tests: [{id: a}]}", "spec.tests"),
+        ("{engine: directive, directive: {models: [m]}, effective: {from: 2026-01-01}}", "spec.effective"),
+        ("{engine: cedar, text: x, effective: {from: 2026-01-02, to: 2026-01-01}}", "spec.effective.to"),
+        ("{engine: directive, directive: {models: [m], from: 2026-01-02, to: 2026-01-01}}", "spec.directive.to"),
+    ],
+)
+def test_a_policy_says_what_its_engine_reads(spec: str, path: str) -> None:
+    """What another engine would read, a window that ends before it begins, a directive for nobody: refused by path."""
+    text = f"apiVersion: comity.dev/v1\nkind: Policy\nmetadata: {{name: a}}\nspec: {spec}\n"
+    assert [error.path for error in problems(text)] == [path]
 
 
 def test_text_fields_keep_their_spelling() -> None:
