@@ -15,7 +15,7 @@ import uvicorn
 
 from orchestrator import version
 from orchestrator.api import app, guards, services
-from orchestrator.bootstrap import catalogues, declared, loops, protocols, signing, states
+from orchestrator.bootstrap import cases, catalogues, declared, loops, protocols, signing, states
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.placement import requirements
