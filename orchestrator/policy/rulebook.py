@@ -46,9 +46,13 @@ class RuleBook:
     """Packs, facts and parameters in force. ``rules`` is the table: a rule's index is its bit in a judgement."""
 
     packs: tuple[packfiles.Pack, ...]
+    resting: tuple[packfiles.Pack, ...]
+    """Packs that are switched off, previews among them: read, and judging nothing."""
     off: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
     facts: dated.FactBase
+    origins: Mapping[str, str]
+    """The pack that each dated set comes from."""
     rules: tuple[rule_shapes.Rule, ...]
     caveats: tuple[rule_shapes.Rule, ...]
     judged: frozenset[str]
@@ -246,9 +250,11 @@ def _assembled(
     )
     return RuleBook(
         packs=on,
+        resting=tuple(pack for _raw, pack, _reader in building.read if pack.name in switched_off),
         off=tuple(sorted(switched_off)),
         failed=tuple(sorted(broken.items())),
         facts=building.base,
+        origins=building.origins,
         rules=tuple(rule for rule in table if rule.effect is not reasons.Effect.CAVEAT),
         caveats=tuple(rule for rule in table if rule.effect is reasons.Effect.CAVEAT),
         judged=frozenset(path for rule in table for path in rule.needs),
@@ -267,6 +273,7 @@ class _Building:
         self.sets: dict[str, dated.DatedSet] = {dated.ISO: _iso(countries)}
         self.read: list[tuple[RawPack, packfiles.Pack, rule_shapes.RuleReader]] = []
         self.base = dated.FactBase(self.sets)
+        self.origins: dict[str, str] = {}
         self._names: set[str] = set()
 
     def add(self, raw: RawPack, parameters: Mapping[str, Any]) -> None:
@@ -279,6 +286,7 @@ class _Building:
                 if found.name in self.sets:
                     raise shapes.PackError([(("sets",), f"the set {found.name!r} is defined twice")])
                 self.sets[found.name] = found
+                self.origins[found.name] = raw.name
         except shapes.PackError as error:
             self._blame(raw.name, _located(raw, "facts.yaml", error))
         try:

@@ -7,7 +7,7 @@ import pathlib
 import click
 
 from orchestrator.cli import failures, index, lazy, options, output, style
-from orchestrator.cli.rendering import tables
+from orchestrator.cli.rendering import packs as pack_pages
 from orchestrator.plugins import lazy as lazy_import
 
 policy = lazy.LazyGroup("policy", index.POLICY, help="Rules and packs.\n\n\b\nExample:\n  comity policy packs")
@@ -61,35 +61,38 @@ def _has_documents() -> bool:
     return True
 
 
-@click.command(short_help="The packs in force.")
+@click.command(short_help="The packs: what is in force, since when, on which source.")
+@click.argument("names", nargs=-1, metavar="[PACK...]")
 @options.output
-def packs(format: str) -> int:
-    """The packs of this installation, with version and number of rules; then what is not installed, by name. Needs no
-    server.
+def packs(names: tuple[str, ...], format: str) -> int:
+    """The packs of this installation, those that are switched off included. With names: each pack whole, with its
+    parameters, rules and their effective windows, dated sets, sources and open doubts. Needs no server.
 
     \b
     Example:
       comity policy packs
+      comity policy packs us-ear eu-gdpr
       comity policy packs -o yaml
     """
     book = lazy_import.lazy("orchestrator.sources.packs").load()
-    items = [
-        {"name": pack.name, "version": pack.version, "title": pack.title, "rules": [rule.id for rule in pack.rules]}
-        for pack in book.packs
-    ]
+    items = pack_pages.items(book)
+    known = {str(one["name"]) for one in items}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"no pack is called {name!r}; there are {', '.join(sorted(known))}")
+    items = [one for one in items if not names or one["name"] in names]
     failed = [{"name": name, "problem": problem} for name, problem in book.failed]
-    absent = list(book.absent)
     if format in ("json", "yaml"):
         digests = {"policy": book.digest, "facts": book.facts_digest}
-        output.show({"items": items, "failed": failed, "absent": absent, "digests": digests}, format)
+        output.show({"items": items, "failed": failed, "absent": list(book.absent), "digests": digests}, format)
     elif format == "name":
         click.echo("\n".join(str(one["name"]) for one in items))
+    elif names:
+        click.echo("\n\n".join("\n".join(pack_pages.page(one)) for one in items))
     else:
-        rows = [["PACK", "VERSION", "RULES", "WHAT"]]
-        rows += [[str(one["name"]), str(one["version"]), str(len(one["rules"])), str(one["title"])] for one in items]
-        click.echo("\n".join(tables.aligned(rows, right=frozenset({2}))))
-        if absent:
-            style.note(f"not installed, named in a caveat of every yes: {', '.join(absent)}")
+        click.echo("\n".join(pack_pages.table(items)))
+        if book.absent:
+            style.note(f"not installed, named in a caveat of every yes: {', '.join(book.absent)}")
     for one in failed:
         failures.say(f"{one['name']} failed to load and denies everything it should judge: {one['problem']}")
     return failures.FAILED if failed else failures.DONE

@@ -27,7 +27,8 @@ def test_the_golden_cases_are_many_and_their_ids_unique() -> None:
 
 
 def test_every_rule_that_ships_fires_in_some_golden_case() -> None:
-    """No denying or obliging rule is without a case in which it fires."""
+    """No denying or obliging rule is without a case in which it fires; cases have no word for assurance."""
     codes = {rule for path in FILES for case in cases.read(yamls.read(path).data) for rule in case.expected.rules}
     stems = {rule.code.partition("{")[0] for rule in packs.load().rules}
-    assert all(any(code.startswith(stem) for code in codes) for stem in stems)
+    unfired = {stem for stem in stems if not any(code.startswith(stem) for code in codes)}
+    assert unfired == {f"core.assurance:{path}.facts" for path in ("backend", "operator", "controlPlane")}
