@@ -136,11 +136,11 @@ class Inventory:
         self._owner_tenant = owner_tenant
         self._lock = threading.Lock()
         self._world: World | None = None
+        self._base: rulebook.RuleBook | None = None
+        self._judging: tuple[rulebook.RuleBook, list[policy_values.CedarPolicy], rulebook.RuleBook] | None = None
         self._read: dict[tuple[str, str, str, int], object] = {}
         self._made: dict[str, tuple[tuple[object, ...], tuple[site_values.Site, ...]]] = {}
 
-        self._base: rulebook.RuleBook | None = None
-        self._judging: tuple[rulebook.RuleBook, list[policy_values.CedarPolicy], rulebook.RuleBook] | None = None
     @property
     def sightings(self) -> sightings.Sightings:
         """Return the record of what was last seen."""
@@ -151,21 +151,18 @@ class Inventory:
         book = self._current_book()
         marks = (self._store.documents_version(), self._seen.version)
         known = self._world
-        if known is not None and self._is_made_of(known, marks, book, screener):
+        if known is not None and (known.documents_version, known.sightings_version) == marks and self._base is book:
             return known
         with self._lock:
             # Versions are read before what they stand for: a change in between only makes the next caller look again.
             known = self._world
             marks = (self._store.documents_version(), self._seen.version)
-            if known is None or not self._is_made_of(known, marks, book, screener):
-                if self._screener is not screener:
-                    self._screener = screener
-                    self._made.clear()
+            if known is None or (known.documents_version, known.sightings_version) != marks or self._base is not book:
                 self._world = known = self._make(marks, book)
+                self._base = book
             return known
 
     def _current_book(self) -> rulebook.RuleBook | None:
-                self._base = book
         book = self._book
         return book() if callable(book) else book
 
@@ -194,6 +191,8 @@ class Inventory:
         control_plane = next(iter(by_kind["ControlPlane"].values()), None)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
+        rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
+        rules += [_unreadable(each) for each in broken if each.kind == "Policy"]
         data_sets = _inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
         facts = {
             "sites": digests.of_sites(all_sites),
@@ -211,8 +210,6 @@ class Inventory:
             operators=by_kind["Operator"],
             backends=by_kind["Backend"],
             data_sets=data_sets,
-        rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
-        rules += [_unreadable(each) for each in broken if each.kind == "Policy"]
             lineages=owned[lineages.KIND],
             tenants=by_kind["Tenant"],
             queues=owned["Queue"],
@@ -226,6 +223,17 @@ class Inventory:
             catalogue=self._catalogue,
             facts=canonical.digest(facts),
         )
+
+    def _book_with(
+        self, book: rulebook.RuleBook | None, rules: Sequence[policy_values.CedarPolicy]
+    ) -> rulebook.RuleBook | None:
+        """Return the packs with the house's own rules: the same book as before while neither changed."""
+        if book is None:
+            return None
+        known = self._judging
+        if known is None or known[0] is not book or known[1] != rules:
+            self._judging = known = (book, list(rules), rulebook.with_policies(book, rules))
+        return known[2]
 
     def _sites(
         self,
@@ -244,25 +252,9 @@ class Inventory:
                 made[name] = known
                 continue
             made[name] = (
-    def _book_with(
-        self, book: rulebook.RuleBook | None, rules: Sequence[policy_values.CedarPolicy]
-    ) -> rulebook.RuleBook | None:
-        """Return the packs with the house's own rules: the same book as before while neither changed."""
-        if book is None:
-            return None
-        known = self._judging
-        if known is None or known[0] is not book or known[1] != rules:
-            self._judging = known = (book, list(rules), rulebook.with_policies(book, rules))
-        return known[2]
-
                 key,
                 assembly.sites_of(
-                    backend,
-                    operators=operators_,
-                    seen=seen,
-                    catalogue=self._catalogue,
-                    owner_tenant=owner,
-                    screener=self._screener,
+                    backend, operators=operators_, seen=seen, catalogue=self._catalogue, owner_tenant=owner
                 ),
             )
         self._made = made
@@ -286,13 +278,13 @@ def _inheriting(
             name: lineage_values.effective(data, known.get(name), default)
             for name, data in by_name.items()
             if name not in lost
+        }
+    return found
+
+
 def _unreadable(document: BrokenDocument) -> policy_values.CedarPolicy:
     """Return a policy that refuses everything: nobody knows any more what it says."""
     return policy_values.CedarPolicy(document.name, "", problem="; ".join(document.problems)[:500] or "unreadable")
-
-
-        }
-    return found
 
 
 def read(document: stores.Document) -> object:
