@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from orchestrator.api import answers, bodies, openapi, params, services
 from orchestrator.domain import journal as journal_values
 from orchestrator.ports import stores
-from orchestrator.service import access, journal, problems
+from orchestrator.service import access, checkpoints, journal, problems
 from orchestrator.telemetry import metrics
 from orchestrator.wire.convert import answers as convert
 
@@ -112,11 +112,18 @@ async def _stream(request: Request, found: Any, at: int, *, follow: bool) -> Asy
 
 
 @router.get("/v1/log/checkpoint")
-async def checkpoint(request: Request) -> Response:
-    """Return the newest signed head of the journal."""
-    found = await run_in_threadpool(services.of(request).checkpoints.newest, services.who(request))
-    body = {"size": found.size, "hash": found.hash, "signed": True, "note": found.note}
-    return answers.to_json({**body, "origin": found.origin, "key": found.key})
+async def checkpoint(request: Request, since: params.Sizes = None) -> Response:
+    """Return the newest signed head of the journal; ``since`` asks for proof that it goes on from so many entries."""
+    given = services.of(request)
+    found = await run_in_threadpool(given.checkpoints.newest, services.who(request), since=bodies.sizes(since))
+    return answers.to_json(_head(found))
+
+
+@router.post("/v1/log:rotateKey")
+async def rotate_key(request: Request) -> Response:
+    """Let a new key sign the log, by an entry of the journal that both keys sign."""
+    given = services.of(request)
+    return answers.to_json(_head(await run_in_threadpool(given.checkpoints.rotate, services.who(request))))
 
 
 @router.post("/v1/log:verify")
@@ -166,6 +173,20 @@ def _number(text: str | None) -> int:
             problems.Kind.MALFORMED, "request.malformed", "Last-Event-ID and cursor are numbers of entries"
         )
     return int(text)
+
+
+def _head(found: checkpoints.Signed) -> dict[str, Any]:
+    return {
+        "size": found.size,
+        "hash": found.hash,
+        "signed": True,
+        "note": found.note,
+        "origin": found.origin,
+        "key": found.key,
+        "firstKey": found.first_key,
+        "rotations": [entry.as_json() for entry in found.rotated],
+        "consistency": [one.as_json() for one in found.consistency],
+    }
 
 
 def _event(link: journal_values.ChainedEntry) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from orchestrator.wire import errors, fields, json_loader, quantities
 _JSON_TYPES = frozenset({"", "application/json", "application/x-www-form-urlencoded"})
 """The last is what `curl -d` says without meaning it; what counts is whether the body is JSON."""
 
+SIZES_MAX = 4
+"""Checkpoints that one answer can be compared with."""
 ModelT = TypeVar("ModelT", bound=fields.Model)
 
 
@@ -69,3 +71,12 @@ def moment(text: str | None, *, now: dt.datetime, path: str) -> dt.datetime | No
     except (ValueError, OverflowError) as error:
         wrong = errors.DocumentError("is no moment", path, "write RFC 3339, a day, or a duration such as 30d")
         raise problems.invalid([wrong]) from error
+
+
+def sizes(text: str | None) -> tuple[int, ...]:
+    """Return the numbers of a list with commas between; raises ServiceError ``request.malformed``."""
+    words = [] if not text else text.split(",")
+    if len(words) > SIZES_MAX or not all(word.isascii() and word.isdigit() and len(word) <= 16 for word in words):
+        wanted = f"since is at most {SIZES_MAX} whole numbers with commas between"
+        raise problems.ServiceError(problems.Kind.MALFORMED, "request.malformed", wanted)
+    return tuple(int(word) for word in words)

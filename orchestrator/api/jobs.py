@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from orchestrator.api import answers, bodies, hot, params, services
 from orchestrator.domain import jobs as job_values
+from orchestrator.evidence import bundles
 from orchestrator.service import batches, explanations, jobs, problems, submissions
+from orchestrator.service import evidence as bundle_service
 from orchestrator.wire.convert import answers as convert
 
 router = fastapi.APIRouter(tags=["jobs"])
@@ -137,10 +139,16 @@ async def decisions(request: Request, id: params.JobId) -> Response:
 
 
 @router.get("/v1/jobs/{id}/evidence")
-async def evidence(request: Request, id: params.JobId) -> Response:
-    """Not built yet."""
-    jobs.get(services.of(request).context, services.who(request), id)
-    raise unsupported("the signed bundle of a job")
+async def evidence(
+    request: Request, id: params.JobId, since: params.Sizes = None, open: params.Paths = None
+) -> Response:
+    """Return the signed bundle of a job: what was decided and observed, tied to the journal, to be checked offline."""
+    given = services.of(request)
+    wish = bundle_service.Wish(frozenset(word for word in (open or "").split(",") if word), bodies.sizes(since))
+    made = await run_in_threadpool(
+        bundle_service.make, given.context, given.checkpoints, services.who(request), id, wish
+    )
+    return Response(await run_in_threadpool(bundles.dumps, made), media_type="application/json")
 
 
 def unsupported(what: str) -> problems.ServiceError:

@@ -19,6 +19,11 @@ def serve(settings: Any) -> int:
     return code
 
 
-def verify_log(folder: str) -> Any:
-    """Check the journal's chain in a state folder, without a server; returns a ``journals.Report``."""
-    return lazy.lazy("orchestrator.bootstrap.journals").verify(folder)
+def verify_log(folder: str, *, against: Any = ()) -> Any:
+    """Check the journal in a state folder, without a server; returns a ``journals.Report``."""
+    return lazy.lazy("orchestrator.bootstrap.journals").verify(folder, against=against)
+
+
+def verify_bundle(data: bytes, trust: Any, *, against: Any = ()) -> Any:
+    """Check the bytes of a bundle, without a server; returns a ``verification.Report``."""
+    return lazy.lazy("orchestrator.bootstrap.verifications").verify(data, trust, against=against)

@@ -1,36 +1,101 @@
-"""The journal of a state folder, checked without a server."""
+"""The journal of a state folder, checked without a server: its chain, its signed heads, its keys."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.bootstrap import states
+from orchestrator.bootstrap import signing, states
+from orchestrator.evidence import chain, checkpoints, rotations, tiles
+from orchestrator.ports import stores
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks
+
+_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found. ``first_bad`` None: every link holds."""
+    """What a check found. ``first_bad`` None: every link holds. ``compared``: signed heads that agree."""
 
     entries: int
     first_bad: int | None
+    problems: tuple[str, ...] = ()
+    compared: int = 0
 
     @property
     def ok(self) -> bool:
-        """Say whether every link holds."""
-        return self.first_bad is None
+        """Say whether nothing is wrong."""
+        return self.first_bad is None and not self.problems
 
 
-def verify(folder: str, *, database: str | None = None) -> Report:
-    """Check every link; raises StoreError. A server may run meanwhile."""
+def verify(folder: str, *, database: str | None = None, against: Sequence[str] = ()) -> Report:
+    """Check every link, and hold the journal to the note in the state folder and to notes that somebody kept.
+
+    Raises StoreError. A server may run meanwhile.
+    """
     path = pathlib.Path(folder)
     if database is None and not (path / states.DATABASE).exists():
         raise FileNotFoundError(f"{path / states.DATABASE} does not exist: no server has kept its state here")
+    # The note first: a server that runs meanwhile signs longer heads.
+    own = signing.Shelf(path).note()
     store = opening.open_store(database or str(path / states.DATABASE), clocks.SystemClock())
     try:
         entries = store.head().seq
-        return Report(entries, store.verify_journal())
+        bad = store.verify_journal()
+        if bad is not None:
+            return Report(entries, bad)
+        heads = [note for note in (own, *against) if note]
+        problems, compared = _compare(store, heads)
+        return Report(entries, None, tuple(problems), compared)
     finally:
         store.close()
+
+
+def _compare(store: stores.Store, heads: Sequence[str]) -> tuple[list[str], int]:
+    """Hold the journal to signed heads, the shortest first, so that the first bad stretch is named first."""
+    if not heads:
+        return [], 0
+    tree = tiles.TileTree(lambda start, count: store.links(after=start, limit=count))
+    while links := store.links(after=tree.size, limit=_PAGE):
+        tree.extend(links)
+    problems: list[str] = []
+    points: list[tuple[checkpoints.Checkpoint, str]] = []
+    for note in heads:
+        try:
+            points.append((checkpoints.read(note)[1], note))
+        except checkpoints.CheckpointError as error:
+            problems.append(f"a checkpoint cannot be read: {error}")
+    agreed = 0
+    compared = 0
+    for point, note in sorted(points, key=lambda each: each[0].size):
+        wrong = _wrong(store, tree, point, note, agreed)
+        if wrong:
+            problems.append(wrong)
+        else:
+            agreed, compared = point.size, compared + 1
+    return problems, compared
+
+
+def _wrong(store: stores.Store, tree: tiles.TileTree, point: checkpoints.Checkpoint, note: str, agreed: int) -> str:
+    """Return what is wrong about one signed head, or ""."""
+    found = store.entries(subject=rotations.SUBJECT, limit=rotations.KEYS_MAX)
+    rotated = [(link.seq, link.entry.body) for link in found if link.entry.kind == rotations.KIND]
+    try:
+        if rotated:
+            keys = rotations.chain(point.origin, bytes.fromhex(str(rotated[0][1]["old"])), rotated)
+            checkpoints.verify(note, origin=point.origin, public_key=keys.at(point.size))
+    except (rotations.RotationError, checkpoints.CheckpointError, ValueError) as error:
+        return f"the signed head of {point.size} entries is not of this journal's keys: {error}"
+    if point.size > tree.size:
+        lost = f"entry {tree.size + 1} is the first lost"
+        return f"{point.size} entries were signed, and the journal has {tree.size}: {lost}"
+    link = store.links(after=point.size - 1, limit=1) if point.size else []
+    same = tree.root(point.size) == point.root and (not link or chain.to_digest(link[0]) == point.link)
+    if same:
+        return ""
+    return (
+        f"the first {point.size} entries are not those that were signed: the first that differs is after "
+        f"entry {agreed} and not after entry {point.size}"
+    )

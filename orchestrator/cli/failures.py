@@ -14,6 +14,7 @@ _REFUSALS = frozenset({"policy.refused", "outputs.refused"})
 _HINTS = {
     "auth.required": "set COMITY_TOKEN, or run as the account that runs the server",
     "auth.role": "`comity token create --role ...` makes a token that has it",
+    "log.inconsistent": "nothing more is signed until somebody has looked; docs/evidence.md says how",
     "api.unsupported": "it is part of the specification and not built yet",
 }
 

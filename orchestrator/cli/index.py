@@ -26,12 +26,13 @@ ROOT: dict[str, Entry] = {
     "cp": Entry("jobs", "cp", "Copy a file that a job left.", JOBS),
     "backend": Entry("backend", "backend", "Adapters, live probes, taking backends out of service.", PLACES),
     "policy": Entry("policy", "policy", "Test rules, list the packs in force.", PLACES),
-    "log": Entry("log", "log", "Check the journal.", PROOF),
+    "evidence": Entry("evidence", "evidence", "Write the signed bundle of a job.", PROOF),
+    "verify": Entry("verify", "verify", "Check such a bundle offline.", PROOF),
+    "log": Entry("log", "log", "Check the journal, see its signed head, change its key.", PROOF),
+    "witness": Entry("witness", "witness", "Cosign the journal's head with a key of your own.", PROOF),
     "token": Entry("token", "token", "Create, list and revoke tokens.", PROOF),
     "freeze": Entry("absent", "freeze", "Stop new placements now.", ABSENT),
     "unfreeze": Entry("absent", "unfreeze", "Allow them again.", ABSENT),
-    "evidence": Entry("absent", "evidence", "The signed bundle of a job.", ABSENT),
-    "verify": Entry("absent", "verify", "Check such a bundle offline.", ABSENT),
     "audit": Entry("absent", "audit", "Inventory of AI workloads.", ABSENT),
 }
 
@@ -48,6 +49,7 @@ BACKEND: dict[str, Entry] = {
 POLICY: dict[str, Entry] = {
     "test": Entry("policy", "test", "Run cases against the packs."),
     "packs": Entry("policy", "packs", "The packs in force."),
+    "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
     "check": Entry("absent", "policy_check", "Check policy documents.", ABSENT),
     "replay": Entry("absent", "policy_replay", "Judge past jobs by other rules.", ABSENT),
     "diff": Entry("absent", "policy_diff", "What two sets of rules answer differently.", ABSENT),
@@ -57,6 +59,7 @@ POLICY: dict[str, Entry] = {
 LOG: dict[str, Entry] = {
     "verify": Entry("log", "verify", "Check the journal's chain; needs no server."),
     "checkpoint": Entry("log", "checkpoint", "Show the newest signed head."),
+    "rotate-key": Entry("log", "rotate_key", "Let a new key sign the journal."),
 }
 
 TOKEN: dict[str, Entry] = {

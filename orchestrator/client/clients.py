@@ -178,6 +178,10 @@ class Client:
         """Take it back in."""
         return self._post(f"/v1/backends/{segment(name)}:uncordon", {})
 
+    def declassify(self, name: str, *, source: str, by: str, reason: str) -> results.JsonObject:
+        """Take a source off what a data set inherits."""
+        return self._post(f"/v1/datasets/{segment(name)}:declassify", {"from": source, "by": by, "reason": reason})
+
     def create_token(
         self, *, tenant: str | None, roles: Sequence[str], note: str = "", expires: str | None = None
     ) -> results.CreatedToken:
@@ -197,9 +201,19 @@ class Client:
         """Revoke a token at once; revoking it twice is fine."""
         self.connection.request("DELETE", f"/v1/tokens/{segment(id_)}")
 
-    def checkpoint(self) -> results.JsonObject:
-        """Return the newest signed head of the journal."""
-        return self._get("/v1/log/checkpoint")
+    def checkpoint(self, *, since: Sequence[int] = ()) -> results.JsonObject:
+        """Return the newest signed head of the journal, with proofs that it goes on from ``since`` entries."""
+        return self._get("/v1/log/checkpoint", {"since": _numbers(since)} if since else None)
+
+    def rotate_key(self) -> results.JsonObject:
+        """Let a new key sign the log. It is not repeated after a lost reply: that would be another rotation."""
+        return self._post("/v1/log:rotateKey", {}, repeatable=False)
+
+    def evidence(self, id_: str, *, since: Sequence[int] = (), opens: Sequence[str] = ()) -> bytes:
+        """Return the signed bundle of a job, as the bytes of its file."""
+        given = {"since": _numbers(since), "open": ",".join(opens)}
+        query = {key: value for key, value in given.items() if value}
+        return self.connection.request("GET", f"/v1/jobs/{segment(id_)}/evidence", query=query).body
 
     def events(self, *, last_id: str | None = None, follow: bool = True) -> Iterator[results.ServerEvent]:
         """Yield the journal's events, from the first or after ``last_id``; ``follow`` goes on as they happen."""
@@ -237,6 +251,10 @@ class Client:
             "POST", path, query=query, body=_encode(body), headers=headers, repeatable=repeatable
         )
         return dict(response.json() or {})
+
+
+def _numbers(sizes: Sequence[int]) -> str:
+    return ",".join(str(size) for size in sizes)
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@
     entries      entries of the journal with inclusion proofs; one that is kept back shows its link only
     statements   envelopes, each with the disclosures that open it
     records      what decisions refer to, by digest: the decision, the class of jobs, sites, the rule book
-    consistency  proof that the log goes on from a checkpoint that somebody kept (may be absent)
+    consistency  proofs that the log goes on from checkpoints that somebody kept
 
 Reading is bounded in bytes, depth and members, takes no duplicate or unknown member, and runs nothing. No member is
 without a check in ``verification``: what cannot be checked does not belong here.
@@ -27,7 +27,7 @@ BYTES_MAX = 64 * 1024 * 1024
 MEMBERS_MAX = 4_000_000
 DEPTH_MAX = 64
 PROOF_STEPS_MAX = 128
-_MEMBERS = {"format", "checkpoint", "firstKey", "entries", "statements", "records"}
+_MEMBERS = {"format", "checkpoint", "firstKey", "entries", "statements", "records", "consistency"}
 _ENTRY = {"actor", "at", "body", "kind", "subject", "tenant"}
 
 
@@ -98,19 +98,19 @@ class Bundle:
     entries: tuple[Shown, ...]
     statements: tuple[Stated, ...]
     records: Mapping[str, Any] = field(default_factory=dict)
-    consistency: Consistency | None = None
+    consistency: tuple[Consistency, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the bundle as JSON."""
-        found: dict[str, Any] = {
+        return {
             "format": FORMAT,
             "checkpoint": self.note,
             "firstKey": self.first_key.hex(),
             "entries": [entry.as_json() for entry in self.entries],
             "statements": [stated.as_json() for stated in self.statements],
             "records": dict(self.records),
+            "consistency": [one.as_json() for one in self.consistency],
         }
-        return found | ({"consistency": self.consistency.as_json()} if self.consistency else {})
 
 
 def dumps(bundle: Bundle) -> bytes:
@@ -123,10 +123,8 @@ def loads(data: bytes) -> Bundle:
     value = load_json(data)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BundleError("", f"not a bundle of format {FORMAT}")
-    members = set(value)
-    if members - {"consistency"} != _MEMBERS:
-        wrong = sorted(members - {"consistency"} ^ _MEMBERS)
-        raise BundleError("", f"missing or unknown: {', '.join(wrong)[:200]}")
+    if set(value) != _MEMBERS:
+        raise BundleError("", f"missing or unknown: {', '.join(sorted(set(value) ^ _MEMBERS))[:200]}")
     where = "checkpoint"
     try:
         note = _text(value[where])
@@ -139,7 +137,7 @@ def loads(data: bytes) -> Bundle:
         if not isinstance(value["records"], dict):
             raise ValueError("an object is wanted")
         where = "consistency"
-        consistency = read_consistency(value[where]) if where in value else None
+        consistency = tuple(read_consistency(each) for each in _list(value[where]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BundleError(where, str(error)) from error
     return Bundle(note, first, entries, statements, value["records"], consistency)

@@ -38,7 +38,7 @@ class Kept:
     """A checkpoint that somebody kept, to compare with; ``later`` proves that it goes on from the bundle's."""
 
     note: str
-    later: bundles.Consistency | None = None
+    later: tuple[bundles.Consistency, ...] = ()
 
 
 def signed(note: notes.Note, own: Sequence[notes.Line], origin: str, key: bytes) -> bool:
@@ -51,8 +51,8 @@ def compare(
     old: checkpoints.Checkpoint,
     new: checkpoints.Checkpoint,
     *,
-    forward: bundles.Consistency | None,
-    backward: bundles.Consistency | None = None,
+    forward: Sequence[bundles.Consistency],
+    backward: Sequence[bundles.Consistency] = (),
 ) -> Answer:
     """Say whether two signed checkpoints of one log are of one history.
 
@@ -63,10 +63,11 @@ def compare(
         text = f"two different histories of {old.size} entries are signed"
         return Answer(Word.YES, f"both have {old.size} entries and the same root") if same else Answer(Word.NO, text)
     small, large = (old, new) if old.size < new.size else (new, old)
-    proof = forward if small is old else backward
+    given = forward if small is old else backward
+    proof = next((one for one in given if one.old == small.size), None)
     if small.size == 0:
         return Answer(Word.YES, "the older one is empty")
-    if proof is None or proof.old != small.size:
+    if proof is None:
         return Answer(Word.NOT_POSSIBLE, f"needs a proof from {small.size} to {large.size} entries")
     fits = merkle.verify_consistency(
         old=small.size, new=large.size, old_root=small.root, new_root=large.root, proof=proof.proof

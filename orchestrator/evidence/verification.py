@@ -333,9 +333,6 @@ def _consistent(
     findings: _Findings,
 ) -> Answer:
     if not against:
-        if bundle.consistency is not None:
-            # A proof that nothing was compared with proves nothing; a bundle for somebody else's checkpoint is fine.
-            return Answer(Word.NOT_ASKED, f"the bundle can be compared with a checkpoint of {bundle.consistency.old}")
         return Answer(Word.NOT_ASKED, "--against compares with a checkpoint that you kept")
     answers = [_compare(bundle, point, keys, trust, kept) for kept in against]
     findings.consistent += [f"log: {answer.why}" for answer in answers if answer.word is not Word.YES]

@@ -269,6 +269,11 @@ class Store(abc.ABC):
         """Return journal entries in order, from ``after`` (exclusive)."""
 
     @abc.abstractmethod
+    def links(self, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
+        """Return the links (32 bytes each) of the entries after number ``after``, in order: the log's leaves, without
+        reading what the entries say."""
+
+    @abc.abstractmethod
     def head(self) -> journal.ChainHead:
         """Return the newest link of the journal."""
 

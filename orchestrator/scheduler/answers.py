@@ -90,9 +90,12 @@ def render(
     def policy_of(past: records.Past) -> judgements.Explains | None:
         if past.policy.evaluator != evaluator.EVALUATOR_VERSION:
             return None
-        book = books.get(past.policy.digest) or _stored_book(stored(past.policy.digest))
+        book = books.get(past.policy.digest)
         if book is None:
-            return None
+            content = stored(past.policy.digest)
+            if content is None:
+                return None
+            book = stored_book(content)
         raw = contents.parse(found[decision.class_digest])
         job = contents.decode(attributes.JobAttributes, raw["job"])
         allowed = [not bits and not denied for bits, denied in zip(past.filter_bits, past.denied, strict=True)]
@@ -104,9 +107,8 @@ def render(
     return explanations.render(decision, found, policy_of)
 
 
-def _stored_book(content: decisions.Content | None) -> rulebook.RuleBook | None:
-    if content is None:
-        return None
+def stored_book(content: decisions.Content) -> rulebook.RuleBook:
+    """Return the rule book of a stored content. Raises ``contents.ContentError``."""
     contents.parse(content)
     return _decoded(content.digest, content.body)
 

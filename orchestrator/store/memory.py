@@ -166,6 +166,11 @@ class MemoryStore(stores.Store):
                 return self._entries[start : start + limit]
             return [link for link in self._by_subject.get(subject, ()) if link.seq > after][:limit]
 
+    def links(self, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
+        """See the port."""
+        with self._lock:
+            return [chain.to_bytes(link.hash) for link in self._entries[max(after, 0) : max(after, 0) + limit]]
+
     def head(self) -> journal.ChainHead:
         """See the port."""
         return self._head

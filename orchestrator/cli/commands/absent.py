@@ -27,8 +27,6 @@ def _absent(name: str, what: str, instead: str) -> click.Command:
 
 freeze = _absent("freeze", "Stop new placements now.", "`comity backend cordon NAME` stops them for one backend.")
 unfreeze = _absent("unfreeze", "Allow new placements again.", "`comity backend uncordon NAME` does for one backend.")
-evidence = _absent("evidence", "The signed bundle of a job.", "`comity explain JOB -o json` has the unsigned decision.")
-verify = _absent("verify", "Check a signed bundle offline.", "`comity log verify` checks the journal's chain.")
 audit = _absent("audit", "Inventory of AI workloads.", "`comity plan -f FILE` judges one job.")
 drain = _absent("backend drain", "Move a backend's jobs elsewhere.", "`comity backend cordon NAME` stops new ones.")
 confirm = _absent("backend confirm", "Pin a backend's identity.", "`comity backend check NAME` shows what it says.")

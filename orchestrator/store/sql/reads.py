@@ -200,6 +200,12 @@ class Reader:
         except (ValueError, TypeError, AttributeError) as error:
             raise stores.StoreCorruptError(f"a journal entry cannot be read: {error}; verify the journal") from error
 
+    def links(self, *, after: int, limit: int) -> list[bytes]:
+        """See the port."""
+        table = schema.journal
+        query = sa.select(table.c.hash).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
+        return [bytes(row[0]) for row in self._rows(query)]
+
     def verify(self) -> int | None:
         """See ``verify_journal`` of the port."""
         with self._connect(snapshot=True) as connection:

@@ -102,6 +102,10 @@ class SqlStore(port.Store):
         """See the port."""
         return self._reader.entries(after=after, limit=limit, subject=subject)
 
+    def links(self, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
+        """See the port."""
+        return self._reader.links(after=after, limit=limit)
+
     def head(self) -> journal.ChainHead:
         """See the port."""
         return self._reader.head()

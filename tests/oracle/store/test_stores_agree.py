@@ -233,6 +233,7 @@ class Agreement(RuleBasedStateMachine):
         assert list(sql.documents()) == list(memory.documents())
         assert list(sql.tokens()) == list(memory.tokens())
         assert list(sql.entries()) == list(memory.entries())
+        assert list(sql.links(after=1, limit=3)) == list(memory.links(after=1, limit=3))
         for tenant in (None, "acme"):
             assert sql.count_jobs(tenant) == memory.count_jobs(tenant)
         assert sql.verify_journal() is memory.verify_journal() is None

@@ -7,11 +7,10 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import asgi
-from cryptography.hazmat.primitives.asymmetric import ed25519
+import keyrings
 
 from orchestrator.api import app, services
 from orchestrator.bootstrap import catalogues as shipped
-from orchestrator.bootstrap import signing
 from orchestrator.domain import errors, events, ids, jobs, lifecycle, offers
 from orchestrator.inventory import sightings, worlds
 from orchestrator.policy import rulebook
@@ -179,11 +178,11 @@ class Installation:
             changed=self.changed.extend,
         )
         self.tokens = tokens.TokenBook(self.context)
-        signer = signing.FileSigner(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)))
+        self.keyring = keyrings.MemoryKeyring()
         self.given = services.Services(
             context=self.context,
             tokens=self.tokens,
-            checkpoints=checkpoints.Checkpoints(self.context, signer, signer.public_key, origin="comity.dev/test"),
+            checkpoints=checkpoints.Checkpoints(self.context, self.keyring, origin="comity.dev/test"),
             metrics=metrics.Metrics(),
             log=self.log,
         )

@@ -144,8 +144,6 @@ def test_unreachable_server_is_4(run: Run) -> None:
     [
         ("freeze", "--operator", "x"),
         ("unfreeze",),
-        ("evidence", "hello", "-o", "f"),
-        ("verify", "f", "--trust", "k"),
         ("audit", "."),
         ("backend", "drain", "x"),
         ("backend", "confirm", "x"),

@@ -10,6 +10,7 @@ import pytest
 import store_samples as samples
 
 from orchestrator.domain import decisions, ids, jobs
+from orchestrator.evidence import chain
 from orchestrator.ports import stores
 
 TTL = dt.timedelta(seconds=10)
@@ -219,6 +220,8 @@ def test_journal_reads_and_verifies(store: stores.Store) -> None:
     assert last.head.seq == 6
     assert [link.seq for link in store.entries(after=2, limit=2)] == [3, 4]
     assert [link.seq for link in store.entries(subject="job/x", after=5)] == [6]
+    hashes = [entry.hash for entry in store.entries(after=2, limit=2)]
+    assert [chain.to_digest(link) for link in store.links(after=2, limit=2)] == hashes
     assert store.entries(after=4)[0].entry == samples.entry("job/x", é="ß")
     assert store.verify_journal() is None
 

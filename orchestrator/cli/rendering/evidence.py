@@ -1,0 +1,217 @@
+"""A checked bundle as people and programs read it: the answers, and one page that says what is not proved.
+
+Everything from the bundle is somebody else's text: control characters are taken out before it is shown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestrator.cli.rendering import tables
+from orchestrator.cli.style import paint
+from orchestrator.evidence import comparisons, statements, verification
+
+WIDTH = 100
+_GOOD = frozenset({comparisons.Word.GOOD, comparisons.Word.TRUSTED, comparisons.Word.YES, comparisons.Word.SAME})
+_OPEN = frozenset({comparisons.Word.NOT_ASKED, comparisons.Word.NOT_POSSIBLE, comparisons.Word.UNKNOWN})
+CITED_MAX = 12
+
+NOT_PROVED = (
+    "that what was declared is true: facts without evidence are the word of whoever declared them",
+    "that the law was followed: no rule in force refused, which is engineering, not legal advice",
+    "that the job did nothing else: only what the journal and the backend's adapter reported is stated",
+    "that nothing was left out before the first checkpoint that somebody outside kept",
+)
+"""What no bundle proves, whatever it holds."""
+
+
+def document(report: verification.Report) -> dict[str, Any]:
+    """Return the answers as data."""
+    point = report.checkpoint
+    return {
+        "verified": report.verified,
+        "verdict": verdict(report),
+        "answers": {name: {"answer": answer.word.value, "detail": answer.why} for name, answer in _questions(report)},
+        "problems": list(report.problems),
+        "log": None if point is None else {"origin": point.origin, "size": point.size, "key": report.key},
+        "cosignatures": [
+            {"name": one.name, "at": _time(one.seconds), "trusted": one.by is not None} for one in report.cosigned
+        ],
+        "statements": [
+            {"type": one.kind, "job": one.job, "attempt": one.attempt, "opened": dict(opened), "signed": _plain(one)}
+            for one, opened in report.found
+        ],
+    }
+
+
+def answers(report: verification.Report, file: str) -> str:
+    """Return one line an answer, and the verdict."""
+    rows = [[name, _word(answer), _clean(answer.why)] for name, answer in _questions(report)]
+    lines = [_clean(f"{file}: {_about(report)}"), ""]
+    lines += tables.aligned(rows, margin="  ")
+    lines += [f"  cosigned       {line}" for line in _cosigned(report)]
+    return "\n".join([*lines, "", verdict(report)])
+
+
+def verdict(report: verification.Report) -> str:
+    """Return the last line."""
+    if report.wrong:
+        return f"WRONG: {_clean(report.problems[0]) if report.problems else 'see above'}"
+    if not report.verified:
+        return "consistent, signer unknown: name the log's key with --trust"
+    if report.rejudged.word is not comparisons.Word.SAME:
+        return "verified; the decision was not judged again"
+    return "verified"
+
+
+def page(report: verification.Report, file: str) -> str:
+    """Return one page for people who were not there."""
+    lines = ["EVIDENCE OF A PLACEMENT", "=" * 23, "", *_wrapped(f"File: {file}"), *_wrapped(f"About: {_about(report)}")]
+    lines += ["", "1. What was checked, offline, by this program", ""]
+    for name, answer in _questions(report):
+        lines += _wrapped(f"{name}: {answer.word.value}{f' ({answer.why})' if answer.why else ''}", margin="   ")
+    lines += _wrapped(f"Verdict: {verdict(report)}.", margin="   ")
+    lines += ["", "2. Who decided"]
+    if report.checkpoint is not None:
+        lines += _wrapped(
+            f"The log {report.checkpoint.origin}, with the key {report.key}, whose checkpoint of "
+            f"{report.checkpoint.size} entries holds everything below.",
+            margin="   ",
+        )
+    lines += [line for text in _cosigned(report) for line in _wrapped(f"Cosigned by {text}.", margin="   ")]
+    for statement, opened in report.found:
+        lines += _decided(statement, opened) if statement.kind == statements.DECISION else _observed(statement, opened)
+    lines += ["", "What is NOT proved", ""]
+    for text in (*_unproved(report), *NOT_PROVED):
+        lines += _wrapped(f"- {text}", margin="   ", more="     ")
+    return "\n".join(lines)
+
+
+def _questions(report: verification.Report) -> tuple[tuple[str, comparisons.Answer], ...]:
+    return (
+        ("signature", report.signature),
+        ("signer", report.signer),
+        ("included", report.included),
+        ("log consistent", report.consistent),
+        ("re-execution", report.rejudged),
+    )
+
+
+def _about(report: verification.Report) -> str:
+    jobs = sorted({statement.job for statement, _ in report.found})
+    count = len({statement.attempt for statement, _ in report.found})
+    return f"job {', '.join(jobs) or 'unknown'}, {count} attempt{'' if count == 1 else 's'}"
+
+
+def _decided(statement: statements.Statement, opened: Mapping[str, Any]) -> list[str]:
+    plain = statement.predicate
+    lines = ["", f"3. What was decided (attempt {statement.attempt})", ""]
+    lines += _wrapped(f"On {plain['policyClock']} the job was placed at {plain['chosen']}.", margin="   ")
+    on = ", ".join(f"{pack['id']} {pack['version']}" for pack in plain["packs"])
+    lines += _wrapped(f"Rules in force: {on or 'none'}.", margin="   ")
+    for name, words in (("off", "packsOff"), ("failed to load", "packsFailed"), ("not installed", "packsAbsent")):
+        lines += _wrapped(f"Packs {name}: {', '.join(plain[words]) or 'none'}.", margin="   ")
+    sites = opened.get("candidates")
+    if not isinstance(sites, list):
+        return [*lines, "   The answers of the sites are kept back."]
+    for site in sites:
+        codes = sorted({why["code"] for why in site["reasons"] if why["effect"] == "deny"})
+        said = "no rule in force refused" if site["allowed"] else f"refused: {', '.join(codes) or 'not recorded why'}"
+        where = site.get("country") or "country unknown"
+        lines += _wrapped(f"{site['site']} ({where}): {said}", margin="   ", more="     ")
+    lines += _sources(site for site in sites if site["site"] == plain["chosen"])
+    for duty in opened.get("obligations") or ():
+        lines += _wrapped(f"Duty: {duty['code']}: {duty['message']}", margin="   ", more="     ")
+    return lines
+
+
+def _sources(sites: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the dated sources that the choice rests on, and its caveats."""
+    lines = ["", "   Dated sources and caveats of the choice:"]
+    seen = []
+    for site in sites:
+        for why in site["reasons"]:
+            for fact in why.get("facts") or ():
+                dates = f"as of {fact.get('asOf') or 'no date'}, valid to {fact.get('validTo') or 'no date'}"
+                source = f"{fact.get('assurance') or 'no assurance'}, {fact.get('source') or 'no source'}"
+                seen.append(f"{fact['path']} = {fact['value']} ({source}, {dates})")
+            if why["effect"] == "caveat":
+                seen.append(f"caveat {why['code']}: {why['message']}")
+    for text in list(dict.fromkeys(seen))[:CITED_MAX]:
+        lines += _wrapped(f"- {text}", margin="   ", more="     ")
+    if len(set(seen)) > CITED_MAX:
+        lines.append(f"   and {len(set(seen)) - CITED_MAX} more in the file")
+    return lines if seen else []
+
+
+def _observed(statement: statements.Statement, opened: Mapping[str, Any]) -> list[str]:
+    lines = ["", f"4. What was observed (attempt {statement.attempt})", ""]
+    for path, said in opened.items():
+        if isinstance(said, Mapping) and said.get("observed"):
+            text = value = said["value"]
+            if isinstance(value, Mapping):
+                text = ", ".join(f"{name} {item}" for name, item in value.items() if item is not None)
+            lines += _wrapped(f"{path}: {text} (source: {said['source']})", margin="   ", more="     ")
+    return lines
+
+
+def _unproved(report: verification.Report) -> list[str]:
+    """Return what this bundle in particular leaves open."""
+    found = []
+    if report.signer.word is not comparisons.Word.TRUSTED:
+        found.append("who signed: no key that you trust")
+    if report.consistent.word is not comparisons.Word.YES:
+        found.append("that the log showed you the history it shows others: no checkpoint of your own was compared")
+    if not any(one.by for one in report.cosigned):
+        found.append("that anybody outside has seen this history: no cosignature of a witness that you named")
+    if report.rejudged.word is not comparisons.Word.SAME:
+        found.append(f"that the rules give the same answer again: {report.rejudged.why}")
+    unseen = {
+        path
+        for statement, opened in report.found
+        if statement.kind == statements.EXECUTION
+        for path, said in opened.items()
+        if not (isinstance(said, Mapping) and said.get("observed"))
+    }
+    if unseen:
+        found.append(f"what nobody observed: {', '.join(sorted(unseen))}")
+    kept = {path for statement, opened in report.found for path in statement.held if path not in opened}
+    if kept:
+        found.append(f"what is kept back, and only fixed by commitments: {', '.join(sorted(kept))}")
+    return found
+
+
+def _cosigned(report: verification.Report) -> list[str]:
+    return [
+        f"{_clean(one.name)} at {_time(one.seconds)}{'' if one.by else ' (a witness you did not name: says nothing)'}"
+        for one in report.cosigned
+    ]
+
+
+def _time(seconds: int) -> str:
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return "no moment"
+
+
+def _plain(statement: statements.Statement) -> dict[str, Any]:
+    return {name: value for name, value in statement.predicate.items() if name != "commitments"}
+
+
+def _word(answer: comparisons.Answer) -> str:
+    colour = "green" if answer.word in _GOOD else "yellow" if answer.word in _OPEN else "red"
+    return paint(answer.word.value, colour)
+
+
+def _clean(text: object) -> str:
+    return tables.clean(str(text))
+
+
+def _wrapped(text: str, *, margin: str = "", more: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        _clean(text), WIDTH, initial_indent=margin, subsequent_indent=margin if more is None else more
+    ) or [margin]
