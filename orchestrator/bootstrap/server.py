@@ -15,7 +15,7 @@ import uvicorn
 
 from orchestrator import version
 from orchestrator.api import app, guards, services
-from orchestrator.bootstrap import catalogues, declared, loops, protocols, sealing, signing, states
+from orchestrator.bootstrap import cases, catalogues, declared, loops, protocols, signing, states
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.placement import requirements
@@ -44,14 +44,12 @@ class Server:
     given: services.Services
     application: guards.Guard
     heart: loops.Heart
-    seals: sealing.Sealer
     adapters: fleet.PluginFleet
     calls: executors.BulkheadExecutor
 
     def close(self) -> None:
         """Stop the loop, let go of adapters and of the store. Jobs go on."""
         self.heart.stop()
-        self.seals.stop()
         self.adapters.close()
         self.calls.close()
         self.store.close()
@@ -69,14 +67,14 @@ def build(settings: server_settings.ServerSettings) -> Server:
 
 
 def _build(settings: server_settings.ServerSettings, store: stores.Store, clock: clocks.SystemClock) -> Server:
-    keyring = signing.Keyring(settings.state_dir)
-    installation = signing.installation(keyring, store)
+    signer = signing.signer(settings.state_dir)
     models = catalogues.ShippedCatalogue()
     seen = sightings.Sightings()
     inventory = worlds.Inventory(store, packs.load(), models, seen)
     wake = wakes.ConditionWake()
     inbox = inboxes.Inbox(wake)
     calls = executors.BulkheadExecutor()
+    installation = signer.key_id.removeprefix("sha256:")[:12]
     adapters = fleet.PluginFleet(
         registry.Registry(registry.installed()),
         secrets.Secrets(settings.secrets_dir, os.environ),
@@ -93,9 +91,9 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         snapshots=snapshots.Snapshots(models.slugs, requirements.NO_TABLES),
         changed=inbox.offer,
         nudge=wake.nudge,
+        policy_tests_required=settings.policy_tests_required,
+        documents_of_cases=cases.reader(),
     )
-    shelf = signing.Shelf(settings.state_dir)
-    sealed = checkpoints.Checkpoints(context, keyring, origin=f"comity.dev/{installation}", shelf=shelf)
     counters = metrics.Metrics()
     heart = loops.Heart(
         loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, requirements.NO_TABLES),
@@ -107,14 +105,13 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     given = services.Services(
         context=context,
         tokens=tokens.TokenBook(context),
-        checkpoints=sealed,
+        checkpoints=checkpoints.Checkpoints(context, signer, signer.public_key, origin=f"comity.dev/{installation}"),
         metrics=counters,
         log=logs.get("api"),
         unready=lambda: store.health().read_only_reason or heart.sick(),
     )
     application = app.create(given, hosts=hosts_of(settings))
-    seals = sealing.Sealer(sealed, log=logs.get("log"))
-    return Server(settings, store, context, given, application, heart, seals, adapters, calls)
+    return Server(settings, store, context, given, application, heart, adapters, calls)
 
 
 def hosts_of(settings: server_settings.ServerSettings) -> frozenset[str]:
@@ -206,7 +203,6 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
         signal.signal(number, lambda *_: None)
     _settle_memory()
     server.heart.start()
-    server.seals.start()
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
     web.run(sockets=[listener])
     return 0
