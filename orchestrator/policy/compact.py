@@ -6,6 +6,7 @@ What a compact case does not state is not part of it. Unknown keys and bad value
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ _WORKLOADS = {item.value for item in jobs.JobType}
 
 def read_job(raw: Any, path: shapes.Path) -> attributes.JobAttributes:
     """Read a compact job. Raises ``shapes.BadShapeError``."""
-    row = shapes.mapping(raw, path, _JOB_KEYS)
+    row = _stated(raw, path, _JOB_KEYS)
     deny = _words(row, "deny_exposure", path)
     accept = _words(row, "accept_immunity", path)
     own = jobs.Sovereignty(
@@ -110,7 +111,7 @@ def _directive(raw: Any, path: shapes.Path) -> attributes.Directive:
 
 def _seal(raw: Any, path: shapes.Path) -> tuple[tuple[str, int], ...]:
     row = shapes.mapping(raw, path, {*(str(number) for number in range(1, 9)), *range(1, 9)})
-    return tuple(sorted((f"SOV-{key}", _level(row, key, path)) for key in row))
+    return tuple(sorted((f"SOV-{key}", _level(row, key, path)) for key in row if row[key] is not None))
 
 
 def _level(row: Mapping[Any, Any], key: Any, path: shapes.Path) -> int:
@@ -121,7 +122,7 @@ def _level(row: Mapping[Any, Any], key: Any, path: shapes.Path) -> int:
 
 
 def _data(raw: Any, path: shapes.Path) -> attributes.DataAttributes:
-    row = shapes.mapping(raw, path, _DATA_KEYS)
+    row = _stated(raw, path, _DATA_KEYS)
     self_hosted = _flag(row, "self_hosted", path)
     return attributes.DataAttributes(
         name="data",
@@ -139,7 +140,7 @@ def _data(raw: Any, path: shapes.Path) -> attributes.DataAttributes:
 
 
 def _tenant(raw: Any, path: shapes.Path) -> attributes.TenantAttributes:
-    row = shapes.mapping(raw, path, _TENANT_KEYS)
+    row = _stated(raw, path, _TENANT_KEYS)
     return attributes.TenantAttributes(
         name="tenant",
         parent_hq=_word(row, "parent_hq", path),
@@ -151,9 +152,9 @@ def _tenant(raw: Any, path: shapes.Path) -> attributes.TenantAttributes:
 
 def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
     """Read a compact backend. Raises ``shapes.BadShapeError``."""
-    row = shapes.mapping(raw, path, _BACKEND_KEYS)
-    operator = shapes.mapping(row.get("operator", {}), (*path, "operator"), _OPERATOR_KEYS)
-    accepts = shapes.mapping(row.get("accepts", {}), (*path, "accepts"), {"tenant_countries", "deny_classes", "types"})
+    row = _stated(raw, path, _BACKEND_KEYS)
+    operator = _stated(row.get("operator", {}), (*path, "operator"), _OPERATOR_KEYS)
+    accepts = _stated(row.get("accepts", {}), (*path, "accepts"), {"tenant_countries", "deny_classes", "types"})
     country = _word(row, "country", path)
     admin_from = _words(row, "admin_from", path)
     places = [attributes.Place(country, "backend.location.country")] if country else []
@@ -194,7 +195,7 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
 
 
 def _with_accelerator(site: attributes.SiteAttributes, raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
-    row = shapes.mapping(raw, path, _ACCELERATOR_KEYS)
+    row = _stated(raw, path, _ACCELERATOR_KEYS)
     tpp = _number(row, "tpp", path)
     in_datacenters = _flag(row, "datacenter", path) is not False
     return dataclasses.replace(
@@ -209,7 +210,7 @@ def _with_accelerator(site: attributes.SiteAttributes, raw: Any, path: shapes.Pa
 
 
 def _attested(raw: Any, path: shapes.Path) -> attributes.Attested | None:
-    row = shapes.mapping(raw, path, _ATTESTATION_KEYS)
+    row = _stated(raw, path, _ATTESTATION_KEYS)
     tee = _word(row, "tee", path)
     if tee is None:
         return None
@@ -259,10 +260,21 @@ def _word(row: Mapping[str, Any], key: str, path: shapes.Path, among: set[str] |
     return value
 
 
+_FLOAT = re.compile(r"\+?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+"""A number that is not negative as YAML 1.2 writes it; files keep the spelling of ``1e25`` as text."""
+
+
+def _stated(raw: Any, path: shapes.Path, keys: set[str]) -> Mapping[str, Any]:
+    """Return a mapping of known keys without those that are null: nobody stated them."""
+    return {key: value for key, value in shapes.mapping(raw, path, keys).items() if value is not None}
+
+
 def _number(row: Mapping[str, Any], key: str, path: shapes.Path) -> float | None:
     value = row.get(key)
     if value is None:
         return None
+    if isinstance(value, str) and _FLOAT.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise shapes.BadShapeError((*path, key), f"expected a number that is not negative, not {value!r}")
     return float(value)
