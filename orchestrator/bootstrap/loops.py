@@ -6,10 +6,10 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.control import loop, pacemaker, planners
+from orchestrator.control import lanes, loop, pacemaker, planners
 from orchestrator.inventory import inboxes, worlds
 from orchestrator.placement import requirements
 from orchestrator.ports import backends, environment, stores
@@ -34,6 +34,7 @@ class Parts:
     inbox: inboxes.Inbox
     accelerators: Callable[[str], tuple[str, ...]]
     tables: requirements.Tables
+    pace: lanes.Pace = field(default_factory=lanes.Pace)
 
 
 class Heart:
@@ -103,5 +104,6 @@ class Heart:
             inventory=parts.inventory,
             inbox=parts.inbox,
             planner=planners.SchedulerPlanner(tables=parts.tables, accelerators=parts.accelerators),
+            pace=parts.pace,
         )
         return loop.Loop(world, holder=holder)

@@ -7,6 +7,7 @@ durable about it: forgetting twice is fine, and a new loop walks anew. ``_until`
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Forgets:
 
     def start(self, term: ids.Term) -> None:
         """Read one page where that is due, and tell each backend a bounded number of what is over."""
+        if math.isinf(self.all_lanes.pace.forget_after_s):
+            return
         now_s = self.clock.monotonic()
         if self._page is None and not self._due and (self._read or now_s >= self._next_s) and not self._telling():
             if self._read:

@@ -45,7 +45,7 @@ class Pace:
     """A backend that cannot be reached for so long is treated by ``onUnreachable``."""
     orphan_grace_s: float = 60.0
     forget_after_s: float = 7 * 86_400.0
-    """Attempts of jobs that ended longer ago are forgotten by their backends, with logs and outputs."""
+    """Attempts of jobs that ended longer ago are forgotten by their backends, with logs and outputs; inf: never."""
     forget_every_s: float = 3_600.0
     """From the end of one walk over the finished jobs to the next."""
     forget_page_every_s: float = 1.0

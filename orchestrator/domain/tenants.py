@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain import facts, jobs, sites
 
-
 SHARED = ""
 """Stands for the tenant of what belongs to nobody in particular."""
 

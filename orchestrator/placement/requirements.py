@@ -13,7 +13,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
-from orchestrator.domain import jobs, money, offers
+from orchestrator.domain import facts, jobs, money, offers
 
 REFERENCE_CURRENCY = "EUR"
 """Prices are compared in this currency where the job names no limit."""
@@ -97,10 +97,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distances:
-    """Round-trip times in milliseconds from one place (region or country) to others, measured or documented."""
+    """Round-trip times in milliseconds from one place (region or country) to others, measured or documented.
+
+    ``stamp`` says where they come from; ``stamps`` that of places whose figure comes from elsewhere.
+    """
 
     origin: str
     places: Mapping[str, float]
+    stamp: facts.FactStamp = field(default_factory=facts.FactStamp)
+    stamps: Mapping[str, facts.FactStamp] = field(default_factory=dict)
 
 
 NO_DISTANCES = Distances("", {})
@@ -158,8 +163,12 @@ class Question:
 
     def rtt_ms(self, region: str | None, country: str | None) -> float | None:
         """Return the round-trip time to a region, else to its country; None: nobody stated it."""
+        return self.distances.places.get(self.measured(region, country) or "")
+
+    def measured(self, region: str | None, country: str | None) -> str | None:
+        """Return the place whose distance counts for a site: its region where that is stated, else its country."""
         places = self.distances.places
-        return places.get(region or "", places.get(country or ""))
+        return next((place for place in (region, country) if place in places), None)
 
 
 _PRICED = {"requirement", "price_per_hour_max", "objective", "rates"}

@@ -6,6 +6,7 @@ A non-loopback address without TLS is refused unless somebody says aloud that a 
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import pathlib
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from orchestrator.settings import adapters
 
 DEFAULT_LISTEN = "127.0.0.1:7070"
 HOST_MAX = 253
+FORGET_AFTER = dt.timedelta(days=7)
+FORGET_AFTER_MIN = dt.timedelta(minutes=1)
 
 
 class ServerSettings(pydantic.BaseModel):
@@ -39,6 +42,10 @@ class ServerSettings(pydantic.BaseModel):
     insecure_behind_proxy: bool = False
     allowed_hosts: tuple[str, ...] = ()
     """Names under which a proxy or a client reaches us, besides our own address."""
+    distances: tuple[pathlib.Path, ...] = ()
+    """Files of round-trip times, over those that ship with Comity."""
+    forget_after: dt.timedelta | None = FORGET_AFTER
+    """So long after a job ended its backend forgets it, with logs and kept outputs; None: never."""
     log_level: str = "info"
     policy_tests_required: bool = False
     """Take no policy of the house's own that brings no tests."""
@@ -57,6 +64,8 @@ class ServerSettings(pydantic.BaseModel):
         tls_key: str | None = None,
         insecure_behind_proxy: bool = False,
         allowed_hosts: tuple[str, ...] = (),
+        distances: tuple[str, ...] = (),
+        forget_after: dt.timedelta | None = FORGET_AFTER,
         log_level: str = "info",
         policy_tests_required: bool = False,
     ) -> Self:
@@ -76,9 +85,15 @@ class ServerSettings(pydantic.BaseModel):
             )
         problems += [
             f"{flag}: {path} is not a file"
-            for flag, path in (("--tls-cert", tls_cert), ("--tls-key", tls_key))
+            for flag, path in (
+                ("--tls-cert", tls_cert),
+                ("--tls-key", tls_key),
+                *(("--distances", path) for path in distances),
+            )
             if path and not pathlib.Path(path).is_file()
         ]
+        if forget_after is not None and forget_after < FORGET_AFTER_MIN:
+            problems.append("--forget-after: a minute at least, or never")
         if problems:
             raise adapters.SettingsError(problems)
         try:
@@ -93,6 +108,8 @@ class ServerSettings(pydantic.BaseModel):
                 tls_key=_path(tls_key),
                 insecure_behind_proxy=insecure_behind_proxy,
                 allowed_hosts=allowed_hosts,
+                distances=tuple(pathlib.Path(path).absolute() for path in distances),
+                forget_after=forget_after,
                 log_level=log_level,
                 policy_tests_required=policy_tests_required,
             )

@@ -74,6 +74,50 @@ def test_the_whole_road_and_a_power_cut(start: Start) -> None:
     assert again.stop() == 0
 
 
+def test_distances_are_judged_and_ended_jobs_forgotten_as_told(start: Start, tmp_path: pathlib.Path) -> None:
+    """A limit on the round-trip time lets near sites through and no unknown ones; a file of the house is believed."""
+    (tmp_path / "d.yaml").write_text("as_of: 2026-10-01\nsource: probes\nms: {BG: {FR: 12}, DE: {FR: 80}}\n")
+    server = start("state", "--distances", "d.yaml", "--forget-after", "never").wait_until_it_listens()
+    servers.here(server)
+    found = {}
+    for origin, limit in (("IT", 26), ("IT", 25), ("BG", 12), ("DE", 79), ("FJ", 300)):
+        asked = servers.job(latencyFrom=origin, limits={"rttMs": limit})
+        (site,) = (
+            server.until("/v1/sites", lambda body: body["items"])
+            and server.request("POST", "/v1/plans", asked)[1]["sites"]
+        )
+        found[origin, limit] = [one["code"] for one in site["reasons"] if one["code"].startswith("limits")]
+    assert found == {
+        ("IT", 26): [],
+        ("IT", 25): ["limits.rtt"],
+        ("BG", 12): [],
+        ("DE", 79): ["limits.rtt"],
+        ("FJ", 300): ["limits.rtt.unknown"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--distances", "bad.yaml"), 1, "bad.yaml:1: as_of: is not a date (write YYYY-MM-DD)"),
+        (("--distances", "none.yaml"), 2, "--distances: none.yaml is not a file"),
+        (("--forget-after", "soon"), 2, "write 30d, 12h or never"),
+        (("--forget-after", "1s"), 2, "--forget-after: a minute at least, or never"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_one_sentence(
+    start: Start, tmp_path: pathlib.Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    """The server does not start, and says which setting and what to do."""
+    (tmp_path / "bad.yaml").write_text("as_of: soon\nsource: s\nms: {}\n")
+    server = start("state", *arguments)
+    assert server.process.wait(servers.START_S) == code
+    server._listening.wait(5)
+    said = "".join(server.lines)
+    assert told in said
+    assert "Traceback" not in said
+
+
 def test_one_server_a_folder(start: Start, tmp_path: pathlib.Path) -> None:
     """A second server on the folder exits 1 and names the first; when that one is gone it may start."""
     first = start().wait_until_it_listens()

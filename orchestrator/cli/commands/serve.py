@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import pathlib
 
@@ -10,6 +11,17 @@ import click
 from orchestrator.cli import failures
 from orchestrator.cli.commands.init import FOLDER
 from orchestrator.plugins.lazy import lazy
+
+
+def _retention(_context: click.Context, _parameter: click.Parameter, value: str) -> dt.timedelta | None:
+    """Return the length of time that was written; None: never."""
+    if value == "never":
+        return None
+    try:
+        found: dt.timedelta = lazy("orchestrator.wire.quantities").parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write 30d, 12h or never") from error
+    return found
 
 
 @click.command(short_help="Run a control plane.")
@@ -23,6 +35,15 @@ from orchestrator.plugins.lazy import lazy
 @click.option("--insecure-behind-proxy", is_flag=True, help="A proxy in front ends TLS; say so aloud.")
 @click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name under which we are reached.")
 @click.option("--policy-tests-required", is_flag=True, help="Take no policy of the house's own without tests.")
+@click.option("--distances", multiple=True, metavar="FILE", help="Round-trip times of yours, over those that ship.")
+@click.option(
+    "--forget-after",
+    metavar="TIME",
+    callback=_retention,
+    default="7d",
+    show_default=True,
+    help="So long after a job ended its logs and kept outputs go at its backend; or never.",
+)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
@@ -37,6 +58,8 @@ def serve(
     insecure_behind_proxy: bool,
     allowed_hosts: tuple[str, ...],
     policy_tests_required: bool,
+    distances: tuple[str, ...],
+    forget_after: dt.timedelta | None,
     log_level: str,
 ) -> int:
     """Run a control plane until it is told to stop; jobs outlive it. State is one folder with one SQLite file.
@@ -61,6 +84,8 @@ def serve(
             tls_key=tls_key,
             insecure_behind_proxy=insecure_behind_proxy,
             allowed_hosts=allowed_hosts,
+            distances=distances,
+            forget_after=forget_after,
             log_level=log_level,
             policy_tests_required=policy_tests_required,
         )

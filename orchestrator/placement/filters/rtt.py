@@ -11,7 +11,8 @@ class RoundTripTime(base.Filter):
     """``limits.rtt``: the round-trip time to the site is above ``limits.rttMs``.
 
     Measured from ``latencyFrom``, else from where the first data set lies. ``limits.rtt.unknown``: nobody stated the
-    distance, or the origin. A short distance is not guessed, not even within one country.
+    distance, or the origin. A short distance is not guessed, not even within one country. Distances are dated data
+    that ship with Comity, and files that the operator names (``comity serve --distances``).
     """
 
     name = "limits.rtt"
@@ -27,9 +28,10 @@ class RoundTripTime(base.Filter):
         limit, origin = question.requirement.rtt_ms_max, question.requirement.latency_from
         if limit is None:
             return None
-        distance = rows.rtt_ms(row.site, question)
-        place = row.site.location.region or row.site.location.country or "an unknown place"
-        if distance is None:
+        distance, location = rows.rtt_ms(row.site, question), row.site.location
+        place = question.measured(location.region, location.country)
+        if distance is None or place is None:
+            place = location.region or location.country or "an unknown place"
             message = f"the round-trip time from {origin or 'an unknown place'} to {place} is not known"
             remedy = base.change_job("ask for no limits.rttMs" if origin else "state latencyFrom")
             return base.deny(f"{self.name}.unknown", message, remedy=remedy)
@@ -39,5 +41,17 @@ class RoundTripTime(base.Filter):
             self.name,
             f"the round-trip time from {origin} to {place} is {distance:g} ms; the limit is {limit} ms",
             remedy=base.change_job(f"raise limits.rttMs to {-(-distance // 1):g}"),
-            cited=(reasons.FactCitation(f"rtt[{origin}, {place}]", f"{distance:g} ms"),),
+            cited=(_cited(question.distances, place, distance),),
         )
+
+
+def _cited(distances: requirements.Distances, place: str, ms: float) -> reasons.FactCitation:
+    stamp = distances.stamps.get(place, distances.stamp)
+    return reasons.FactCitation(
+        f"rtt[{distances.origin}, {place}]",
+        f"{ms:g} ms",
+        source=stamp.source,
+        as_of=stamp.as_of,
+        valid_to=stamp.valid_to,
+        assurance=stamp.assurance,
+    )

@@ -1,11 +1,13 @@
 """What ended long ago is forgotten at its backend, and nothing else is."""
 
 import datetime as dt
+import math
 
 import pytest
 
 from orchestrator.control import lanes
 from orchestrator.domain import errors, jobs
+from orchestrator.settings import server as server_settings
 from tests.unit.control import test_loop
 
 WEEK_S = lanes.Pace().forget_after_s
@@ -21,8 +23,8 @@ def has(made, attempt):
 
 
 def test_the_default_is_a_week():
-    """As docs/operations.md says."""
-    assert dt.timedelta(seconds=WEEK_S) == dt.timedelta(days=7)
+    """As docs/operations.md says, and as the setting of the server says."""
+    assert dt.timedelta(seconds=WEEK_S) == server_settings.FORGET_AFTER == dt.timedelta(days=7)
 
 
 def test_ended_attempts_are_forgotten_after_the_retention_and_live_ones_are_not():
@@ -38,6 +40,14 @@ def test_ended_attempts_are_forgotten_after_the_retention_and_live_ones_are_not(
     assert not any(has(made, one) for one in attempts)
     assert has(made, made.store.job(stays).attempt)
     assert made.phase(stays) is jobs.Phase.RUNNING
+
+
+def test_never_is_never():
+    """A server that was told to forget nothing does not even look for what ended."""
+    made = test_loop.Quiet(forget_after_s=math.inf, forget_every_s=5, forget_page_every_s=0)
+    id = made.job(seconds=2)
+    made.turns(500)
+    assert has(made, made.store.job(id).attempts[-1])
 
 
 def test_a_jump_of_the_clock_forgets_nothing():

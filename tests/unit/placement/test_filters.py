@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain import money, offers, reasons, sites
+from orchestrator.domain import facts, money, offers, reasons, sites
 from orchestrator.placement import columns, requirements, rows
 from orchestrator.placement.filters import registry
 
@@ -128,6 +128,20 @@ def test_a_dated_rate_makes_a_foreign_price_known() -> None:
     assert codes_of(replace(asked, rates=(rate,)), row) == []
     dearer = ask(accelerators=8, price_per_hour_max=money.Money(14_399_999, "EUR"))
     assert codes_of(replace(dearer, rates=(rate,)), row) == ["limits.price"]
+
+
+def test_a_distance_is_cited_with_source_and_day() -> None:
+    """The region's figure counts before the country's, and each names where it comes from."""
+    country, region = facts.FactStamp("a table", dt.date(2026, 7, 30)), facts.FactStamp("a probe", dt.date(2026, 10, 1))
+    table = requirements.Distances("SE", {"FR": 50, "gra": 45}, country, {"gra": region})
+    asked = replace(ask(rtt_ms_max=40, latency_from="SE"), distances=table)
+    for place, ms, stamp in (("gra", "45 ms", region), ("elsewhere", "50 ms", country)):
+        row = site(location=sites.Location("FR", region=place))
+        (found,) = [item.check(asked, row) for item in registry.FILTERS if item.name == "limits.rtt"]
+        assert found is not None
+        assert found.code == "limits.rtt"
+        (cited,) = found.facts
+        assert (cited.value, cited.source, cited.as_of) == (ms, stamp.source, stamp.as_of)
 
 
 class Sets:

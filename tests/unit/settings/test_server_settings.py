@@ -1,5 +1,6 @@
 """Settings: where the state lies, who may be listened to, every problem at once."""
 
+import datetime as dt
 import pathlib
 from typing import Annotated
 
@@ -53,6 +54,24 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(adapters.SettingsError) as caught:
         server.ServerSettings.resolve({}, listen="x", state_dir="/s", tls_cert="/nowhere")
     assert len(caught.value.problems) == 3
+
+
+def test_what_is_forgotten_when_can_be_said() -> None:
+    """A week, another time, or never; less than a minute is a mistake."""
+    resolve = server.ServerSettings.resolve
+    assert resolve({}, state_dir="/s").forget_after == dt.timedelta(days=7)
+    assert resolve({}, state_dir="/s", forget_after=None).forget_after is None
+    with pytest.raises(adapters.SettingsError, match="--forget-after: a minute at least"):
+        resolve({}, state_dir="/s", forget_after=dt.timedelta(seconds=59))
+
+
+def test_a_file_of_distances_must_be_there(tmp_path: pathlib.Path) -> None:
+    """Each is a file; all that are none are told."""
+    (tmp_path / "d.yaml").touch()
+    found = server.ServerSettings.resolve({}, state_dir="/s", distances=(str(tmp_path / "d.yaml"),))
+    assert found.distances == (tmp_path / "d.yaml",)
+    with pytest.raises(adapters.SettingsError, match="--distances: /nowhere is not a file"):
+        server.ServerSettings.resolve({}, state_dir="/s", distances=(str(tmp_path / "d.yaml"), "/nowhere"))
 
 
 class _Settings(adapters.AdapterSettings):
