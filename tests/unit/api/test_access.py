@@ -122,7 +122,7 @@ MAY = {
     "facts": set(),
     "policy": {"POST /v1/plans", "POST /v1/policies:test"},
     "audit": {*_READS, "GET /v1/events", "GET /v1/log/checkpoint", "POST /v1/log:verify", "GET /metrics"},
-    "steward": set(_READS),
+    "steward": {*_READS, "POST /v1/datasets/{name}:declassify"},
 }
 
 
