@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from orchestrator.domain import facts, ids, sites
-from orchestrator.inventory import catalogues, digests, sightings
+from orchestrator.inventory import catalogues, digests, screeners, sightings
 
 
 def sites_of(
@@ -21,12 +21,17 @@ def sites_of(
     seen: sightings.Facts,
     catalogue: catalogues.Catalogue,
     owner_tenant: str | None,
+    screener: screeners.Screener | None = None,
 ) -> tuple[sites.Site, ...]:
-    """Return the sites of one backend, in order of name."""
+    """Return the sites of one backend, in order of name. ``screener`` None: no sanctions list is in force."""
     made = []
     for pool in pools_of(backend, seen.pools):
         bare = ids.SiteName(f"{backend.name}/{pool.name}") in seen.isolation_none
         site = _site(backend, pool, operators, catalogue)
+        if screener is not None:
+            site = dataclasses.replace(
+                site, operator=screener.merged(site.operator), screening=screener.of(site.operator)
+            )
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))

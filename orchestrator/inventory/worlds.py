@@ -21,7 +21,7 @@ from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
 from orchestrator.domain import tenants as tenant_values
 from orchestrator.evidence import canonical
-from orchestrator.inventory import assembly, catalogues, digests, lineages, sightings
+from orchestrator.inventory import assembly, catalogues, digests, lineages, screeners, sightings
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
 from orchestrator.wire import errors
@@ -128,12 +128,15 @@ class Inventory:
         seen: sightings.Sightings,
         *,
         owner_tenant: str = DEFAULT_TENANT,
+        lists: Callable[[], screeners.Screener | None] = lambda: None,
     ) -> None:
         self._store = store
         self._book = book
         self._catalogue = catalogue
         self._seen = seen
         self._owner_tenant = owner_tenant
+        self._lists = lists
+        self._screener: screeners.Screener | None = None
         self._lock = threading.Lock()
         self._world: World | None = None
         self._base: rulebook.RuleBook | None = None
@@ -148,19 +151,37 @@ class Inventory:
 
     def world(self) -> World:
         """Return the world as it is declared now. Cheap while nothing changed; never waits for a backend."""
-        book = self._current_book()
+        book, screener = self._current_book(), self._lists()
         marks = (self._store.documents_version(), self._seen.version)
         known = self._world
-        if known is not None and (known.documents_version, known.sightings_version) == marks and self._base is book:
+        if known is not None and self._is_made_of(known, marks, book, screener):
             return known
         with self._lock:
             # Versions are read before what they stand for: a change in between only makes the next caller look again.
             known = self._world
             marks = (self._store.documents_version(), self._seen.version)
-            if known is None or (known.documents_version, known.sightings_version) != marks or self._base is not book:
+            if known is None or not self._is_made_of(known, marks, book, screener):
+                if self._screener is not screener:
+                    self._world = None  # nobody may take the world of the old lists for one of the new
+                    self._screener = screener
+                    self._made.clear()
                 self._world = known = self._make(marks, book)
                 self._base = book
             return known
+
+    def screener(self) -> screeners.Screener | None:
+        """Return what screens operators now; None: no sanctions list is in force."""
+        return self._lists()
+
+    def _is_made_of(
+        self,
+        world: World,
+        marks: tuple[int, int],
+        book: rulebook.RuleBook | None,
+        screener: screeners.Screener | None,
+    ) -> bool:
+        same = (world.documents_version, world.sightings_version) == marks
+        return same and self._base is book and self._screener is screener
 
     def _current_book(self) -> rulebook.RuleBook | None:
         book = self._book
@@ -254,11 +275,21 @@ class Inventory:
             made[name] = (
                 key,
                 assembly.sites_of(
-                    backend, operators=operators_, seen=seen, catalogue=self._catalogue, owner_tenant=owner
+                    backend,
+                    operators=operators_,
+                    seen=seen,
+                    catalogue=self._catalogue,
+                    owner_tenant=owner,
+                    screener=self._screener,
                 ),
             )
         self._made = made
         return tuple(sorted((s for _, found in made.values() for s in found), key=lambda site: site.name))
+
+
+def _unreadable(document: BrokenDocument) -> policy_values.CedarPolicy:
+    """Return a policy that refuses everything: nobody knows any more what it says."""
+    return policy_values.CedarPolicy(document.name, "", problem="; ".join(document.problems)[:500] or "unreadable")
 
 
 def _inheriting(
@@ -280,11 +311,6 @@ def _inheriting(
             if name not in lost
         }
     return found
-
-
-def _unreadable(document: BrokenDocument) -> policy_values.CedarPolicy:
-    """Return a policy that refuses everything: nobody knows any more what it says."""
-    return policy_values.CedarPolicy(document.name, "", problem="; ".join(document.problems)[:500] or "unreadable")
 
 
 def read(document: stores.Document) -> object:

@@ -32,7 +32,6 @@ TABLE: tuple[Unsupported, ...] = (
     Unsupported("Job", ("spec", "env", ANY, "fromSecret"), "no adapter reads secrets of its backend yet"),
     Unsupported("Job", ("spec", "checkpoint"), "no adapter writes checkpoints yet; leave it out"),
     Unsupported("Job", ("spec", "verification"), "results are not compared yet; leave it out"),
-    Unsupported("Operator", ("spec", "lei"), "no list is matched by identifier yet; leave it out"),
     Unsupported("Backend", ("spec", "attestation"), "no verifier reads attestations yet; leave it out"),
     *(
         row

@@ -10,6 +10,7 @@ from typing import Any
 API = "comity.dev/v1"
 DIGEST_A, DIGEST_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 LEI = "969500EXAMPLE0000083"
+OTHER_LEI = "000012INVENTED000096"
 FACTS = {
     "source": "annual report",
     "asOf": "2026-03-31",
@@ -312,6 +313,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         **_below("spec.facts", _FACTS),
     },
     "Operator": {
+        "spec.lei": OTHER_LEI,
         "metadata.name": "second",
         "spec.legalCountry": "DE",
         "spec.ultimateParentHq": "DE",
@@ -420,7 +422,6 @@ UNSUPPORTED: dict[str, dict[str, Any]] = {
         "spec.checkpoint": {"path": "/ckpt"},
         "spec.verification": {"replicas": 3},
     },
-    "Operator": {"spec.lei": LEI},
     "Backend": {"spec.attestation": {"token": "t", "verifier": "v"}},
     "ControlPlane": {"metadata.labels": {"a": "b"}, "metadata.annotations": {"a": "b"}},
     "Queue": {"metadata.labels": {"a": "b"}, "metadata.annotations": {"a": "b"}},
