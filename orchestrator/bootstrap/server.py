@@ -5,7 +5,6 @@ them all; what they do is theirs.
 from __future__ import annotations
 
 import gc
-import math
 import os
 import signal
 import socket
@@ -16,8 +15,7 @@ import uvicorn
 
 from orchestrator import version
 from orchestrator.api import app, guards, services
-from orchestrator.bootstrap import cases, catalogues, declared, loops, protocols, signing, states
-from orchestrator.control import lanes
+from orchestrator.bootstrap import cases, catalogues, declared, loops, protocols, sealing, signing, states
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.placement import requirements
@@ -25,7 +23,7 @@ from orchestrator.plugins import executors, fleet, registry, secrets
 from orchestrator.ports import stores
 from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
 from orchestrator.settings import server as server_settings
-from orchestrator.sources import distances, packs, yamls
+from orchestrator.sources import packs
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks, id_factories, logs, metrics, wakes
 from orchestrator.wire.documents import registry as documents_registry
@@ -46,12 +44,14 @@ class Server:
     given: services.Services
     application: guards.Guard
     heart: loops.Heart
+    seals: sealing.Sealer
     adapters: fleet.PluginFleet
     calls: executors.BulkheadExecutor
 
     def close(self) -> None:
         """Stop the loop, let go of adapters and of the store. Jobs go on."""
         self.heart.stop()
+        self.seals.stop()
         self.adapters.close()
         self.calls.close()
         self.store.close()
@@ -69,15 +69,14 @@ def build(settings: server_settings.ServerSettings) -> Server:
 
 
 def _build(settings: server_settings.ServerSettings, store: stores.Store, clock: clocks.SystemClock) -> Server:
-    signer = signing.signer(settings.state_dir)
+    keyring = signing.Keyring(settings.state_dir)
+    installation = signing.installation(keyring, store)
     models = catalogues.ShippedCatalogue()
-    tables = _tables(settings)
     seen = sightings.Sightings()
     inventory = worlds.Inventory(store, packs.load(), models, seen)
     wake = wakes.ConditionWake()
     inbox = inboxes.Inbox(wake)
     calls = executors.BulkheadExecutor()
-    installation = signer.key_id.removeprefix("sha256:")[:12]
     adapters = fleet.PluginFleet(
         registry.Registry(registry.installed()),
         secrets.Secrets(settings.secrets_dir, os.environ),
@@ -91,15 +90,17 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         fleet=adapters,
         executor=calls,
         inventory=inventory,
-        snapshots=snapshots.Snapshots(models.slugs, tables),
+        snapshots=snapshots.Snapshots(models.slugs, requirements.NO_TABLES),
         changed=inbox.offer,
         nudge=wake.nudge,
         policy_tests_required=settings.policy_tests_required,
         documents_of_cases=cases.reader(),
     )
+    shelf = signing.Shelf(settings.state_dir)
+    sealed = checkpoints.Checkpoints(context, keyring, origin=f"comity.dev/{installation}", shelf=shelf)
     counters = metrics.Metrics()
     heart = loops.Heart(
-        loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, tables, _pace(settings)),
+        loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, requirements.NO_TABLES),
         ticked=counters.ticked,
         log=logs.get("loop"),
     )
@@ -108,26 +109,14 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     given = services.Services(
         context=context,
         tokens=tokens.TokenBook(context),
-        checkpoints=checkpoints.Checkpoints(context, signer, signer.public_key, origin=f"comity.dev/{installation}"),
+        checkpoints=sealed,
         metrics=counters,
         log=logs.get("api"),
         unready=lambda: store.health().read_only_reason or heart.sick(),
     )
     application = app.create(given, hosts=hosts_of(settings))
-    return Server(settings, store, context, given, application, heart, adapters, calls)
-
-
-def _tables(settings: server_settings.ServerSettings) -> requirements.Tables:
-    """Return the distances that ship, with those of the house over them. No exchange rate is known to anybody yet."""
-    try:
-        return requirements.Tables(distances=distances.load(*settings.distances))
-    except yamls.YamlError as error:
-        raise states.StateError(str(error)) from error
-
-
-def _pace(settings: server_settings.ServerSettings) -> lanes.Pace:
-    after = settings.forget_after
-    return lanes.Pace(forget_after_s=math.inf if after is None else after.total_seconds())
+    seals = sealing.Sealer(sealed, log=logs.get("log"))
+    return Server(settings, store, context, given, application, heart, seals, adapters, calls)
 
 
 def hosts_of(settings: server_settings.ServerSettings) -> frozenset[str]:
@@ -219,6 +208,7 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
         signal.signal(number, lambda *_: None)
     _settle_memory()
     server.heart.start()
+    server.seals.start()
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
     web.run(sockets=[listener])
     return 0
