@@ -5,6 +5,7 @@ them all; what they do is theirs.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import uvicorn
 from orchestrator import version
 from orchestrator.api import app, guards, services
 from orchestrator.bootstrap import cases, catalogues, declared, loops, protocols, sealing, signing, states
+from orchestrator.control import lanes
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.placement import requirements
@@ -23,7 +25,7 @@ from orchestrator.plugins import executors, fleet, registry, secrets
 from orchestrator.ports import stores
 from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
 from orchestrator.settings import server as server_settings
-from orchestrator.sources import packs
+from orchestrator.sources import distances, packs, yamls
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks, id_factories, logs, metrics, wakes
 from orchestrator.wire.documents import registry as documents_registry
@@ -72,6 +74,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     keyring = signing.Keyring(settings.state_dir)
     installation = signing.installation(keyring, store)
     models = catalogues.ShippedCatalogue()
+    tables = _tables(settings)
     seen = sightings.Sightings()
     inventory = worlds.Inventory(store, packs.load(), models, seen)
     wake = wakes.ConditionWake()
@@ -90,7 +93,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         fleet=adapters,
         executor=calls,
         inventory=inventory,
-        snapshots=snapshots.Snapshots(models.slugs, requirements.NO_TABLES),
+        snapshots=snapshots.Snapshots(models.slugs, tables),
         changed=inbox.offer,
         nudge=wake.nudge,
         policy_tests_required=settings.policy_tests_required,
@@ -100,7 +103,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     sealed = checkpoints.Checkpoints(context, keyring, origin=f"comity.dev/{installation}", shelf=shelf)
     counters = metrics.Metrics()
     heart = loops.Heart(
-        loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, requirements.NO_TABLES),
+        loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, tables, _pace(settings)),
         ticked=counters.ticked,
         log=logs.get("loop"),
     )
@@ -117,6 +120,19 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     application = app.create(given, hosts=hosts_of(settings))
     seals = sealing.Sealer(sealed, log=logs.get("log"))
     return Server(settings, store, context, given, application, heart, seals, adapters, calls)
+
+
+def _tables(settings: server_settings.ServerSettings) -> requirements.Tables:
+    """Return the distances that ship, with those of the house over them. No exchange rate is known to anybody yet."""
+    try:
+        return requirements.Tables(distances=distances.load(*settings.distances))
+    except yamls.YamlError as error:
+        raise states.StateError(str(error)) from error
+
+
+def _pace(settings: server_settings.ServerSettings) -> lanes.Pace:
+    after = settings.forget_after
+    return lanes.Pace(forget_after_s=math.inf if after is None else after.total_seconds())
 
 
 def hosts_of(settings: server_settings.ServerSettings) -> frozenset[str]:
