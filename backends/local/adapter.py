@@ -358,6 +358,7 @@ _NOT_RUN = (
     errors.RunnerStatus.EXEC_FAILED,
     errors.RunnerStatus.ISOLATION_FAILED,
     errors.RunnerStatus.SETUP_FAILED,
+    errors.RunnerStatus.CALLED_OFF,
 )
 
 

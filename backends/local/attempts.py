@@ -2,6 +2,7 @@
 
     attempts/<key>/attempt.json    what must outlive the process that submitted it (:class:`Attempt`)
                   /stopped         the fence of the whole attempt
+                  /gang            whether the ranks of a gang go, decided once for all of them
                   /0/ 1/ ...       one a rank: spec, lock, started, log, stopped, exit
                   /w/              the workspace, unless it lies elsewhere: out/, 0/ 0.tmp/ 1/ 1.tmp/ ...
 
@@ -235,6 +236,18 @@ def fence(folder: str, grace_ms: int) -> None:
     temporary = f"{folder}/.stopped-{os.getpid()}-{threading.get_ident()}-{next(_serial)}"
     write(temporary, b"grace_ms=%d\n" % grace_ms)
     os.rename(temporary, f"{folder}/stopped")
+
+
+def call_off(folder: str) -> None:
+    """Decide that no rank of the attempt in this folder begins, unless it was decided before: see runner/gang.c."""
+    temporary = f"{folder}/.gang-{os.getpid()}-{threading.get_ident()}-{next(_serial)}"
+    write(temporary, b"off\n")
+    try:
+        os.link(temporary, f"{folder}/gang")
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(temporary)
 
 
 def boot_id() -> str:

@@ -19,6 +19,13 @@ from backends.local import attempts, errors
 
 RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "runner", "comity-runner")
 _SAID_BYTES_MAX = 4096
+_GOES_ON = (
+    errors.RunnerStatus.RUNNING,
+    errors.RunnerStatus.LOCKED,
+    errors.RunnerStatus.STARTED_BEFORE,
+    errors.RunnerStatus.CALLED_OFF,
+)
+"""Answers of one rank that are no news for the others."""
 _lock = threading.Lock()
 _probed: dict[str, Mapping[str, str]] = {}
 _starters: dict[str, _Starter] = {}
@@ -74,18 +81,43 @@ class _Starter:
 def start(folders: Sequence[str], *, runner: str = RUNNER) -> list[Started]:
     """Start a runner in each folder, all at once, and wait until each program was executed or could not be.
 
+    The ranks of a gang wait for each other: where one cannot start, the others are told at once that none will.
     Raises BackendError ``local.runner-missing``, or ``local.machine-refused`` for those not even asked for; whatever
     was asked for before is then left to the caller, who finds it in the files.
     """
-    pipes: list[int] = []
+    pipes = []
     try:
         for folder in folders:
-            pipes.append(_request(os.fsencode(folder), runner))
+            pipes.append(request(folder, runner=runner))
     except OSError as error:
+        if pipes:
+            _call_off(folders[0])
         for pipe in pipes:
             _answer(pipe)
         raise _of_spawn(error, runner) from error
-    return [_answer(pipe) for pipe in pipes]
+    return _answers(pipes, folders[0]) if len(pipes) > 1 else [_answer(pipe) for pipe in pipes]
+
+
+def _answers(pipes: Sequence[int], folder: str) -> list[Started]:
+    """Wait for all, in the order in which they come, and call the gang off at the first that cannot start."""
+    found: dict[int, Started] = {}
+    poll = select.poll()
+    for pipe in pipes:
+        poll.register(pipe, select.POLLIN)
+    while len(found) < len(pipes):
+        for pipe, _ in poll.poll():
+            poll.unregister(pipe)
+            found[pipe] = _answer(pipe)
+            if found[pipe].status not in _GOES_ON:
+                _call_off(folder)
+    return [found[pipe] for pipe in pipes]
+
+
+def _call_off(folder: str) -> None:
+    try:
+        attempts.call_off(os.path.dirname(folder))
+    except OSError:  # no disk: they call it off themselves when their time is up
+        pass
 
 
 def probe(*, runner: str = RUNNER) -> Mapping[str, str]:
@@ -149,15 +181,18 @@ def wait_gone(folder: str, timeout_s: float) -> bool:
         os.close(process)
 
 
-def _request(folder: bytes, runner: str) -> int:
-    """Ask the starter for a runner, a new one where it was killed, and return the pipe that the answer comes by."""
+def request(folder: str, *, runner: str = RUNNER) -> int:
+    """Ask the starter for a runner, a new one where it was killed, and return the pipe that the answer comes by.
+
+    Raises OSError. Whoever needs the answer uses :func:`start`.
+    """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         starter = _starter(runner)
         try:
-            starter.send(folder, writer)
+            starter.send(os.fsencode(folder), writer)
         except (BrokenPipeError, ConnectionResetError):
-            _starter(runner, instead=starter).send(folder, writer)
+            _starter(runner, instead=starter).send(os.fsencode(folder), writer)
     except OSError:
         os.close(reader)
         raise

@@ -18,6 +18,7 @@ class RunnerStatus(enum.IntEnum):
     EXEC_FAILED = 13
     ISOLATION_FAILED = 14
     SETUP_FAILED = 15
+    CALLED_OFF = 16
     USAGE = 64
     BAD_SPEC = 65
     NO_FOLDER = 66
@@ -74,6 +75,7 @@ def of_status(status: int, said: str) -> errors.BackendError | None:
             | RunnerStatus.EXEC_FAILED
             | RunnerStatus.ISOLATION_FAILED
             | RunnerStatus.SETUP_FAILED
+            | RunnerStatus.CALLED_OFF
         ):
             return None
         case RunnerStatus.FENCED:

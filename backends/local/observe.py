@@ -12,6 +12,8 @@ from orchestrator.ports import backends
 
 _KILLED = 9
 _KILLED_BY_SHELL = 128 + _KILLED
+_BY_OTHERS = ("stopped", "called-off")
+"""Reasons of a rank's end that lie with another rank, or with whoever stopped it."""
 
 
 def observation(
@@ -49,7 +51,11 @@ def failed_first(ranks: Sequence[attempts.Rank]) -> int | None:
         (_number(rank.exit, "ended_ns"), at)
         for at, rank in enumerate(ranks)
         if rank.state is attempts.RankState.LOST
-        or (rank.state is attempts.RankState.ENDED and not _succeeded(rank) and rank.exit.get("reason") != "stopped")
+        or (
+            rank.state is attempts.RankState.ENDED
+            and not _succeeded(rank)
+            and rank.exit.get("reason") not in _BY_OTHERS
+        )
     ]
     return min(failed)[1] if failed else None
 
@@ -101,6 +107,8 @@ def rank_outcome(attempt: attempts.Attempt, rank: attempts.Rank, *, boot: str) -
             return jobs.Outcome(kind.START_FAILED, detail=f"cannot be isolated as asked: {_step(rank.exit)}")
         case "setup-failed":
             return jobs.Outcome(kind.START_FAILED, detail=f"cannot be set up: {_step(rank.exit)}")
+        case "called-off":
+            return jobs.Outcome(kind.START_FAILED, detail="no rank ran, because not every one could start in time")
         case other:
             return jobs.Outcome(kind.LOST, detail=f"its record says {other!r}, which this version does not know")
 

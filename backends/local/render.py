@@ -112,6 +112,8 @@ def spec(
         ("log_bytes_max", str(grant.log_bytes_max)),
         ("oom_score_adj", str(_OOM_SCORE)),
     ]
+    if attempt.nodes > 1:
+        records.append(("gang", str(attempt.nodes)))
     if placement.time_limit is not None:
         records.append(("timeout_ms", str(max(1, milliseconds(placement.time_limit)))))
     if attempt.cgroups:

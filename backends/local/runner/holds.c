@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { CGROUP_2 = 0x63677270 }; /* statfs of a control group of version 2 */
 
 /* Opens the door of each control group. One that is not there is a limit that would not hold: nothing is started. */
 bool holds_open_cgroups(struct runner *self) {
@@ -22,6 +27,11 @@ bool holds_open_cgroups(struct runner *self) {
         if (spec->join[i] < 0 || (self->cgroup[i] = strdup(spec->cgroup[i])) == NULL)
             return false;
         self->cgroups++;
+        struct statfs info;
+        if (spec->into < 0 && fstatfs(spec->join[i], &info) == 0 && info.f_type == CGROUP_2) {
+            spec->into = open(spec->cgroup[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            spec->into_at = i;
+        }
     }
     return true;
 }
@@ -37,6 +47,40 @@ void holds_leave_cgroups(struct runner *self) {
         for (int tries = 0; rmdir(self->cgroup[i]) != 0 && errno == EBUSY && tries < 100; tries++)
             nanosleep(&(struct timespec){0, MS}, NULL);
     }
+}
+
+/* A CPU belongs to whoever has bound its name among the abstract sockets, on this machine as a whole, and is free when
+ * that process is gone, however it went. A runner that gets too few takes none: its job then runs on all, accounted
+ * and not held. */
+void holds_take_cpus(struct runner *self) {
+    struct spec *spec = &self->spec;
+    cpu_set_t allowed;
+    if (spec->own_cpus == 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    CPU_ZERO(&spec->cpus);
+    for (int cpu = 0; cpu < CPU_SETSIZE && self->own_cpus < spec->own_cpus; cpu++) {
+        if (!CPU_ISSET((size_t)cpu, &allowed))
+            continue;
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "comity-cpu-%d", cpu);
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            break;
+        if (bind(fd, (struct sockaddr *)&name, (socklen_t)(sizeof name.sun_family + 1 + (size_t)length)) != 0) {
+            close(fd);
+            continue;
+        }
+        self->own_cpu[self->own_cpus++] = fd;
+        CPU_SET((size_t)cpu, &spec->cpus);
+    }
+    spec->has_cpus = self->own_cpus == spec->own_cpus;
+    if (!spec->has_cpus)
+        holds_close(self);
+}
+
+void holds_close(struct runner *self) {
+    while (self->own_cpus > 0)
+        close(self->own_cpu[--self->own_cpus]);
 }
 
 /* What is revealed below /tmp needs folders there to be mounted on, and there they stay, of root and empty. Noted

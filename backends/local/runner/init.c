@@ -21,7 +21,8 @@
 #include <unistd.h>
 #include <stdio.h>
 
-enum { CALL_CLOSE_RANGE = 436, CLOSE_ON_EXEC = 4 };
+enum { CALL_CLONE3 = 435, CALL_CLOSE_RANGE = 436, CLOSE_ON_EXEC = 4 };
+static const uint64_t FORK_INTO_CGROUP = UINT64_C(0x200000000);
 
 static _Noreturn void report_and_exit(int report, struct failure failure) {
     ssize_t written = write(report, &failure, sizeof failure); /* below PIPE_BUF: whole or not at all */
@@ -62,8 +63,20 @@ static int execute(const struct spec *spec) {
     return error;
 }
 
-static _Noreturn void job_main(const struct spec *spec, pid_t init, int go, int report, int output) {
+/* Forks straight into the control group where it is of version 2: a fork is cheap where moving a process waits for the
+ * whole machine. `inside` says in the child whether that worked; where it does not, the child moves itself. */
+static pid_t fork_job(const struct spec *spec, bool *inside) {
+    struct {
+        uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+    } how = {.flags = FORK_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)spec->into};
+    long pid = spec->into < 0 ? -1 : syscall(CALL_CLONE3, &how, sizeof how);
+    *inside = pid >= 0;
+    return pid >= 0 ? (pid_t)pid : fork();
+}
+
+static _Noreturn void job_main(const struct spec *spec, pid_t init, bool inside, int go, int report, int output) {
     struct failure failure = {REASON_NONE, 0, NULL, NULL};
+    const struct failure ready = failure;
     setsid();
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
@@ -80,7 +93,7 @@ static _Noreturn void job_main(const struct spec *spec, pid_t init, int go, int 
     }
     /* Its first act that could cost anything: what it takes from here on is counted. 0 is "whoever writes". */
     for (size_t i = 0; i < spec->cgroups; i++) {
-        if (write(spec->join[i], "0", 1) != 1)
+        if (!(inside && i == spec->into_at) && write(spec->join[i], "0", 1) != 1)
             setup_failed(report, "cgroup", spec->cgroup[i]);
         close(spec->join[i]);
     }
@@ -102,6 +115,8 @@ static _Noreturn void job_main(const struct spec *spec, pid_t init, int go, int 
         setup_failed(report, "cwd", spec->cwd);
     syscall(CALL_CLOSE_RANGE, 3, ~0U, CLOSE_ON_EXEC); /* all are close-on-exec already; this is the belt */
     /* All this overlaps with the runner's writing of `started`; what is executed waits for that to be on disk. */
+    if (spec->gang > 1 && write(report, &ready, sizeof ready) != sizeof ready)
+        _exit(1);
     char word;
     if (read(go, &word, 1) != 1)
         _exit(0);
@@ -176,9 +191,10 @@ _Noreturn void init_main(struct spec *spec, int control, int go, int report, int
         setup_failed(report, "subreaper", NULL);
     if (isolation_enter(spec, &failure) != 0)
         report_and_exit(report, failure);
-    pid_t init = getpid(), main_process = fork();
+    bool inside;
+    pid_t init = getpid(), main_process = fork_job(spec, &inside);
     if (main_process == 0)
-        job_main(spec, init, go, report, output);
+        job_main(spec, init, inside, go, report, output);
     if (main_process < 0)
         setup_failed(report, "fork", NULL);
     /* The job's copies must be the last ones: the runner waits for the ends of both. */
@@ -187,6 +203,8 @@ _Noreturn void init_main(struct spec *spec, int control, int go, int report, int
     close(output);
     for (size_t i = 0; i < spec->cgroups; i++)
         close(spec->join[i]);
+    if (spec->into >= 0)
+        close(spec->into);
     spec_release(spec);
     supervise(main_process, control, own_pid_namespace);
     processes_sweep(own_pid_namespace);

@@ -19,7 +19,7 @@ static void plain_text(char *to, size_t room, const char *from) {
 
 int outcome_write(int folder, struct outcome *self) {
     static const char *const names[] = {"none", "exited", "signaled", "timeout", "stopped", "terminated", "lost",
-                                        "exec-failed", "isolation-failed", "setup-failed"};
+                                        "exec-failed", "isolation-failed", "setup-failed", "called-off"};
     if (!self->main_ended) {
         self->ended_ns = clock_ns(CLOCK_REALTIME);
         self->ended_boottime_ns = clock_ns(CLOCK_BOOTTIME);

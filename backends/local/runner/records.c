@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,38 +25,56 @@ bool record_exists(int folder, const char *name) {
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-/* The name first, then one journal commit for content and name together: the second fsync finds little left to do. A
- * power cut between may leave the record empty: `started` then still says "maybe ran", and an empty `exit` says as much
- * as none. The file's own fsync is not to be spared where the name alone would do: without a journal the folder's
- * writes an entry, and not what it leads to. Readers see a record whole or not at all. */
+/* Whether the fsync of a new file also makes its name durable, which the standard does not ask for: ext4 commits both
+ * in one transaction, and without a journal writes the folders above a new file; XFS and btrfs log the name. */
+static bool names_with_file(int fd) {
+    struct statfs info;
+    if (fstatfs(fd, &info) != 0)
+        return false;
+    const unsigned long type = (unsigned long)info.f_type;
+    return type == 0xef53 || type == 0x58465342 || type == 0x9123683e;
+}
+
+/* The name first, then one commit for content and name together. A power cut between may leave the record empty:
+ * `started` then still says "maybe ran", and an empty `exit` says as much as none. An exclusive record has its name from
+ * the beginning, and its content in one write: readers see it empty or whole. */
 int record_write(int folder, const char *name, const char *text, bool exclusive) {
     char temporary[32];
     snprintf(temporary, sizeof temporary, ".%s.new", name);
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-    int fd = openat(folder, temporary, flags, 0600);
+    int fd = openat(folder, exclusive ? name : temporary, flags, 0600);
     /* Only the holder of the lock writes records, so a leftover is one of a runner that died. */
-    if (fd < 0 && errno == EEXIST && unlinkat(folder, temporary, 0) == 0)
+    if (fd < 0 && !exclusive && errno == EEXIST && unlinkat(folder, temporary, 0) == 0)
         fd = openat(folder, temporary, flags, 0600);
     if (fd < 0)
         return errno;
     size_t length = strlen(text);
     ssize_t written = write(fd, text, length);
     int error = written < 0 ? errno : (size_t)written != length ? ENOSPC : 0;
-    /* link refuses an existing name where rename would replace it. */
-    if (error == 0 && (exclusive ? linkat(folder, temporary, folder, name, 0) : renameat(folder, temporary, folder, name)))
+    if (error == 0 && !exclusive && renameat(folder, temporary, folder, name) != 0)
         error = errno;
-    bool named = error == 0;
-    if (error != 0 || exclusive)
+    bool named = exclusive || error == 0;
+    if (!named)
         unlinkat(folder, temporary, 0);
     if (error == 0 && fsync(fd) != 0)
         error = errno;
+    bool all = names_with_file(fd);
     close(fd);
     /* The name is as much part of the promise as the content. */
-    if (error == 0 && fsync(folder) != 0)
+    if (error == 0 && !all && fsync(folder) != 0)
         error = errno;
     if (error != 0 && named && exclusive)
         unlinkat(folder, name, 0); /* it would say "maybe ran", and nothing will */
     return error;
+}
+
+size_t record_read(int folder, const char *name, char *text, size_t room) {
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, room - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n < 0 ? 0 : n] = '\0';
+    return n < 0 ? 0 : (size_t)n;
 }
 
 static size_t slurp(const char *path, char *buffer, size_t room) {
@@ -75,8 +94,8 @@ void records_warm(void) {
     boot[strcspn(boot, "\n")] = '\0';
 }
 
-int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns) {
-    char stat_line[1024], text[512];
+int record_started(const struct runner *self) {
+    char stat_line[1024], text[512 + 5 * OWN_CPUS_MAX];
     slurp("/proc/self/stat", stat_line, sizeof stat_line);
     records_warm();
     /* The name of the program, field 2, may hold spaces and brackets: count from its last bracket.
@@ -85,19 +104,21 @@ int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns) {
     for (int at = 2; field != NULL && at < 22; at++)
         field = strchr(field + 1, ' ');
     unsigned long long ticks = field == NULL ? 0 : strtoull(field, NULL, 10);
-    snprintf(text, sizeof text,
-             "version=1\npid=%d\nstart_ticks=%llu\nboot_id=%s\nstarted_ns=%lld\nstarted_boottime_ns=%lld\n",
-             (int)getpid(), ticks, boot, (long long)realtime_ns, (long long)boottime_ns);
-    return record_write(folder, "started", text, true);
+    int at = snprintf(text, sizeof text,
+                      "version=1\npid=%d\nstart_ticks=%llu\nboot_id=%s\nstarted_ns=%lld\nstarted_boottime_ns=%lld\n",
+                      (int)getpid(), ticks, boot, (long long)self->end.started_ns,
+                      (long long)self->end.started_boottime_ns);
+    for (int cpu = 0, left = (int)self->own_cpus; left > 0 && cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &self->spec.cpus))
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s%d%s",
+                           left == (int)self->own_cpus ? "own_cpus=" : ",", cpu, left == 1 ? "\n" : ""),
+                left--;
+    return record_write(self->folder, "started", text, true);
 }
 
 int64_t record_grace_ms(int folder, int64_t otherwise) {
     char text[64];
-    int fd = openat(folder, "stopped", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    text[n < 0 ? 0 : n] = '\0';
+    record_read(folder, "stopped", text, sizeof text);
     long long grace;
     char end;
     /* The newline proves that the number is whole. */

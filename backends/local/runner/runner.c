@@ -76,6 +76,11 @@ static void end_job(struct runner *self, enum reason reason, int64_t grace_ms) {
 static void on_stop(struct runner *self) {
     /* Without the caller's file it is the machine going down, or a person: same mercy, another reason. */
     bool asked = record_exists(self->folder, "stopped");
+    if (self->meeting) { /* nothing runs yet: there is nobody to be merciful to */
+        if (self->end.reason == REASON_NONE)
+            self->end.reason = asked ? REASON_STOPPED : REASON_TERMINATED;
+        return;
+    }
     end_job(self, asked ? REASON_STOPPED : REASON_TERMINATED, record_grace_ms(self->folder, self->spec.grace_ms));
 }
 
@@ -100,7 +105,7 @@ static void on_timer(struct runner *self) {
 static void on_report(struct runner *self) {
     struct failure failure;
     ssize_t n = read(self->report, &failure, sizeof failure);
-    if (n < 0)
+    if (n < 0 || (n == sizeof failure && failure.reason == REASON_NONE)) /* none: it says that it is ready */
         return;
     if (n == sizeof failure && !self->announced) { /* else it was stopped first, and never was to run */
         self->end.failure = failure;
@@ -111,7 +116,8 @@ static void on_report(struct runner *self) {
     } else {
         /* Nothing said and all ends closed: exec closed them. */
         announce(self, CODE_RUNNING);
-        spec_release(&self->spec);
+        if (self->end.failure.detail == NULL) /* a path of the spec, which the record will name */
+            spec_release(&self->spec);
     }
     close(self->report);
     self->report = -1;
@@ -135,7 +141,7 @@ static void on_control(struct runner *self) {
     }
 }
 
-static void on_signals(struct runner *self) {
+void runner_hear(struct runner *self) {
     struct signalfd_siginfo info;
     while (read(self->signals, &info, sizeof info) == sizeof info)
         if (info.ssi_signo != SIGCHLD)
@@ -169,7 +175,7 @@ static void supervise(struct runner *self) {
         if (on[2].revents != 0)
             on_timer(self);
         if (on[3].revents != 0)
-            on_signals(self);
+            runner_hear(self);
         if (on[4].revents != 0 && !log_copy(&self->log)) {
             close(self->log.pipe);
             self->log.pipe = -1;
@@ -241,6 +247,7 @@ static void prepare(struct runner *self) {
         for (size_t i = 0; i < sizeof mine / sizeof *mine; i++)
             if (mine[i] >= 0)
                 close(mine[i]);
+        holds_close(self);
         init_main(&self->spec, control[1], go[0], report[1], to_job);
     }
     close(control[1]);
@@ -249,6 +256,8 @@ static void prepare(struct runner *self) {
     close(to_job);
     for (size_t i = 0; i < self->cgroups; i++)
         close(self->spec.join[i]);
+    if (self->spec.into >= 0)
+        close(self->spec.into);
     self->control = control[0];
     self->go = go[1];
     self->report = report[0];
@@ -256,6 +265,21 @@ static void prepare(struct runner *self) {
         self->log.pipe = output[0];
     else
         self->log.file = -1;
+}
+
+/* What was prepared is not to run. */
+static void refuse(struct runner *self) {
+    gang_call_off(self);
+    switch (self->end.reason) {
+    case REASON_STOPPED: announce(self, CODE_FENCED); break;
+    case REASON_ISOLATION_FAILED: announce(self, CODE_ISOLATION_FAILED); break;
+    case REASON_SETUP_FAILED: announce(self, CODE_SETUP_FAILED); break;
+    default: announce(self, CODE_CALLED_OFF);
+    }
+    /* Its closing is the order to die. */
+    if (self->control >= 0)
+        close(self->control);
+    self->control = -1;
 }
 
 _Noreturn void runner_run(struct runner *self) {
@@ -286,31 +310,32 @@ _Noreturn void runner_run(struct runner *self) {
         _exit(code);
     }
     holds_note_points(self);
+    holds_take_cpus(self);
     prepare(self);
+    if (self->spec.gang > 1)
+        gang_prepare(self);
     self->end.started_ns = clock_ns(CLOCK_REALTIME);
     self->end.started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
     if (self->spec.timeout_ms > 0)
         self->deadline = self->end.started_boottime_ns + self->spec.timeout_ms * MS;
     /* On disk before the job's program is executed: after a power cut, no record means that nothing ever ran. */
-    int error = record_started(self->folder, self->end.started_ns, self->end.started_boottime_ns);
+    int error = record_started(self);
     if (error != 0) {
+        gang_call_off(self);
         self->end.failure = (struct failure){REASON_NONE, error, "started", NULL};
         announce(self, CODE_NOT_STARTED);
         _exit(CODE_NOT_STARTED); /* the control socket closes, and the waiting init ends */
     }
     /* A stop may have come since the first look. Either it saw our lock and its signal is pending, or it
      * saw none and its file lies here by now: this order of ours, and its reverse there, leaves no gap. */
-    if (self->end.reason == REASON_NONE && record_exists(self->folder, "stopped")) {
+    if (self->end.reason == REASON_NONE && record_exists(self->folder, "stopped"))
         self->end.reason = REASON_STOPPED;
-        announce(self, CODE_FENCED);
-        close(self->control);
-        self->control = -1;
-    } else if (self->end.reason == REASON_NONE) {
+    if (self->end.reason == REASON_NONE && (self->spec.gang <= 1 || gang_meet(self))) {
         if (write(self->go, "G", 1) < 0) {
             /* It could not be set up; the report says why. */
         }
     } else {
-        announce(self, self->end.reason == REASON_ISOLATION_FAILED ? CODE_ISOLATION_FAILED : CODE_SETUP_FAILED);
+        refuse(self);
     }
     close(self->go);
     arm(self);

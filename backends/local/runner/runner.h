@@ -17,6 +17,7 @@ enum {
     CODE_EXEC_FAILED = 13,
     CODE_ISOLATION_FAILED = 14,
     CODE_SETUP_FAILED = 15,
+    CODE_CALLED_OFF = 16,
     CODE_USAGE = 64,
     CODE_BAD_SPEC = 65,
     CODE_NO_FOLDER = 66,
@@ -34,6 +35,7 @@ enum reason {
     REASON_EXEC_FAILED,
     REASON_ISOLATION_FAILED,
     REASON_SETUP_FAILED,
+    REASON_CALLED_OFF, /* another rank of its gang could not start, so none did */
 };
 
 /* Why the job could not be started. Sent over a pipe between forks of this one image, which is why
@@ -48,7 +50,7 @@ struct failure {
 #define MS INT64_C(1000000) /* in nanoseconds */
 
 enum { ISOLATE_MOUNT = 1, ISOLATE_PID = 2, ISOLATE_IPC = 4, ISOLATE_DEV = 8 };
-enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16, CGROUPS_MAX = 4 };
+enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16, CGROUPS_MAX = 4, OWN_CPUS_MAX = 256, GANG_MAX = 1024 };
 
 struct reveal {
     const char *path;
@@ -104,6 +106,10 @@ struct spec {
     size_t cgroups;
     const char *cgroup[CGROUPS_MAX];
     int join[CGROUPS_MAX]; /* opened by the runner: what isolation hides is out of the job's reach by then */
+    int into;              /* the folder of the first that is of version 2: a process is made inside it; -1: none */
+    size_t into_at;
+    size_t own_cpus; /* asked for, for this attempt alone */
+    int64_t gang, gang_ms;
 };
 
 /* One attempt under way. */
@@ -116,8 +122,10 @@ struct runner {
     char *point[PATHS_MAX]; /* below `tmp`: where isolation makes mount points that the job did not ask for */
     size_t cgroups;
     char *cgroup[CGROUPS_MAX]; /* for the end, when the spec is long given back */
+    size_t own_cpus;
+    int own_cpu[OWN_CPUS_MAX]; /* sockets, each bound to the name of a CPU */
     pid_t init;
-    bool init_ended, announced, served;
+    bool init_ended, announced, served, ready, meeting; /* meeting: waits for the other ranks of its gang */
     int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
 };
 
@@ -135,8 +143,9 @@ bool path_within(const char *path, const char *parent); /* equal or beneath */
 int64_t clock_ns(clockid_t clock);
 bool record_exists(int folder, const char *name);
 int record_write(int folder, const char *name, const char *text, bool exclusive); /* 0 or errno */
+size_t record_read(int folder, const char *name, char *text, size_t room); /* bytes read; 0 where there is none */
 void records_warm(void); /* reads what never changes, for all forks to come */
-int record_started(int folder, int64_t realtime_ns, int64_t boottime_ns);         /* 0 or errno */
+int record_started(const struct runner *self); /* 0 or errno */
 int64_t record_grace_ms(int folder, int64_t otherwise);
 int64_t oom_kills(void); /* the machine's counter; -1 where the kernel does not tell */
 int64_t cgroup_oom_kills(const char *folder); /* of one control group; -1 where it does not tell */
@@ -153,11 +162,19 @@ int isolation_probe(void);
 /* holds.c: what an attempt holds of the machine besides processes, and gives back at its end */
 bool holds_open_cgroups(struct runner *self);
 void holds_leave_cgroups(struct runner *self);
+void holds_take_cpus(struct runner *self); /* all that are asked for, or none */
+void holds_close(struct runner *self);      /* in the init, which must not hold them */
 void holds_note_points(struct runner *self);
 void holds_remove_points(struct runner *self);
 
+/* gang.c */
+void gang_prepare(struct runner *self); /* waits until the job's process is ready to execute, or says why not */
+bool gang_meet(struct runner *self);    /* waits until every rank is; false, with the reason of the end: this one may not */
+void gang_call_off(const struct runner *self);
+
 /* runner.c */
 void runner_describe(int fd, const struct message *message);
+void runner_hear(struct runner *self); /* signals that have come */
 _Noreturn void runner_run(struct runner *self);
 
 /* main.c, starter.c */

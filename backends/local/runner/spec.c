@@ -112,8 +112,8 @@ static bool parse_reveal(struct spec *spec, const char *value) {
 
 /* Keys that may come once; each has one bit, so that a second one is refused. */
 static bool parse_scalar(struct spec *spec, const char *key, char *value, unsigned *seen, bool *known) {
-    static const char *const keys[] = {"cwd",  "umask", "timeout_ms", "grace_ms", "log_bytes_max", "nice",
-                                       "cpus", "uid",   "gid",        "tmp",      "oom_score_adj"};
+    static const char *const keys[] = {"cwd",  "umask", "timeout_ms", "grace_ms", "log_bytes_max", "nice",    "cpus",
+                                       "uid",  "gid",   "tmp",        "own_cpus", "gang",          "gang_ms", "oom_score_adj"};
     unsigned which = 0;
     while (which < sizeof keys / sizeof *keys && strcmp(key, keys[which]) != 0)
         which++;
@@ -136,6 +136,9 @@ static bool parse_scalar(struct spec *spec, const char *key, char *value, unsign
     case 7: return number(value, 10, 1, UINT32_MAX - 1, &n) && (spec->uid = (uid_t)n, spec->has_uid = true);
     case 8: return number(value, 10, 1, UINT32_MAX - 1, &n) && (spec->gid = (gid_t)n, spec->has_gid = true);
     case 9: spec->tmp = value; return canonical(value);
+    case 10: return number(value, 10, 1, OWN_CPUS_MAX, &n) && (spec->own_cpus = (size_t)n, true);
+    case 11: return number(value, 10, 2, GANG_MAX, &spec->gang);
+    case 12: return number(value, 10, 1, ms_max, &spec->gang_ms);
     default:
         return number(value, 10, -1000, 1000, &n) &&
                (spec->oom_score_adj = (int)n, spec->has_oom_score_adj = true);
@@ -186,6 +189,8 @@ static const char *contradiction(const struct spec *spec) {
     if ((spec->isolate & ISOLATE_MOUNT) == 0 &&
         ((spec->isolate & (ISOLATE_PID | ISOLATE_DEV)) != 0 || spec->masks + spec->reveals > 0 || spec->tmp != NULL))
         return "isolate=pid, isolate=dev, mask, reveal and tmp need isolate=mount";
+    if (spec->own_cpus > 0 && spec->has_cpus)
+        return "own_cpus and cpus";
     if (spec->devices > 0 && (spec->isolate & ISOLATE_DEV) == 0)
         return "device needs isolate=dev";
     /* A revealed tree is taken from before the masks: what is masked inside it would reappear. */
@@ -230,6 +235,8 @@ const char *spec_read(int folder, struct spec *spec) {
     memset(spec, 0, sizeof *spec);
     spec->umask = 077;
     spec->grace_ms = 10000;
+    spec->gang_ms = 30000;
+    spec->into = -1;
     int fd = openat(folder, "spec", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat info;
     if (fd < 0 || fstat(fd, &info) != 0)

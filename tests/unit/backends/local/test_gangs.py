@@ -3,12 +3,16 @@
 import collections.abc
 import os
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 
-from backends.local import client, errors
+from backends.local import attempts, client, errors
 from orchestrator.domain import errors as port_errors
 from orchestrator.domain import jobs, offers
+from tests.unit.backends.local import conftest
 from tests.unit.backends.local import desk as desks
 
 KIND = jobs.OutcomeKind
@@ -87,23 +91,36 @@ def test_program_missing(desk: desks.Desk) -> None:
     assert desk.run(placement).kind is KIND.START_FAILED
 
 
-def test_all_or_none(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the machine refuses one rank, the others are ended, the call had no effect, and a retry starts."""
-    real = client.start
+def test_all_or_none(runner_binary: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine refuses one rank, the others never began, the call had no effect, and a retry starts."""
+    with desks.desk(isolation="none") as desk:
+        _all_or_none(desk, monkeypatch)
 
-    def refusing(folders: list[str]) -> list[client.Started]:
-        return [*real(folders[:-1]), client.Started(errors.RunnerStatus.NOT_STARTED, "")]
 
-    placement = desk.place("sh", "-c", "sleep 600", nodes=3)
+def _all_or_none(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = client.request
+
+    def refusing(folder: str, *, runner: str) -> int:
+        if not folder.endswith("/2"):
+            return real(folder, runner=runner)
+        reader, writer = os.pipe()
+        os.write(writer, b"%d\n" % errors.RunnerStatus.NOT_STARTED)
+        os.close(writer)
+        return reader
+
+    mark = desk.root / "ran"
+    placement = desk.place("sh", "-c", f"touch {mark}; sleep 600", nodes=3)
     with monkeypatch.context() as patch:
-        patch.setattr(client, "start", refusing)
+        patch.setattr(client, "request", refusing)
         with pytest.raises(port_errors.TransientError, match=r"local\.spawn-refused") as refused:
             desk.adapter.submit(placement)
     assert refused.value.effects is port_errors.SideEffects.NONE
     assert desk.look(placement).state is offers.ObservedState.GONE
     assert desk.adapter.list_owned() == []
+    assert not mark.exists()
     desk.adapter.submit(placement)
     assert desk.look(placement).state is offers.ObservedState.RUNNING
+    conftest.until("it runs", mark.exists)
 
 
 def test_half_started(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +129,9 @@ def test_half_started(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None
     class Died(BaseException):
         pass
 
-    real = client.start
-
     def dying(folders: list[str]) -> list[client.Started]:
-        real(folders[:1])
+        client.request(folders[0])
+        conftest.until("rank 0 waits for the others", lambda: os.path.exists(f"{folders[0]}/started"))
         raise Died
 
     placement = desk.python(RENDEZVOUS, nodes=2)
@@ -125,3 +141,58 @@ def test_half_started(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None
             desk.adapter.submit(placement)
     assert desk.ended(placement).succeeded, desk.log(placement)
     assert os.path.basename(desk.attempt(placement)) == placement.key
+
+
+KILLED = """
+import datetime, os, signal, sys
+from backends.local import client
+from tests.unit.backends.local import conftest, desk as desks
+import pathlib
+
+def dying(folders):
+    for folder in folders[:2]:
+        client.request(folder)
+    conftest.until("two wait", lambda: all(os.path.exists(f"{folder}/started") for folder in folders[:2]))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+desk = desks.Desk.__new__(desks.Desk)
+desk.root, desk.folder = map(pathlib.Path, sys.argv[1:3])
+desk.values, desk.pools, desk._count = {}, (), 0
+client.start = dying
+desk.fresh().submit(desk.python(sys.argv[3], nodes=3))
+"""
+
+
+def test_killed_between_ranks(desk: desks.Desk) -> None:
+    """After ``kill -9`` between two ranks none has begun, and the next control plane makes the gang whole."""
+    program = [sys.executable, "-c", KILLED, str(desk.root), str(desk.folder), RENDEZVOUS]
+    assert subprocess.run(program, cwd=conftest.REPOSITORY, check=False).returncode == -signal.SIGKILL
+    placement = desk.python(RENDEZVOUS, nodes=3)
+    assert desk.log(placement) == ""
+    assert desk.ended(placement).succeeded, desk.log(placement)
+    chunks, _ = desk.adapter.read_logs(desks.ref(placement), cursor=None, node=None, limit=1000)
+    assert [(chunk.node, chunk.data) for chunk in chunks] == [(rank, b"met [0, 1, 2]\n") for rank in range(3)]
+
+
+def test_killed_rank_before_the_start(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank whose supervisor is killed while it waits for the others takes the whole gang back: none begins."""
+    placement = desk.place("sh", "-c", "echo no", nodes=3)
+
+    class Died(BaseException):
+        pass
+
+    def dying(folders: list[str]) -> list[client.Started]:
+        for folder in folders[:2]:
+            client.request(folder)
+        conftest.until("two wait", lambda: all(os.path.exists(f"{folder}/started") for folder in folders[:2]))
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "start", dying)
+        with pytest.raises(Died):
+            desk.adapter.submit(placement)
+    holder = attempts.lock_holder(f"{desk.attempt(placement)}/0")
+    assert holder
+    os.kill(holder, signal.SIGKILL)
+    assert not desk.ended(placement).succeeded
+    assert desk.log(placement) == ""

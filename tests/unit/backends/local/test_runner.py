@@ -284,10 +284,10 @@ class TestExactlyOnce:
         attempt.stop(0)
 
     def test_unwritable_record_starts_nothing(self, attempt):
-        """Where `started` cannot be made the job does not run."""
+        """Where `started` cannot be written the job does not run, and no record says that it might have."""
         attempt.write("/bin/sh", "-c", "echo x >> count")
-        (attempt.folder / ".started.new").mkdir()  # cannot be unlinked as a file
-        assert attempt.start() == 70
+        limited = ["sh", "-c", 'ulimit -f 0; exec "$0" "$1"', attempt.binary, attempt.folder]
+        assert subprocess.run(limited, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 70
         attempt.free()
         assert not (attempt.work / "count").exists()
         assert not (attempt.folder / "started").exists()
