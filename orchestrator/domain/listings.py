@@ -102,15 +102,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a named person said about a name match: ``same`` party or not, why, when, and until when it holds.
+    """What a named person said about a match at one operator: ``same`` party or not, why, when, and until when it holds.
 
-    It is bound to ``entry_digest``: when the publisher changes the entry, or the party changes its identifiers or
+    ``party`` is the operator or one of its owners, ``recorded`` the token that said it. It is bound to ``entry_digest``: when the publisher changes the entry, or the party changes its identifiers or
     country (``party_digest``), it is asked again.
     """
 
     list: str
     entry: str
-    operator: str
     party: str
     same: bool
     reason: str
@@ -119,6 +118,7 @@ class Answer:
     entry_digest: ids.Digest
     party_digest: ids.Digest
     valid_to: dt.date | None = None
+    recorded: str = ""
 
     def holds(self, day: dt.date) -> bool:
         """Say whether it counts on ``day``; the last day named is included."""
@@ -127,7 +127,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The lists in force: the good snapshots in order of name, what is wrong, and the answers.
+    """The lists in force: the good snapshots in order of name, and what is wrong.
 
     ``missing`` names lists that should be in force and have no good copy at all.
     """
@@ -135,7 +135,6 @@ class Loaded:
     snapshots: tuple[Snapshot, ...] = ()
     problems: tuple[Problem, ...] = ()
     missing: tuple[str, ...] = ()
-    answers: tuple[Answer, ...] = ()
 
     @property
     def configured(self) -> bool:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.domain import facts, ids, sites
-from orchestrator.inventory import catalogues, digests, screeners, sightings
+from orchestrator.domain import facts, ids, listings, sites
+from orchestrator.inventory import catalogues, digests, sightings
+from orchestrator.policy import screening
+
+Screen = Callable[[sites.Operator | None], listings.Screening]
+"""Says what the lists in force say about an operator; None stands for one that nobody registered."""
 
 
 def sites_of(
@@ -21,21 +25,25 @@ def sites_of(
     seen: sightings.Facts,
     catalogue: catalogues.Catalogue,
     owner_tenant: str | None,
-    screener: screeners.Screener | None = None,
+    screen: Screen | None = None,
 ) -> tuple[sites.Site, ...]:
-    """Return the sites of one backend, in order of name. ``screener`` None: no sanctions list is in force."""
+    """Return the sites of one backend, in order of name. ``screen`` None: no sanctions list is in force."""
     made = []
     for pool in pools_of(backend, seen.pools):
         bare = ids.SiteName(f"{backend.name}/{pool.name}") in seen.isolation_none
         site = _site(backend, pool, operators, catalogue)
-        if screener is not None:
-            site = dataclasses.replace(
-                site, operator=screener.merged(site.operator), screening=screener.of(site.operator)
-            )
+        if screen is not None:
+            site = _screened(site, screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))
     return tuple(sorted(made, key=lambda site: site.name))
+
+
+def _screened(site: sites.Site, found: listings.Screening) -> sites.Site:
+    """Return the site with what the lists say of its operator: whether it is listed, what listed owners hold."""
+    operator = screening.merged(site.operator, found) if site.operator is not None else None
+    return dataclasses.replace(site, operator=operator, screening=found)
 
 
 def pools_of(backend: sites.Backend, discovered: Sequence[sites.Pool]) -> tuple[sites.Pool, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from orchestrator.domain import ids
+from orchestrator.domain import ids, listings
 from orchestrator.domain import lineages as lineage_values
 from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
@@ -94,6 +94,8 @@ class World:
     catalogue: catalogues.Catalogue = field(default_factory=catalogues.EmptyCatalogue)
     """Of accelerators."""
     facts: ids.Digest = ids.NO_DIGEST
+    screenings: Mapping[str, listings.Screening] = field(default_factory=dict)
+    """What the sanctions lists in force say about each operator, by name; empty where none is in force."""
 
     def site(self, name: ids.SiteName) -> site_values.Site | None:
         """Return one site; None when it is not, or no longer, declared."""
@@ -208,7 +210,8 @@ class Inventory:
         self._read = fresh
         statuses = {(d.kind, d.name): _status(d) for d in stored if d.status != "{}"}
         owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
-        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners)
+        screenings = self._screenings(by_kind["Operator"], statuses)
+        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings)
         control_plane = next(iter(by_kind["ControlPlane"].values()), None)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
@@ -243,6 +246,7 @@ class Inventory:
             freezes=_freezes(statuses),
             catalogue=self._catalogue,
             facts=canonical.digest(facts),
+            screenings=screenings,
         )
 
     def _book_with(
@@ -256,18 +260,39 @@ class Inventory:
             self._judging = known = (book, list(rules), rulebook.with_policies(book, rules))
         return known[2]
 
+    def _screenings(
+        self,
+        operators_: Mapping[str, site_values.Operator],
+        statuses: Mapping[tuple[str, str], Mapping[str, Any]],
+    ) -> Mapping[str, listings.Screening]:
+        """Return what lists and people say about each operator; empty where no list is in force."""
+        if self._screener is None:
+            return {}
+        return {
+            name: self._screener.of(operator, screeners.answers_of(statuses.get(("Operator", name), {})))
+            for name, operator in operators_.items()
+        }
+
     def _sites(
         self,
         declared: Mapping[str, site_values.Backend],
         operators_: Mapping[str, site_values.Operator],
         owners: Mapping[str, str],
+        screenings: Mapping[str, listings.Screening],
     ) -> tuple[site_values.Site, ...]:
+        screener = self._screener
+
+        def screen(operator: site_values.Operator | None) -> listings.Screening:
+            assert screener is not None  # noqa: S101 -- only asked where there is one
+            return screener.of(None) if operator is None else screenings[operator.name]
+
         made: dict[str, tuple[tuple[object, ...], tuple[site_values.Site, ...]]] = {}
         for name, backend in declared.items():
             seen = sightings.facts_of(self._seen.of(name))
             owner = owners[name]
             named = {pool.operator for pool in (*backend.pools, *seen.pools)} | {backend.operator}
-            key = (backend, seen, owner, tuple(operators_.get(each or "") for each in sorted(map(str, named))))
+            runs = sorted(map(str, named))
+            key = (backend, seen, owner, *((operators_.get(each), screenings.get(each)) for each in runs))
             known = self._made.get(name)
             if known is not None and known[0] == key:
                 made[name] = known
@@ -280,7 +305,7 @@ class Inventory:
                     seen=seen,
                     catalogue=self._catalogue,
                     owner_tenant=owner,
-                    screener=self._screener,
+                    screen=screen if screener is not None else None,
                 ),
             )
         self._made = made

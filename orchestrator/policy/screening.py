@@ -187,14 +187,21 @@ def parties(operator: sites.Operator) -> tuple[Party, ...]:
     return (own, *held.values())
 
 
-def screen(operator: sites.Operator, index: Index, *, bound_by: frozenset[str] | None = None) -> listings.Screening:
+def screen(
+    operator: sites.Operator,
+    index: Index,
+    answers: Iterable[listings.Answer] = (),
+    *,
+    bound_by: frozenset[str] | None = None,
+) -> listings.Screening:
     """Return what the lists in force say about an operator. Nothing here depends on the day.
 
+    ``answers`` are what people said about this operator; of several about one match the last one counts.
     A clearing answer may begin and end: it is kept beside its match (``answered``), and who knows the day asks
     ``Screening.open``. ``bound_by`` are the regimes that bind whoever asks; None (nobody stated any): all of them.
     """
     lists = index.lists
-    said = {(one.list, one.entry, one.party): one for one in lists.answers if one.operator == operator.name}
+    said = {(one.list, one.entry, one.party): one for one in answers}
     identified: list[listings.Hit] = []
     reviews: list[listings.Hit] = []
     answered: list[listings.Answer] = []

@@ -1,8 +1,7 @@
-"""The folder that keeps lists: snapshots under their digests, the pins that say which are in force, the answers.
+"""The folder that keeps lists: snapshots under their digests, and the pins that say which are in force.
 
     lists/pins.json              {"us-sdn": {"digest": ..., "previous": ..., "by": ..., "at": ...}}
     lists/us-sdn/<digest>.json   a snapshot
-    lists/answers.json           what people said about name matches, oldest first
 
 Every file is written whole beside its place and moved there. Reading never gives half a list: a snapshot that does
 not match its pin is a problem that is named, and the last good copy counts instead (the one in memory, else the one
@@ -27,10 +26,9 @@ from orchestrator.evidence import canonical
 from orchestrator.sources.lists import base, catalogue, snapshots
 
 FOLDER = "lists"
-PINS, ANSWERS = "pins.json", "answers.json"
+PINS = "pins.json"
 SHRINK_MAX = 0.2
 """A copy that lost more than this part of its entries is not taken without being told to."""
-ANSWERS_MAX = 10_000
 FILE_MAX = 512 * 2**20
 """Largest stored snapshot; smaller than that of any file read."""
 UNREADABLE = "pins"
@@ -116,7 +114,7 @@ def load(state: Path, known: listings.Loaded | None = None) -> listings.Loaded:
         kept = tuple(before.values())
         gone = () if kept else (UNREADABLE,)
         problem = listings.Problem(UNREADABLE, str(error), bool(kept))
-        return listings.Loaded(kept, (problem,), gone, known.answers if known else ())
+        return listings.Loaded(kept, (problem,), gone)
     for name, pin in sorted(pins.items()):
         old = before.get(name)
         if old is not None and old.digest == pin.digest:
@@ -132,14 +130,7 @@ def load(state: Path, known: listings.Loaded | None = None) -> listings.Loaded:
             missing.append(name)
         else:
             found.append(good)
-    answers: tuple[listings.Answer, ...] = ()
-    try:
-        answers = read_answers(folder)
-    except FolderError as error:
-        # Without the answers every match is open again, which is the safe side.
-        problems.append(listings.Problem("answers", str(error), known is not None))
-        answers = known.answers if known else ()
-    return listings.Loaded(tuple(found), tuple(problems), tuple(missing), answers)
+    return listings.Loaded(tuple(found), tuple(problems), tuple(missing))
 
 
 def read(folder: Path, list_: str, digest: ids.Digest) -> listings.Snapshot:
@@ -172,63 +163,6 @@ def read_pins(folder: Path) -> Mapping[str, Pin]:
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FolderError(f"{path}: the pins cannot be read: {error}; import the lists again") from error
-
-
-def read_answers(folder: Path) -> tuple[listings.Answer, ...]:
-    """Return the answers of a folder of lists, oldest first. Raises FolderError."""
-    path = folder / ANSWERS
-    if not path.exists():
-        return ()
-    try:
-        return tuple(map(answer_in, json.loads(_read(path))))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise FolderError(f"{path}: the answers cannot be read: {error}; restore the file, or answer again") from error
-
-
-def add_answer(state: Path, answer: listings.Answer) -> None:
-    """Keep an answer; of several about one match the last one counts. Raises FolderError."""
-    folder = state / FOLDER
-    with _locked(folder):
-        known = read_answers(folder)
-        if len(known) >= ANSWERS_MAX:
-            raise FolderError(f"{folder / ANSWERS} holds {len(known)} answers; lists this size need another way")
-        _write(folder / ANSWERS, canonical.dumps([answer_out(one) for one in (*known, answer)]))
-
-
-def answer_out(answer: listings.Answer) -> dict[str, Any]:
-    """Return an answer as JSON data: a dated fact, as it is kept and journaled."""
-    return {
-        "list": answer.list,
-        "entry": answer.entry,
-        "operator": answer.operator,
-        "party": answer.party,
-        "same": answer.same,
-        "reason": answer.reason,
-        "by": answer.by,
-        "at": answer.at.isoformat(),
-        "validTo": answer.valid_to.isoformat() if answer.valid_to else None,
-        "entryDigest": answer.entry_digest,
-        "partyDigest": answer.party_digest,
-    }
-
-
-def answer_in(data: Mapping[str, Any]) -> listings.Answer:
-    """Return the answer of JSON data. Raises ValueError, LookupError, TypeError."""
-    if not isinstance(data["same"], bool):
-        raise TypeError("`same` is neither true nor false")
-    return listings.Answer(
-        list=str(data["list"]),
-        entry=str(data["entry"]),
-        operator=str(data["operator"]),
-        party=str(data["party"]),
-        same=data["same"],
-        reason=str(data["reason"]),
-        by=str(data["by"]),
-        at=dt.datetime.fromisoformat(data["at"]),
-        entry_digest=ids.Digest(data["entryDigest"]),
-        party_digest=ids.Digest(data["partyDigest"]),
-        valid_to=None if data["validTo"] is None else dt.date.fromisoformat(data["validTo"]),
-    )
 
 
 def _as_of(published: dt.date | None, as_of: dt.date | None, today: dt.date, file: str) -> dt.date:

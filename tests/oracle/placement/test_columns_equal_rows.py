@@ -38,7 +38,7 @@ def a_screening(draw: st.DrawFn) -> listings.Screening:
     hits = [listings.Hit("us-sdn", "us", entry, "N", "op", "name", "n") for entry in draw(st.sets(some("EFG")))]
     answers = [
         listings.Answer(
-            "us-sdn", hit.entry, "op", "op", draw(st.booleans()), "", "", draw(moments), hit.entry_digest,
+            "us-sdn", hit.entry, "op", draw(st.booleans()), "", "", draw(moments), hit.entry_digest,
             hit.party_digest, draw(st.none() | days),
         )
         for hit in hits

@@ -18,9 +18,9 @@ ENTRY = listings.Entry(
 )
 
 
-def screener(*entries, answers=(), as_of=DAY):
+def screener(*entries, as_of=DAY):
     copy = listings.Snapshot("us-sdn", "us", "xml", as_of, 7, ids.NO_DIGEST, entries, digest=ids.NO_DIGEST)
-    return screeners.Screener(listings.Loaded((copy,), answers=answers))
+    return screeners.Screener(listings.Loaded((copy,)))
 
 
 class Lists:
@@ -38,8 +38,12 @@ def lists():
 
 
 @pytest.fixture
-def inventory(lists):
-    store = memory.MemoryStore(fakes.VirtualClock())
+def store():
+    return memory.MemoryStore(fakes.VirtualClock())
+
+
+@pytest.fixture
+def inventory(store, lists):
     documents = [
         ("Operator", "nordkap", {"legalCountry": "FR", "ultimateParentHq": "FR"}),
         ("Operator", "other", {"legalCountry": "FR", "lei": LEI}),
@@ -88,3 +92,48 @@ def test_an_operator_is_screened_once(lists):
     one = screener(ENTRY)
     operator = worlds.site_values.Operator("nordkap")
     assert one.of(operator) is one.of(worlds.site_values.Operator("nordkap"))
+
+
+def answer(hit, **more):
+    values = {
+        "list": hit.list, "entry": hit.entry, "party": hit.party, "same": False, "reason": "another register",
+        "by": "A. Martin", "at": dt.datetime(2026, 11, 20, tzinfo=dt.UTC), "entry_digest": hit.entry_digest,
+        "party_digest": hit.party_digest, "recorded": "t1", "valid_to": dt.date(2027, 11, 20),
+    }  # fmt: skip
+    return listings.Answer(**(values | more))
+
+
+def say(store, operator, *said):
+    known = store.document("Operator", operator)
+    status = json.dumps({screeners.ANSWERS: [*said]})
+    changed = stores.Document("Operator", operator, known.tenant, known.body, known.version, status)
+    store.commit(stores.Changes(documents=[changed]))
+
+
+def test_an_answer_stands_in_the_status_of_its_operator(store, inventory, lists):
+    """It clears the match at every site of that operator, and comes back from JSON as it was written."""
+    lists.now = screener(ENTRY)
+    (hit,) = inventory.world().screenings["nordkap"].reviews
+    said = screeners.answer_document(answer(hit))
+    assert screeners.answers_of({screeners.ANSWERS: [json.loads(json.dumps(said))]}) == (answer(hit),)
+    say(store, "nordkap", said)
+    assert inventory.world().sites[0].screening.open(DAY) == ()
+    assert inventory.world().sites[0].screening.open(dt.date(2027, 11, 21)) == (hit,)
+
+
+@pytest.mark.parametrize("spoiled", [{"same": "false"}, {"same": None}, {"at": "yesterday"}, {"list": None}, "text", 7])
+def test_an_answer_that_cannot_be_read_is_none(store, inventory, lists, spoiled):
+    """The match is open again: a half-understood yes opens nothing."""
+    lists.now = screener(ENTRY)
+    (hit,) = inventory.world().screenings["nordkap"].reviews
+    whole = screeners.answer_document(answer(hit))
+    say(store, "nordkap", whole | spoiled if isinstance(spoiled, dict) else spoiled)
+    assert inventory.world().sites[0].screening.open(DAY) == (hit,)
+
+
+def test_an_answer_may_say_that_it_is_the_same(store, inventory, lists):
+    """Then the operator is listed."""
+    lists.now = screener(ENTRY)
+    (hit,) = inventory.world().screenings["nordkap"].reviews
+    say(store, "nordkap", screeners.answer_document(answer(hit, same=True)))
+    assert inventory.world().sites[0].operator.listed is True

@@ -33,7 +33,7 @@ def answer(hit: listings.Hit, same: bool = False, **more: Any) -> listings.Answe
     at = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
     values = {"valid_to": None, "at": at} | more
     return listings.Answer(
-        hit.list, hit.entry, "op", hit.party, same, "why", "who",
+        hit.list, hit.entry, hit.party, same, "why", "who",
         entry_digest=hit.entry_digest, party_digest=hit.party_digest, **values,
     )  # fmt: skip
 
