@@ -82,11 +82,17 @@ async def list_sites(request: Request, limit: params.Limit = 500, cursor: params
 
 @router.get("/v1/{kinds}")
 async def list_documents(
-    request: Request, kinds: params.Kinds, limit: params.Limit = 100, cursor: params.Cursor = None
+    request: Request,
+    kinds: params.Kinds,
+    limit: params.Limit = 100,
+    cursor: params.Cursor = None,
+    filter: params.Filter = None,
 ) -> Response:
     """Return the documents of one kind in order of name."""
     context, who, kind = services.of(request).context, services.who(request), readers.kind_of(kinds)
-    found, after = await run_in_threadpool(documents.list_page, context, who, kind, limit=limit, cursor=cursor)
+    found, after = await run_in_threadpool(
+        documents.list_page, context, who, kind, limit=limit, cursor=cursor, filter=filter
+    )
     return answers.to_json(convert.page((documents.rendered(context, who, one) for one in found), cursor=after))
 
 

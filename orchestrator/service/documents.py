@@ -15,6 +15,7 @@ from orchestrator.service import access, contexts, lineages, policies, problems,
 from orchestrator.wire import errors
 
 PAGE_MAX = 500
+FILTER_MAX = 1_024
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
 _WRITERS: dict[str, tuple[access.Role, ...]] = {
@@ -104,11 +105,23 @@ def get(context: contexts.Context, who: access.Principal, kind: str, name: str) 
 
 
 def list_page(
-    context: contexts.Context, who: access.Principal, kind: str, *, limit: int, cursor: str | None
+    context: contexts.Context,
+    who: access.Principal,
+    kind: str,
+    *,
+    limit: int,
+    cursor: str | None,
+    filter: str | None = None,
 ) -> tuple[Sequence[stores.Document], str | None]:
-    """Return documents in order of name and tenant, after ``cursor`` (what the page before ended with)."""
+    """Return documents in order of name and tenant, after ``cursor`` (what the page before ended with).
+
+    ``filter`` keeps those that have all of some labels: ``label=team:radiology;label=site:paris``.
+    """
+    labels = _labels(filter or "")
     after = ("", "") if cursor is None else tuple(cursor.partition("/")[::2])
     found = [d for d in context.store.documents(kind) if (d.name, d.tenant) > after and visible(who, d)]
+    if labels:
+        found = [one for one in found if _has(one, labels)]
     page = found[: min(limit, PAGE_MAX)]
     return page, f"{page[-1].name}/{page[-1].tenant}" if len(found) > len(page) else None
 
@@ -212,6 +225,24 @@ def visible(who: access.Principal, document: stores.Document) -> bool:
             return document.name == who.tenant or who.is_admin
         case _:
             return True
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Return the labels that a filter wants. Raises ServiceError ``request.malformed``."""
+    wanted: dict[str, str] = {}
+    for part in text.split(";") if text else ():
+        word, equals, value = part.partition("=")
+        key, colon, member = value.partition(":")
+        if word.strip() != "label" or not equals or not colon or len(text) > FILTER_MAX:
+            said = f"filter: write label=KEY:VALUE, several with ; between, at most {FILTER_MAX} characters"
+            raise problems.ServiceError(problems.Kind.MALFORMED, "request.malformed", said)
+        wanted[key] = member
+    return wanted
+
+
+def _has(document: stores.Document, labels: dict[str, str]) -> bool:
+    found = json.loads(document.body).get("metadata", {}).get("labels", {})
+    return all(found.get(key) == value for key, value in labels.items())
 
 
 def _find(context: contexts.Context, who: access.Principal, kind: str, name: str) -> stores.Document | None:

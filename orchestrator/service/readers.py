@@ -34,7 +34,12 @@ def job_spec(data: object) -> jobs.JobSpec:
 
 def normal_form(document: reading.ReadDocument, *, tenant: str) -> str:
     """Return the canonical JSON of what the document means, as the store keeps it."""
-    return canonical.text(_NORMAL[document.kind](document.model, tenant))
+    found = _NORMAL[document.kind](document.model, tenant)
+    metadata = document.model.metadata
+    for word, members in (("labels", metadata.labels), ("annotations", metadata.annotations)):
+        if members:
+            found["metadata"][word] = members
+    return canonical.text(found)
 
 
 def kind_of(plural: str) -> str:

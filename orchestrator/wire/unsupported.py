@@ -24,20 +24,11 @@ class Unsupported:
     remedy: str = "leave it out: it has no effect in this version"
 
 
-def _rows(kind: str, *paths: str) -> tuple[Unsupported, ...]:
-    return tuple(Unsupported(kind, tuple(path.split("."))) for path in paths)
-
-
 TABLE: tuple[Unsupported, ...] = (
     Unsupported("Job", ("spec", "env", ANY, "fromSecret"), "no adapter reads secrets of its backend yet"),
     Unsupported("Job", ("spec", "checkpoint"), "no adapter writes checkpoints yet; leave it out"),
     Unsupported("Job", ("spec", "verification"), "results are not compared yet; leave it out"),
     Unsupported("Backend", ("spec", "attestation"), "no verifier reads attestations yet; leave it out"),
-    *(
-        row
-        for kind in ("ControlPlane", "Operator", "Backend", "DataSet", "Tenant", "Queue", "Policy")
-        for row in _rows(kind, "metadata.labels", "metadata.annotations")
-    ),
 )
 
 _BY_KIND: dict[str, tuple[Unsupported, ...]] = {

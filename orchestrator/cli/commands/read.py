@@ -28,7 +28,7 @@ def _kind(word: str) -> str:
 @click.command(short_help="List documents, jobs and sites, or show one.")
 @click.argument("kind")
 @click.argument("name", required=False)
-@click.option("--filter", "filter_", metavar="EXPR", help="For jobs: phase=RUNNING,QUEUED;queue=q;label=k:v")
+@click.option("--filter", "filter_", metavar="EXPR", help="label=k:v; for jobs also phase=RUNNING,QUEUED;queue=q")
 @click.option("--limit", type=click.IntRange(1, LIST_MAX), default=500, show_default=True)
 @click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @options.output

@@ -24,6 +24,42 @@ def test_a_document_is_created_changed_and_unchanged(installation: Installation)
     assert client.get("/v1/operators/acme").headers["etag"] == etags[2]
 
 
+@pytest.mark.parametrize("kind", ["ControlPlane", "Operator", "Backend", "DataSet", "Tenant", "Queue"])
+def test_labels_and_annotations_of_every_kind_are_kept(installation: Installation, kind: str) -> None:
+    """They come back as declared; changing one is a change; without them there is no word of them."""
+    client = installation.client()
+    spec = {"adapter": "simulated"} if kind == "Backend" else {}
+    bare = document(kind, "default", **spec)
+    url = f"/v1/{kind.lower()}s/default"
+    answers = []
+    for metadata in ({}, {"labels": {"team": "a"}, "annotations": {"note": "long"}}, {"labels": {"team": "b"}}):
+        answers.append(client.put(url, json=bare | {"metadata": {"name": "default", **metadata}}).json())
+        assert client.get(url).json()["metadata"] == {"name": "default", **metadata}
+    assert [one["change"] for one in answers] == ["created", "updated", "updated"]
+
+
+def test_documents_are_filtered_by_label(installation: Installation) -> None:
+    """A list keeps what has all the labels; pages go on from what was kept; nonsense is refused."""
+    client = installation.client()
+    for number in range(6):
+        labels = {"team": "ab"[number % 2], "big": "yes" if number > 2 else "no"}
+        body = document("Operator", f"o{number}") | {"metadata": {"name": f"o{number}", "labels": labels}}
+        client.put(f"/v1/operators/o{number}", json=body)
+
+    def names(filter: str, **more: str) -> tuple[list[str], str | None]:
+        page = client.get("/v1/operators", params={"filter": filter, **more}).json()
+        return [one["metadata"]["name"] for one in page["items"]], page["cursor"]
+
+    assert names("label=team:a") == (["o0", "o2", "o4"], None)
+    assert names("label=team:a;label=big:yes") == (["o4"], None)
+    assert names("label=team:c") == ([], None)
+    first, cursor = names("label=team:b", limit="2")
+    assert cursor is not None
+    assert (first, names("label=team:b", limit="2", cursor=cursor)) == (["o1", "o3"], (["o5"], None))
+    for wrong in ("team=a", "label=team", "label", "phase=RUNNING"):
+        assert client.get("/v1/operators", params={"filter": wrong}).status_code == 400
+
+
 def test_a_pool_names_an_accelerator_that_the_catalogue_has(installation: Installation) -> None:
     """No field of a pool gives a device's figures, so an unknown name is an error by path, dry run or not."""
     client = installation.client()

@@ -423,8 +423,6 @@ UNSUPPORTED: dict[str, dict[str, Any]] = {
         "spec.verification": {"replicas": 3},
     },
     "Backend": {"spec.attestation": {"token": "t", "verifier": "v"}},
-    "ControlPlane": {"metadata.labels": {"a": "b"}, "metadata.annotations": {"a": "b"}},
-    "Queue": {"metadata.labels": {"a": "b"}, "metadata.annotations": {"a": "b"}},
 }
 
 
