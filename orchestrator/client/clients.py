@@ -182,10 +182,6 @@ class Client:
         """Take a source off what a data set inherits."""
         return self._post(f"/v1/datasets/{segment(name)}:declassify", {"from": source, "by": by, "reason": reason})
 
-    def declassify(self, name: str, *, source: str, by: str, reason: str) -> results.JsonObject:
-        """Take a source off what a data set inherits."""
-        return self._post(f"/v1/datasets/{segment(name)}:declassify", {"from": source, "by": by, "reason": reason})
-
     def create_token(
         self, *, tenant: str | None, roles: Sequence[str], note: str = "", expires: str | None = None
     ) -> results.CreatedToken:

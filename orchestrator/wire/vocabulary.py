@@ -24,7 +24,8 @@ DATA_CLASSES = (
 SCHEMES = (
     # Qualifications and certificates of states
     "secnumcloud-3.2", "hds-v1", "hds-v2", "c5", "c5-type1", "c5-type2", "ens-basica", "ens-media", "ens-alta",
-    "acn-qc1", "acn-qc2", "acn-qc3", "acn-qi", "cncs", "bsi-grundschutz", "irap-protected", "mtcs-3", "ismap", "csap", "k-isms",
+    "acn-qc1", "acn-qc2", "acn-qc3", "acn-qi", "cncs", "bsi-grundschutz", "irap-protected", "mtcs-3", "ismap", "csap",
+    "k-isms",
     "fedramp-li-saas", "fedramp-low", "fedramp-mod", "fedramp-high", "dod-il2", "dod-il4", "dod-il5", "dod-il6",
     # No certificate exists under this scheme yet (ENISA cloud scheme, not adopted)
     "eucs-basic", "eucs-substantial", "eucs-high",
