@@ -50,10 +50,9 @@ POLICY: dict[str, Entry] = {
     "test": Entry("policy", "test", "Run cases against the packs."),
     "packs": Entry("policy", "packs", "The packs in force."),
     "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
-    "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
     "check": Entry("absent", "policy_check", "Check policy documents.", ABSENT),
-    "replay": Entry("absent", "policy_replay", "Judge past jobs by other rules.", ABSENT),
-    "diff": Entry("absent", "policy_diff", "What two sets of rules answer differently.", ABSENT),
+    "replay": Entry("policy_change", "replay", "Judge recorded placements by other rules."),
+    "diff": Entry("policy_change", "diff", "What two sets of rules answer differently."),
     "export": Entry("absent", "policy_export", "The packs as Cedar or CEL.", ABSENT),
 }
 

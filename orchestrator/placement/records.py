@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from orchestrator.domain import decisions, ids, offers, sites
 from orchestrator.evidence import canonical
@@ -133,7 +134,7 @@ def read(decision: decisions.Decision, stored: Mapping[ids.Digest, decisions.Con
     count = len(listed)
     filter_bits = _unpack(body["filterBits"])
     words = [_unpack(word) for word in body["policyBits"]]
-    denied = np.unpackbits(np.frombuffer(base64.b64decode(body["denied"]), np.uint8), count=count, bitorder="little")
+    denied = denied_of(body, count)
     made = [
         _row(contents.read(sites.Site, _find(stored, ids.Digest(digest))), contents.decode(Standing, shape), bits)
         for (_, digest), shape, bits in zip(listed, shapes, filter_bits, strict=True)
@@ -150,6 +151,12 @@ def read(decision: decisions.Decision, stored: Mapping[ids.Digest, decisions.Con
         scores={name: tuple(values) for name, values in body["scores"].items()},
         totals=tuple(body["totals"]),
     )
+
+
+def denied_of(body: Mapping[str, Any], count: int) -> npt.NDArray[np.bool_]:
+    """Return where policy denied, one flag a site, from the body of a decision."""
+    packed = np.frombuffer(base64.b64decode(body["denied"]), np.uint8)
+    return np.unpackbits(packed, count=count, bitorder="little").astype(np.bool_)
 
 
 def references(decision: decisions.Decision) -> tuple[ids.Digest, ...]:

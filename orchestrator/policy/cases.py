@@ -155,6 +155,12 @@ def answer(found: Sequence[reasons.Reason]) -> Answer:
     return Answer(ALLOW, ())
 
 
+def answers(case: Case, book: rulebook.RuleBook) -> str:
+    """Return what a book answers a case, in one line; the answers of several sites side by side."""
+    found = [answer(evaluator.explain(case.job, site, book, case.at)) for site in case.sites]
+    return "; ".join(f"{one.decision} {', '.join(one.rules) or '-'}" for one in found)
+
+
 def run(cases: Sequence[Case], book: rulebook.RuleBook) -> tuple[Disagreement, ...]:
     """Judge every case and return those whose answer is another one, in their order."""
     found = []

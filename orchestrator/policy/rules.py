@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain import reasons
+from orchestrator.evidence import canonical
 from orchestrator.policy import operands, predicates, shapes
 
 
@@ -127,6 +128,8 @@ class Rule:
     """Document paths of what a job may ask that this rule judges."""
     start: dt.date | None
     end: dt.date | None
+    text: str = ""
+    """The rule as it was written, as canonical JSON: what two versions of a pack are compared by."""
     location_operands: tuple[operands.Operand, ...] = ()
     site_reads: tuple[str, ...] = ()
     """Every attribute of the site that the rule reads, cites or says."""
@@ -241,6 +244,7 @@ class RuleReader:
             needs=self._needs(row.get("needs"), (*path, "needs")),
             start=shapes.day_or_none(row.get("from"), (*path, "from")),
             end=shapes.day_or_none(row.get("to"), (*path, "to")),
+            text=canonical.text(raw),
             location_operands=_site_operands(body) if per_location else (),
         )
         if not id_.startswith(f"{self.pack}."):

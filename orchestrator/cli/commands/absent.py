@@ -31,6 +31,4 @@ audit = _absent("audit", "Inventory of AI workloads.", "`comity plan -f FILE` ju
 drain = _absent("backend drain", "Move a backend's jobs elsewhere.", "`comity backend cordon NAME` stops new ones.")
 confirm = _absent("backend confirm", "Pin a backend's identity.", "`comity backend check NAME` shows what it says.")
 policy_check = _absent("policy check", "Check policy documents.", "Policies of your own are not built yet.")
-policy_replay = _absent("policy replay", "Judge past jobs by other rules.", "`comity plan --at DATE` judges one job.")
-policy_diff = _absent("policy diff", "What two sets of rules answer differently.", "`comity policy test` runs cases.")
 policy_export = _absent("policy export", "The packs as Cedar or CEL.", "`comity policy packs -o yaml` lists them.")
