@@ -148,8 +148,6 @@ def test_unreachable_server_is_4(run: Run) -> None:
         ("backend", "drain", "x"),
         ("backend", "confirm", "x"),
         ("policy", "check", "x"),
-        ("policy", "replay"),
-        ("policy", "diff", "a", "b"),
         ("policy", "export"),
     ],
 )
