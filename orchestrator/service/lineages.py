@@ -11,7 +11,6 @@ from typing import Any
 
 from orchestrator.domain import jobs, journal, lineages
 from orchestrator.inventory import lineages as stored
-from orchestrator.inventory import worlds
 from orchestrator.ports import stores
 from orchestrator.service import access, contexts, problems
 
@@ -20,18 +19,21 @@ WORD_MAX = 1_024
 """Length of a person's name and of a reason."""
 
 
-def record(context: contexts.Context, who: access.Principal, made: Sequence[jobs.Job], world: worlds.World) -> None:
+def record(context: contexts.Context, who: access.Principal, made: Sequence[jobs.Job]) -> None:
     """Make durable what the data sets that these new jobs write inherit. Raises ServiceError.
 
-    One commit, and only where something new comes: most jobs write what inherited the same before. Blocks for it.
+    One commit, and only where something new comes: most jobs write nothing, or what inherited the same before. Blocks
+    for that commit.
     """
-    tenant = world.tenants.get(who.tenant)
+    writing = [(job, names) for job in made if (names := lineages.written(job.spec))]
+    if not writing:
+        return
+    tenant = context.world().tenants.get(who.tenant)
     wanted: dict[str, list[lineages.Inheritance]] = {}
-    for job in made:
-        names = lineages.written(job.spec)
-        brought = lineages.brought(job, tenant) if names else ()
-        for name in names if brought else ():
-            wanted.setdefault(name, []).extend(brought)
+    for job, names in writing:
+        if brought := lineages.brought(job, tenant):
+            for name in names:
+                wanted.setdefault(name, []).extend(brought)
     for _ in range(contexts.CONFLICT_TRIES if wanted else 0):
         changes = [change for name, new in wanted.items() if (change := _change(context, who, name, new)) is not None]
         if not changes:

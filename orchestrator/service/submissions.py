@@ -181,7 +181,7 @@ def _commit_one(
     kind: str = "job.submitted",
     of: str | None = None,
 ) -> Future[Submitted]:
-    lineages.record(context, who, (job,), context.world())
+    lineages.record(context, who, (job,))
     keys = () if key is None else (stores.IdempotencyKey(who.tenant, key, request, job.id),)
     changes = stores.Changes(jobs=(job,), keys=keys, entries=(_entry(job, kind, of),))
 
@@ -210,7 +210,7 @@ def _commit_many(
             stores.IdempotencyKey(who.tenant, f"{_USER}{key}#{index}", job.spec_digest, job.id)
             for index, job in enumerate(made)
         )
-    lineages.record(context, who, made, context.world())
+    lineages.record(context, who, made)
     entries = tuple(_entry(job, "job.submitted", None) for job in made)
 
     def done(receipt: stores.Receipt) -> list[jobs.Job]:
