@@ -28,6 +28,7 @@ ELSEWHERE = {
     "make test": "is what runs this",
     "comity demo": "tests/e2e/test_demo.py",
     "comity serve": "the fixture of this test runs it, on another port",
+    "comity serve --distances distances.yaml": "tests/e2e/test_server.py",
 }
 KNOWN = ("comity", "python", "cat", "cd", "make", "USER=me comity", "pytest", "pip")
 _FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -33,6 +33,14 @@ def test_the_shipped_figures_are_dated_symmetric_and_between_countries() -> None
             assert 0 < ms < 400
 
 
+def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    """The file on the page about operations is one."""
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    file = tmp_path / "distances.yaml"
+    file.write_text(page.partition("# file: distances.yaml\n")[2].partition("```")[0])
+    assert distances.load(file)["FR"].places["BG"] == 34
+
+
 def test_no_distance_is_guessed_within_a_country_with_one_region() -> None:
     """Sweden has none to itself, France has, and a country nobody measured has no row."""
     found = distances.load()
