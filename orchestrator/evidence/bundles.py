@@ -138,6 +138,8 @@ def loads(data: bytes) -> Bundle:
             raise ValueError("an object is wanted")
         where = "consistency"
         consistency = tuple(read_consistency(each) for each in _list(value[where]))
+        if len({one.old for one in consistency}) != len(consistency):
+            raise ValueError("two proofs from one size")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BundleError(where, str(error)) from error
     return Bundle(note, first, entries, statements, value["records"], consistency)

@@ -65,6 +65,8 @@ class Report:
     found: tuple[tuple[statements.Statement, Mapping[str, Any]], ...] = ()
     """Each statement with its opened values by path."""
     entries: tuple[bundles.Shown, ...] = ()
+    records: Mapping[str, Any] = field(default_factory=dict)
+    """What decisions refer to, by digest; each held to it."""
 
     @property
     def wrong(self) -> bool:
@@ -129,6 +131,7 @@ def verify(
         cosigned=tuple(cosigned),
         found=found,
         entries=bundle.entries,
+        records=bundle.records,
     )
 
 
@@ -218,7 +221,8 @@ def _check_statements(
     entries = {shown.seq: shown for shown in bundle.entries}
     for number, stated in enumerate(bundle.statements, 1):
         where = f"statement {number}"
-        if stated.envelope.payload_type != dsse.IN_TOTO or not dsse.verify(stated.envelope, keys.current):
+        one = stated.envelope.payload_type == dsse.IN_TOTO and len(stated.envelope.signatures) == 1
+        if not one or not dsse.verify(stated.envelope, keys.current):
             findings.signature.append(f"{where}: its signature does not fit the log's key")
         try:
             statement = statements.parse(stated.envelope.payload)
@@ -235,8 +239,9 @@ def _check_statements(
 
 def _unfit(opened: Sequence[commitments.Disclosure], statement: statements.Statement) -> list[str]:
     wrong = [f"{one.path} is not what was committed to" for one in opened if not commitments.fits(one, statement.held)]
-    if len({one.path for one in opened}) != len(opened):
-        wrong.append("a value is opened twice")
+    paths = [one.path for one in opened]
+    if paths != sorted(set(paths)):
+        wrong.append("what is opened is not in order of path, each once")
     return wrong
 
 
@@ -273,12 +278,12 @@ def _incomplete(
     found: Sequence[tuple[statements.Statement, Mapping[str, Any]]], entries: Sequence[bundles.Shown]
 ) -> list[str]:
     """Return what is missing or doubled: each placed attempt has one decision and one execution."""
-    made = [(statement.kind, statement.predicate["log"]["placed"]) for statement, _ in found]
+    made = [(statement.predicate["log"]["placed"], statement.kind) for statement, _ in found]
     placed = [shown.seq for shown in entries if shown.entry is not None and shown.entry["kind"] == PLACED]
-    wanted = {(kind, seq) for kind in (statements.DECISION, statements.EXECUTION) for seq in placed}
-    wrong = [f"no {kind} for the placement of entry {seq}" for kind, seq in sorted(wanted - set(made))]
-    if len(set(made)) != len(made):
-        wrong.append("two statements about the same")
+    wanted = {(seq, kind) for kind in (statements.DECISION, statements.EXECUTION) for seq in placed}
+    wrong = [f"no {kind} for the placement of entry {seq}" for seq, kind in sorted(wanted - set(made))]
+    if made != sorted(set(made)):
+        wrong.append("statements are not in order of entry and kind, each once")
     if not made:
         wrong.append("no statement at all")
     if len({statement.job for statement, _ in found}) > 1:

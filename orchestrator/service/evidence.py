@@ -6,6 +6,7 @@ salts are thrown away with the answer. What a bundle says of a moment that nobod
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -100,7 +101,10 @@ def make(
     key = book.key
     if key.public.hex() != proven.head.key:
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "log.busy", "the log's key was just changed; try again")
-    signed = tuple(bundles.Stated(dsse.sign(payload, key.signer, key.public), opened) for payload, opened in stated)
+    signed = tuple(
+        bundles.Stated(dsse.sign(payload, key.signer, key.public), tuple(sorted(opened, key=lambda one: one.path)))
+        for payload, opened in stated
+    )
     shown = {entry.seq: entry for entry in proven.head.rotated}
     shown |= {entry.seq: _held_back(entry, wish) for entry in proven.entries}
     return bundles.Bundle(
@@ -137,7 +141,8 @@ def _decision(made: _Made, link: journal.ChainedEntry, wish: Wish) -> tuple[byte
     store, said = made.context.store, link.entry.body
     digest = ids.Digest(str(said["decision"]))
     try:
-        decision = _find(store.decision(digest), digest)
+        # A decision is stored once for many jobs of a class: this one's policy clock is that of its own entry.
+        decision = dataclasses.replace(_find(store.decision(digest), digest), at=link.entry.at)
         found = answers.gather(decision, store.content)
         past = records.read(decision, found)
         content = _find(store.content(past.policy.digest), past.policy.digest)

@@ -83,7 +83,10 @@ def page(report: verification.Report, file: str) -> str:
         )
     lines += [line for text in _cosigned(report) for line in _wrapped(f"Cosigned by {text}.", margin="   ")]
     for statement, opened in report.found:
-        lines += _decided(statement, opened) if statement.kind == statements.DECISION else _observed(statement, opened)
+        if statement.kind == statements.DECISION:
+            lines += _decided(report, statement, opened)
+        else:
+            lines += _observed(statement, opened)
     lines += ["", "What is NOT proved", ""]
     for text in (*_unproved(report), *NOT_PROVED):
         lines += _wrapped(f"- {text}", margin="   ", more="     ")
@@ -106,7 +109,7 @@ def _about(report: verification.Report) -> str:
     return f"job {', '.join(jobs) or 'unknown'}, {count} attempt{'' if count == 1 else 's'}"
 
 
-def _decided(statement: statements.Statement, opened: Mapping[str, Any]) -> list[str]:
+def _decided(report: verification.Report, statement: statements.Statement, opened: Mapping[str, Any]) -> list[str]:
     plain = statement.predicate
     lines = ["", f"3. What was decided (attempt {statement.attempt})", ""]
     lines += _wrapped(f"On {plain['policyClock']} the job was placed at {plain['chosen']}.", margin="   ")
@@ -122,29 +125,60 @@ def _decided(statement: statements.Statement, opened: Mapping[str, Any]) -> list
         said = "no rule in force refused" if site["allowed"] else f"refused: {', '.join(codes) or 'not recorded why'}"
         where = site.get("country") or "country unknown"
         lines += _wrapped(f"{site['site']} ({where}): {said}", margin="   ", more="     ")
-    lines += _sources(site for site in sites if site["site"] == plain["chosen"])
+    chosen = [site for site in sites if site["site"] == plain["chosen"]]
+    others = [site for site in sites if site["site"] != plain["chosen"]]
+    lines += _listed("Sources of the facts about the chosen place:", _stamps(report, plain))
+    lines += _listed("Facts and caveats that the choice rests on:", _cited(chosen))
+    lines += _listed("Facts that refused the other places:", _cited(others))
     for duty in opened.get("obligations") or ():
         lines += _wrapped(f"Duty: {duty['code']}: {duty['message']}", margin="   ", more="     ")
     return lines
 
 
-def _sources(sites: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the dated sources that the choice rests on, and its caveats."""
-    lines = ["", "   Dated sources and caveats of the choice:"]
+def _stamps(report: verification.Report, plain: Mapping[str, Any]) -> list[str]:
+    """Return source and dates of what was declared about the chosen site and its operator."""
+    listed = report.records.get(plain["factsDigest"])
+    digests = dict(listed) if isinstance(listed, list) else {}
+    site = report.records.get(digests.get(plain["chosen"], ""))
+    if not isinstance(site, Mapping):
+        return ["kept back"]
+    operator = site.get("operator") or {}
+    found = [
+        ("site", site.get("facts")),
+        (f"operator {site.get('operator_name')}", operator.get("facts")),
+    ]
+    lines = []
+    for name, stamp in found:
+        said = stamp or {}
+        dates = f"as of {said.get('as_of') or 'no date'}, valid to {said.get('valid_to') or 'no date'}"
+        lines.append(f"{name}: {said.get('source') or 'no source'}, {dates}")
+    for paper in site.get("certifications") or ():
+        dates = f"valid to {paper.get('valid_to') or 'no date'}"
+        lines.append(f"certificate {paper.get('scheme')}: {paper.get('evidence') or 'no evidence'}, {dates}")
+    return lines
+
+
+def _cited(sites: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the facts that reasons cite, and the caveats."""
     seen = []
     for site in sites:
         for why in site["reasons"]:
-            for fact in why.get("facts") or ():
+            for fact in why.get("facts") or () if why["effect"] != "caveat" else ():
                 dates = f"as of {fact.get('asOf') or 'no date'}, valid to {fact.get('validTo') or 'no date'}"
                 source = f"{fact.get('assurance') or 'no assurance'}, {fact.get('source') or 'no source'}"
-                seen.append(f"{fact['path']} = {fact['value']} ({source}, {dates})")
-            if why["effect"] == "caveat":
-                seen.append(f"caveat {why['code']}: {why['message']}")
-    for text in list(dict.fromkeys(seen))[:CITED_MAX]:
+                seen.append(f"{why['code']}: {fact['path']} = {fact['value']} ({source}, {dates})")
+            if why["effect"] == "caveat" and site["allowed"]:
+                seen.append(f"{why['code']}: {why['message']}")
+    return list(dict.fromkeys(seen))
+
+
+def _listed(title: str, texts: list[str]) -> list[str]:
+    if not texts:
+        return []
+    lines = ["", f"   {title}"]
+    for text in texts[:CITED_MAX]:
         lines += _wrapped(f"- {text}", margin="   ", more="     ")
-    if len(set(seen)) > CITED_MAX:
-        lines.append(f"   and {len(set(seen)) - CITED_MAX} more in the file")
-    return lines if seen else []
+    return lines + ([f"   and {len(texts) - CITED_MAX} more in the file"] if len(texts) > CITED_MAX else [])
 
 
 def _observed(statement: statements.Statement, opened: Mapping[str, Any]) -> list[str]:
