@@ -206,7 +206,7 @@ class LocalAdapter(backends.BackendAdapter):
         if self._watcher is not None:
             self._watcher.add(folders)
         try:
-            limits.make(_cgroups(attempt, folders), attempt.memory_bytes // max(attempt.nodes, 1))
+            _hold(base, attempt, folders)
             results = client.start(folders)
         except (port_errors.BackendError, OSError):
             self._roll_back(base, attempt, made)
@@ -304,7 +304,7 @@ class LocalAdapter(backends.BackendAdapter):
             return False
         with base.holdings.turn(attempt.key):
             try:
-                limits.make(_cgroups(attempt, fresh), attempt.memory_bytes // max(attempt.nodes, 1))
+                _hold(base, attempt, fresh)
                 client.start(fresh)
             except (port_errors.BackendError, OSError):
                 return False
@@ -367,9 +367,12 @@ def _rank_folders(base: preparing.Base, attempt: attempts.Attempt) -> list[str]:
     return [f"{folder}/{rank}" for rank in range(attempt.nodes)]
 
 
-def _cgroups(attempt: attempts.Attempt, folders: Sequence[str]) -> list[str]:
-    """Return the control groups of those ranks whose folders are named."""
-    return [attempt.cgroups[int(folder.rpartition("/")[2])] for folder in folders] if attempt.cgroups else []
+def _hold(base: preparing.Base, attempt: attempts.Attempt, folders: Sequence[str]) -> None:
+    """Make the control groups of those ranks whose folders are named."""
+    if attempt.cgroups:
+        paths = [path for folder in folders for path in attempt.groups(int(folder.rpartition("/")[2]))]
+        cpu_milli = base.limits.held_milli(attempt.cpu_milli // attempt.nodes)
+        limits.make(paths, attempt.memory_bytes // attempt.nodes, cpu_milli)
 
 
 def _stop(folder: str, ranks: Sequence[attempts.Rank], grace_ms: int, *, whole: bool = True) -> None:

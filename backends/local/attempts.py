@@ -83,10 +83,15 @@ class Attempt:
     port: int = 0
     uid: int | None = None
     cgroups: tuple[str, ...] = ()
-    """The control group of each rank; none where memory is accounted only."""
+    """The control groups of each rank, equally many, rank by rank; none where nothing is enforced by them."""
     path: str = ""
     """The job's ``PATH``, for saying where its command was looked for."""
     command: str = ""
+
+    def groups(self, rank: int) -> tuple[str, ...]:
+        """Return the control groups of one rank."""
+        each = len(self.cgroups) // max(self.nodes, 1)
+        return self.cgroups[rank * each : (rank + 1) * each]
 
 
 _FIELDS = tuple(each.name for each in dataclasses.fields(Attempt))

@@ -1,8 +1,8 @@
 """From what a document declares and what the machine has to pools, and from what is held to offers. Pure.
 
 A declared figure counts where it is the smaller one: several backends may share a machine, each with its part. More
-than there is counts only where the settings say ``overcommit``. CPUs are accounted, not enforced; memory is held to
-by :mod:`backends.local.limits`, where that can be.
+than there is counts only where the settings say ``overcommit``. Jobs are held to what they asked for by
+:mod:`backends.local.limits`, where that can be.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Machine:
 
 def machine() -> Machine:
     """Return what this machine has now, within the limits of our own control group."""
-    return Machine(_cpu_milli(), _memory_bytes(), (*nvidia(), *amd()))
+    return Machine(cpu_milli(), _memory_bytes(), (*nvidia(), *amd()))
 
 
 def machine_id() -> str:
@@ -178,7 +178,8 @@ def slug_of(name: str) -> str:
 # --- CPUs and memory ----------------------------------------------------------------------------------------------
 
 
-def _cpu_milli() -> int:
+def cpu_milli() -> int:
+    """Return the CPUs that this process may use, in thousandths."""
     mine = len(os.sched_getaffinity(0)) * 1000
     quota, _, period = _text("/sys/fs/cgroup/cpu.max").partition(" ")
     if quota.isdecimal() and period.isdecimal() and int(period) > 0:

@@ -75,7 +75,9 @@ def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) 
         digest = hashlib.sha256(state.encode()).hexdigest()[:16]
         work = f"/var/tmp/comity-jobs-{digest}"  # noqa: S108 -- checked to be ours alone, and never replaced
         _own_folder(work)
-    return Base(store, holdings.Holdings(store), ground, limits.limits(settings, state), work, _interpreter())
+    declared = sum(pool.cpu_milli or 0 for pool in context.pools) if settings.overcommit else 0
+    held = limits.limits(settings, state, declared_milli=declared, found_milli=discovery.cpu_milli())
+    return Base(store, holdings.Holdings(store), ground, held, work, _interpreter())
 
 
 def prepare(
@@ -106,7 +108,7 @@ def prepare(
         workspace=workspace,
         port=_free_port(),
         uid=base.ground.uid,
-        cgroups=base.limits.paths(key, spec.nodes, spec.resources.memory_bytes),
+        cgroups=base.limits.paths(key, spec.nodes, spec.resources.memory_bytes, spec.resources.cpu_milli),
         command=render.shown(spec.command),
     )
     own_nodes = base.ground.level is isolation.Level.NAMESPACES
@@ -118,6 +120,7 @@ def prepare(
         log_bytes_max=settings.log_bytes_max,
         visible=[capacity.visible(devices, machine, own_nodes) for devices in by_rank],
         nodes=[_nodes(devices, settings) for devices in by_rank],
+        own_cpus=base.limits.own_cpus(spec.resources.cpu_milli),
     )
     return attempt, _fill(base, placement, attempt, grant)
 

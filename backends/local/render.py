@@ -26,7 +26,8 @@ class Grant:
     """What one attempt was given here besides what its placement says.
 
     ``visible`` are, for each rank, the variables that say which accelerators are its own; ``nodes`` the device nodes
-    of each rank; ``interpreter`` the folder whose ``python`` jobs find first ("": the workspace's own ``bin``).
+    of each rank; ``own_cpus`` how many CPUs each is bound to; ``interpreter`` the folder whose ``python`` jobs find
+    first ("": the workspace's own ``bin``).
     """
 
     ground: isolation.Ground
@@ -35,6 +36,7 @@ class Grant:
     log_bytes_max: int
     visible: Sequence[Mapping[str, str]]
     nodes: Sequence[Sequence[str]]
+    own_cpus: int = 0
 
 
 def environment(
@@ -116,8 +118,9 @@ def spec(
         records.append(("gang", str(attempt.nodes)))
     if placement.time_limit is not None:
         records.append(("timeout_ms", str(max(1, milliseconds(placement.time_limit)))))
-    if attempt.cgroups:
-        records.append(("cgroup", attempt.cgroups[rank]))
+    records += [("cgroup", path) for path in attempt.groups(rank)]
+    if grant.own_cpus:
+        records.append(("own_cpus", str(grant.own_cpus)))
     if ground.uid is not None and ground.gid is not None:
         records += [("uid", str(ground.uid)), ("gid", str(ground.gid))]
         records += [("group", str(group)) for group in isolation.groups(grant.nodes[rank])]

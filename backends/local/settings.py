@@ -30,14 +30,14 @@ class Isolation(enum.Enum):
 
 
 class Limits(enum.Enum):
-    """Whether jobs are held to the memory that they asked for."""
+    """Whether jobs are held to the memory and the CPUs that they asked for."""
 
     AUTO = "auto"
     """Where control groups can be made here."""
     REQUIRED = "required"
     """Always: where they cannot be made, every job is refused."""
     OFF = "off"
-    """Never: memory is accounted only."""
+    """Never: memory and CPUs are accounted only."""
 
 
 class RunAs(adapters.AdapterSettings):
@@ -56,8 +56,8 @@ class LocalSettings(adapters.AdapterSettings):
     )
     limits: Limits = pydantic.Field(
         default=Limits.AUTO,
-        description="auto holds jobs to the memory they asked for where control groups can be made here (as root); "
-        "required refuses every job where they cannot; off only accounts",
+        description="auto holds jobs to the memory and the CPUs they asked for where control groups can be made here "
+        "(as root), and else to whole CPUs; required refuses every job where memory cannot be held; off only accounts",
     )
     run_as: RunAs = pydantic.Field(
         default_factory=RunAs, description="user and group of jobs where the server is root; not used otherwise"

@@ -344,6 +344,7 @@ _Noreturn void runner_run(struct runner *self) {
         supervise(self);
     holds_remove_points(self);
     holds_leave_cgroups(self);
+    holds_close(self); /* all are dead: whoever reads the record finds the CPUs free */
     /* The lock goes with this process, so it is free only after the record is on disk. */
     self->end.log_truncated = self->log.truncated;
     _exit(outcome_write(self->folder, &self->end));

@@ -173,7 +173,7 @@ def test_enforced_says_nothing(desk: desks.Desk) -> None:
 
 def test_required_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Required limits are kept or refused; auto says why not."""
-    monkeypatch.setattr(limits, "parents", lambda mountinfo, own: iter(["/nowhere"]))
+    monkeypatch.setattr(limits, "parents", lambda mountinfo, own, controller: iter(["/nowhere"]))
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(errors.PermanentError, match=r"local\.limits-unavailable"):
         limits.limits(settings.LocalSettings.read({"limits": "required"}), "/x")
