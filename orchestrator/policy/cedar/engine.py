@@ -81,8 +81,11 @@ def policies(texts: Sequence[str]) -> PolicySet:
     return PolicySet(_cedar().PolicySet.from_str(PERMIT + "\n".join(texts)))
 
 
-def entities(rows: Sequence[Mapping[str, Any]]) -> Entities:
-    """Return entities made ready. Raises ValueError."""
+def entities(rows: Sequence[Mapping[str, Any]], base: Entities | None = None) -> Entities:
+    """Return entities made ready, beside those of ``base``. Raises ValueError."""
+    if base is not None:
+        known: Any = base
+        return Entities(known.with_added_json_str(json.dumps(rows)))
     return Entities(_cedar().Entities.from_json_str(json.dumps(rows)))
 
 
