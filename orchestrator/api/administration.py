@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from orchestrator.api import answers, bodies, openapi, params, services
 from orchestrator.domain import journal as journal_values
 from orchestrator.ports import stores
-from orchestrator.service import access, checkpoints, journal, problems
+from orchestrator.service import access, checkpoints, journal, problems, screenings
 from orchestrator.telemetry import metrics
 from orchestrator.wire.convert import answers as convert
 
@@ -155,6 +155,7 @@ async def read_metrics(request: Request) -> Response:
     given.metrics.phases(health_now.counts)
     head = health_now.journal.seq if health_now.journal is not None else 0
     given.metrics.store(journal_entries=head, queue_depth=health_now.queue_depth)
+    given.metrics.lists(await run_in_threadpool(screenings.days_left, given.context))
     return Response(given.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.api import administration, answers, datasets, documents, files, guards, hot, jobs, services
+from orchestrator.api import administration, answers, datasets, documents, files, guards, hot, jobs, operators, services
 from orchestrator.service import problems
 from orchestrator.wire import errors
 
@@ -30,7 +30,14 @@ def create_inner(given: services.Services) -> fastapi.FastAPI:
     )
     app.state.services = given
     app.router.routes.extend(hot.routes())
-    for router in (jobs.router, files.router, administration.router, datasets.router, documents.router):
+    for router in (
+        jobs.router,
+        files.router,
+        administration.router,
+        datasets.router,
+        operators.router,
+        documents.router,
+    ):
         app.router.routes.extend(router.routes)  # flat: one list to match against, and one to audit
     app.add_exception_handler(problems.ServiceError, _service)
     app.add_exception_handler(errors.InvalidDocumentError, _document)

@@ -13,7 +13,7 @@ import fastapi.openapi.utils
 from pydantic.json_schema import models_json_schema
 
 from orchestrator import version
-from orchestrator.api import bodies, datasets
+from orchestrator.api import bodies, datasets, operators
 from orchestrator.service import jobs
 from orchestrator.wire import api as wire_api
 from orchestrator.wire.documents import registry
@@ -48,6 +48,7 @@ _BODIES = {
     ("/v1/jobs:batch", "post"): "Batch",
     ("/v1/tokens", "post"): "TokenRequest",
     ("/v1/datasets/{name}:declassify", "post"): "Declassification",
+    ("/v1/operators/{name}:answer", "post"): "ListAnswer",
 }
 _ANSWERS = {
     ("/v1/jobs/{id}", "get"): "JobDocument",
@@ -122,7 +123,7 @@ def _operation(summary: str, parameters: list[dict[str, Any]], status: str) -> d
 
 def _schemas() -> dict[str, Any]:
     models = [*registry.MODELS.values(), *wire_api.MODELS, wire_api.Batch, bodies.TokenRequest]
-    models.append(datasets.Declassification)
+    models += [datasets.Declassification, operators.ListAnswer]
     inputs = [(model, "validation") for model in models]
     _, found = models_json_schema(inputs, ref_template=_REF + "{model}")  # type: ignore[arg-type]  # pairs of literals
     schemas: dict[str, Any] = found["$defs"]

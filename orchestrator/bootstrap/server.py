@@ -16,7 +16,7 @@ import uvicorn
 
 from orchestrator import version
 from orchestrator.api import app, guards, services
-from orchestrator.bootstrap import cases, catalogues, declared, loops, protocols, sealing, signing, states
+from orchestrator.bootstrap import cases, catalogues, declared, listings, loops, protocols, sealing, signing, states
 from orchestrator.control import lanes
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
@@ -47,12 +47,14 @@ class Server:
     application: guards.Guard
     heart: loops.Heart
     seals: sealing.Sealer
+    lists: listings.ListKeeper
     adapters: fleet.PluginFleet
     calls: executors.BulkheadExecutor
 
     def close(self) -> None:
         """Stop the loop, let go of adapters and of the store. Jobs go on."""
         self.heart.stop()
+        self.lists.stop()
         self.seals.stop()
         self.adapters.close()
         self.calls.close()
@@ -76,8 +78,9 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     models = catalogues.ShippedCatalogue()
     tables = _tables(settings)
     seen = sightings.Sightings()
-    inventory = worlds.Inventory(store, packs.load(), models, seen)
     wake = wakes.ConditionWake()
+    keeper = listings.ListKeeper(settings.state_dir, store=store, clock=clock, nudge=wake.nudge, log=logs.get("lists"))
+    inventory = worlds.Inventory(store, packs.load(), models, seen, lists=keeper.screener)
     inbox = inboxes.Inbox(wake)
     calls = executors.BulkheadExecutor()
     adapters = fleet.PluginFleet(
@@ -119,7 +122,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     )
     application = app.create(given, hosts=hosts_of(settings))
     seals = sealing.Sealer(sealed, log=logs.get("log"))
-    return Server(settings, store, context, given, application, heart, seals, adapters, calls)
+    return Server(settings, store, context, given, application, heart, seals, keeper, adapters, calls)
 
 
 def _tables(settings: server_settings.ServerSettings) -> requirements.Tables:
@@ -225,6 +228,7 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
     _settle_memory()
     server.heart.start()
     server.seals.start()
+    server.lists.start()
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
     web.run(sockets=[listener])
     return 0

@@ -182,6 +182,23 @@ class Client:
         """Take a source off what a data set inherits."""
         return self._post(f"/v1/datasets/{segment(name)}:declassify", {"from": source, "by": by, "reason": reason})
 
+    def answer_match(
+        self,
+        operator: str,
+        *,
+        list: str,
+        entry: str,
+        same: bool,
+        by: str,
+        reason: str,
+        party: str | None = None,
+        valid_to: str | None = None,
+    ) -> results.JsonObject:
+        """Say whether an operator, or its owner ``party``, is the party that a sanctions list names."""
+        said: dict[str, Any] = {"list": list, "entry": entry, "same": same, "by": by, "reason": reason}
+        said |= {key: value for key, value in (("party", party), ("validTo", valid_to)) if value is not None}
+        return self._post(f"/v1/operators/{segment(operator)}:answer", said)
+
     def create_token(
         self, *, tenant: str | None, roles: Sequence[str], note: str = "", expires: str | None = None
     ) -> results.CreatedToken:

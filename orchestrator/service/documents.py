@@ -11,7 +11,17 @@ from typing import Any
 
 from orchestrator.domain import journal, tenants
 from orchestrator.ports import stores
-from orchestrator.service import access, contexts, lineages, policies, problems, readers, references, referrers
+from orchestrator.service import (
+    access,
+    contexts,
+    lineages,
+    policies,
+    problems,
+    readers,
+    references,
+    referrers,
+    screenings,
+)
 from orchestrator.wire import errors
 
 PAGE_MAX = 500
@@ -193,6 +203,10 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
         status["conditions"] = [_reachable(context, document.name)]
     if document.kind == "DataSet":
         status |= lineages.shown(context, document.tenant, document.name)
+    if document.kind == "Operator":
+        status |= screenings.shown(context, document.name)
+    if document.kind == "ControlPlane" and (wrong := screenings.conditions(context)):
+        status["conditions"] = wrong
     if document.kind == "Policy":
         status["conditions"] = policies.conditions(context, document)
     for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):

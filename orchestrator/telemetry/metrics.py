@@ -41,6 +41,10 @@ class Metrics:
         self._backend_calls = prometheus_client.Counter(
             "comity_backend_calls", "Calls of adapters by outcome", ["backend", "outcome"], registry=registry
         )
+        self._lists = prometheus_client.Gauge(
+            "comity_list_days_left", "Days that a sanctions list may be relied on; -1: not any more", ["list"],
+            registry=registry,
+        )  # fmt: skip
         self._children: dict[tuple[str, str], tuple[prometheus_client.Counter, prometheus_client.Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -68,6 +72,12 @@ class Metrics:
         """Set the number of jobs by phase."""
         for phase, count in counts.items():
             self._jobs.labels(phase).set(count)
+
+    def lists(self, days_left: Mapping[str, int]) -> None:
+        """Set for each sanctions list how many days it may still be relied on; a list that went is forgotten."""
+        self._lists.clear()
+        for name, days in days_left.items():
+            self._lists.labels(self._bounded("list", name)).set(days)
 
     def store(self, *, journal_entries: int, queue_depth: int) -> None:
         """Set what the store says of itself."""

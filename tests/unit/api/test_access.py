@@ -119,8 +119,8 @@ MAY = {
         "GET /v1/events",
         "GET /metrics",
     },
-    "facts": set(),
-    "policy": {"POST /v1/plans", "POST /v1/policies:test"},
+    "facts": {"POST /v1/operators/{name}:answer"},
+    "policy": {"POST /v1/plans", "POST /v1/policies:test", "POST /v1/operators/{name}:answer"},
     "audit": {*_READS, "GET /v1/events", "GET /v1/log/checkpoint", "POST /v1/log:verify", "GET /metrics"},
     "steward": {*_READS, "POST /v1/datasets/{name}:declassify"},
 }
