@@ -55,6 +55,10 @@ def _classes(item: Item) -> object:
     return ",".join(at(item, "spec.classes") or []) or None
 
 
+def _inherits(item: Item) -> object:
+    return ",".join(str(one.get("from")) for one in at(item, "status.inherits") or []) or None
+
+
 def _state(item: Item) -> object:
     status = item.get("status") or {}
     words = []
@@ -105,7 +109,7 @@ TABLES: dict[str, tuple[Sequence[Column], Sequence[Column]]] = {
     ),
     "datasets": (
         (NAME, ("CLASSES", _classes), COUNTRY, ("CONTROLLER", _path("spec.controller.country"))),
-        (("OWNER", _path("spec.owner")), ("URI", _path("spec.location.uri"))),
+        (("INHERITS", _inherits), ("OWNER", _path("spec.owner")), ("URI", _path("spec.location.uri"))),
     ),
     "tenants": ((NAME, ("HQ", _path("spec.hq")), ("SECTOR", _path("spec.sector"))), ()),
     "queues": ((NAME, ("TENANT", _path("spec.tenant")), ("WEIGHT", _path("spec.weight"))), ()),

@@ -41,3 +41,11 @@ def test_a_refusal_is_told(run: Run, server: stubs.Server) -> None:
     ran = run("policy", "declassify", "weights-fr", *SAID)
     assert (ran.code, ran.out) == (1, "")
     assert "inherits from nothing" in ran.err
+
+
+def test_wide_lists_say_what_data_sets_inherit(run: Run, server: stubs.Server) -> None:
+    """A list of data sets shows the sources in force."""
+    item = {"metadata": {"name": "weights-fr"}, "spec": {}, "status": {"inherits": [{"from": "a"}, {"from": "b"}]}}
+    server.routes["GET", "/v1/datasets"] = {"items": [item], "cursor": None}
+    heading, row = run("get", "datasets", "-o", "wide").out.splitlines()
+    assert row[heading.index("INHERITS") :].split()[0] == "a,b"
