@@ -50,10 +50,10 @@ POLICY: dict[str, Entry] = {
     "test": Entry("policy", "test", "Run cases against the packs."),
     "packs": Entry("policy", "packs", "The packs in force."),
     "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
-    "check": Entry("absent", "policy_check", "Check policy documents.", ABSENT),
+    "check": Entry("policy_text", "check", "Check policies and packs before they hold."),
     "replay": Entry("policy_change", "replay", "Judge recorded placements by other rules."),
     "diff": Entry("policy_change", "diff", "What two sets of rules answer differently."),
-    "export": Entry("absent", "policy_export", "The packs as Cedar or CEL.", ABSENT),
+    "export": Entry("policy_text", "export", "The packs in the words of another policy engine."),
 }
 
 LOG: dict[str, Entry] = {

@@ -57,3 +57,14 @@ def _read(path: Path) -> rulebook.RawPack:
         return document.locate(inside) if document else file
 
     return rulebook.RawPack(path.name, documents["rules.yaml"].data, facts.data if facts else None, locate)
+
+
+def problem_of(path: Path) -> str | None:
+    """Return what is wrong with the pack in a folder, read beside those that ship; None: nothing. Blocking reads."""
+    try:
+        own = _read(path)
+        others = [_read(each) for each in sorted(BUILT_IN.iterdir()) if each.is_dir() and each.name != path.name]
+    except yamls.YamlError as error:
+        return str(error)
+    book = rulebook.build([*others, own], countries=countries.names())
+    return dict(book.failed).get(path.name)

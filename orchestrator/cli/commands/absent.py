@@ -30,5 +30,3 @@ unfreeze = _absent("unfreeze", "Allow new placements again.", "`comity backend u
 audit = _absent("audit", "Inventory of AI workloads.", "`comity plan -f FILE` judges one job.")
 drain = _absent("backend drain", "Move a backend's jobs elsewhere.", "`comity backend cordon NAME` stops new ones.")
 confirm = _absent("backend confirm", "Pin a backend's identity.", "`comity backend check NAME` shows what it says.")
-policy_check = _absent("policy check", "Check policy documents.", "Policies of your own are not built yet.")
-policy_export = _absent("policy export", "The packs as Cedar or CEL.", "`comity policy packs -o yaml` lists them.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import click
 
@@ -18,22 +19,33 @@ policy = lazy.LazyGroup("policy", index.POLICY, help="Rules and packs.\n\n\b\nEx
 @click.option("--off", multiple=True, metavar="PACK", help="Judge as if this pack were switched off.")
 def test(files: tuple[str, ...], off: tuple[str, ...]) -> int:
     """Run cases: one job against one place at one date, and what the rules must answer. Needs no server. Prints each
-    disagreement with the reasons expected and got; exit 1 if there is any.
+    disagreement with the reasons expected and got; exit 1 if there is any. A file of Policy documents runs the tests
+    that they bring.
 
     \b
     Example:
       comity policy test cases.yaml
+      comity policy test policies.yaml
     """
     cases = lazy_import.lazy("orchestrator.policy.cases")
     yamls = lazy_import.lazy("orchestrator.sources.yamls")
     book = lazy_import.lazy("orchestrator.sources.packs").load(off=off)
-    reader = lazy_import.lazy("orchestrator.bootstrap.cases").reader() if _has_documents() else None
+    own = lazy_import.lazy("orchestrator.bootstrap.policies")
+    reader = lazy_import.lazy("orchestrator.bootstrap.cases").reader()
     for name, problem in book.failed:
         failures.say(f"the pack {name} failed to load and denies everything: {problem}")
-    count, disagreements = 0, []
+    count, disagreements = 0, list[Any]()
     for file in files:
         if not pathlib.Path(file).exists():
             raise click.UsageError(f"{file} does not exist")
+        if own.has_documents(pathlib.Path(file)):
+            try:
+                number, wrong = own.test(pathlib.Path(file), book)
+            except ValueError as error:
+                failures.say(str(error))
+                return failures.FAILED
+            count, disagreements = count + number, disagreements + list(wrong)
+            continue
         try:
             document = yamls.read(pathlib.Path(file))
             found = cases.read(document.data, documents=reader)
@@ -50,15 +62,6 @@ def test(files: tuple[str, ...], off: tuple[str, ...]) -> int:
         click.echo(str(one))
     click.echo(cases.summary(count, disagreements))
     return failures.FAILED if disagreements else failures.DONE
-
-
-def _has_documents() -> bool:
-    """Say whether whole documents can be read in cases; the composition root knows how."""
-    try:
-        lazy_import.lazy("orchestrator.bootstrap.cases")
-    except ImportError:
-        return False
-    return True
 
 
 @click.command(short_help="The packs: what is in force, since when, on which source.")

@@ -142,7 +142,7 @@ def _hint(sentence: str, sets: tuple[str, ...]) -> str:
     entities = ("CountrySets", "Data", "Job", "Site", "Tenant")
     known = entities if sentence.startswith("unrecognized entity type") else schemas.names(sets)
     meant = words.nearest(word, known)
-    return f"did you mean {meant}?" if meant else "`comity policy export --to cedar` prints what there is"
+    return f"did you mean {meant}?" if meant else "`comity policy export --to cedar --schema` prints what there is"
 
 
 def _annotations(
