@@ -89,6 +89,8 @@ class LocalAdapter(backends.BackendAdapter):
                 self._start(base, placement, attempt, made)
         except OSError as error:
             raise errors.of_os(error, "the attempt cannot be prepared") from error
+        if base.spares is not None:
+            base.spares.refill()  # the job runs: nobody waits for this
         return backends.Handle(observe.handle_of(key))
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
@@ -115,7 +117,9 @@ class LocalAdapter(backends.BackendAdapter):
     def close(self) -> None:
         """Stop watching. Attempts go on."""
         with self._lock:
-            watcher, self._watcher = self._watcher, None
+            watcher, self._watcher, base = self._watcher, None, self._base
+        if base is not None and base.spares is not None:
+            base.spares.close()
         if watcher is not None:
             watcher.close()
 

@@ -29,7 +29,10 @@ from orchestrator.domain import ids
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 _ASK = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+SPARE = "spare"
+"""Stands for the key in the name of a folder that is nobody's yet (:mod:`backends.local.spares`)."""
 _KEY = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?", re.ASCII)
+_SPARE = re.compile(rf"\.new-{SPARE}-([0-9]+)-", re.ASCII)
 _RECORD_BYTES_MAX = 64 * 1024
 _META_BYTES_MAX = 4 * 2**20
 _serial = itertools.count()
@@ -170,12 +173,15 @@ class Attempts:
         shutil.rmtree(temporary, ignore_errors=True)
         return False
 
-    def leftovers(self) -> Iterator[str]:
-        """Yield prepared folders that never got their name."""
+    def leftovers(self, before_s: float) -> Iterator[str]:
+        """Yield folders that never got their name: those as old as this; spares once their process is gone."""
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.name.startswith(".new-") or entry.name.startswith(".gone-"):
-                    yield entry.path
+                if entry.name.startswith((".new-", ".gone-")):
+                    spare = _SPARE.match(entry.name)
+                    old = entry.stat(follow_symlinks=False).st_mtime < before_s
+                    if old if spare is None else not os.path.exists(f"/proc/{spare[1]}"):
+                        yield entry.path
 
     def hide(self, key: str) -> str | None:
         """Take an attempt out of sight, in one step, and return where it is now; None where there is none."""
@@ -227,7 +233,15 @@ def lock_holder(folder: str) -> int | None:
 
 def write(path: str, content: bytes) -> None:
     """Write a new file that nobody reads before its folder has its name."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    _pour(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), content)
+
+
+def fill(path: str, content: bytes) -> None:
+    """Write a file that is there, and empty, before its folder has its name."""
+    _pour(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW), content)
+
+
+def _pour(fd: int, content: bytes) -> None:
     try:
         view = memoryview(content)
         while view:

@@ -45,6 +45,11 @@ class Ground:
     reveals: tuple[str, ...] = ()
     detail: str = ""
 
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """Return user and group of what a job may change; None: the server's own."""
+        return None if self.uid is None or self.gid is None else (self.uid, self.gid)
+
 
 def ground(settings: schema.LocalSettings, hidden: Iterable[str]) -> Ground:
     """Return what is in force. Raises PermanentError ``local.isolation-unavailable``: a named level is kept."""

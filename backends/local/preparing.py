@@ -21,6 +21,7 @@ from backends.local import (
     limits,
     outputs,
     render,
+    spares,
     workspaces,
 )
 from backends.local import settings as schema
@@ -31,7 +32,10 @@ _LEFTOVER_AGE_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where the attempts of one backend are, and what all of them get. ``work`` is "" where each holds its own."""
+    """Where the attempts of one backend are, and what all of them get.
+
+    ``work`` is "" where each attempt holds its own working folder, and only then there are spares.
+    """
 
     store: attempts.Attempts
     holdings: holdings.Holdings
@@ -39,6 +43,7 @@ class Base:
     limits: limits.Limits
     work: str
     interpreter: str
+    spares: spares.Spares | None
 
     def remove(self, attempt: attempts.Attempt) -> None:
         """Remove an attempt and its workspace: out of sight first."""
@@ -62,9 +67,8 @@ def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) 
     os.chmod(root, 0o700)
     store = attempts.Attempts(root)
     oldest = context.now().timestamp() - _LEFTOVER_AGE_S
-    for path in store.leftovers():
-        if os.lstat(path).st_mtime < oldest:
-            shutil.rmtree(path, ignore_errors=True)
+    for path in store.leftovers(oldest):
+        shutil.rmtree(path, ignore_errors=True)
     work = os.path.realpath(settings.work_folder) if settings.work_folder else ""
     hidden = [state, *context.hidden_folders]
     if work:
@@ -77,7 +81,9 @@ def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) 
         _own_folder(work)
     declared = sum(pool.cpu_milli or 0 for pool in context.pools) if settings.overcommit else 0
     held = limits.limits(settings, state, declared_milli=declared, found_milli=discovery.cpu_milli())
-    return Base(store, holdings.Holdings(store), ground, held, work, _interpreter())
+    interpreter = _interpreter()
+    own = None if work else spares.Spares(store, owner=ground.owner, link=not interpreter)
+    return Base(store, holdings.Holdings(store), ground, held, work, interpreter, own)
 
 
 def prepare(
@@ -127,26 +133,22 @@ def prepare(
 
 def _fill(base: Base, placement: backends.SealedPlacement, attempt: attempts.Attempt, grant: render.Grant) -> bool:
     """Write the folder under another name, then rename it: whoever finds it finds it complete."""
-    temporary = base.store.temporary(attempt.key)
+    owner, link = base.ground.owner, not base.interpreter
+    temporary = base.spares.take() if base.spares is not None and attempt.nodes == 1 else None
+    if temporary is None:
+        temporary = spares.make(base.store, attempt.key, attempt.nodes, work=not base.work, owner=owner, link=link)
     outside = ""
     try:
         variables = [render.environment(placement, attempt, grant, rank) for rank in range(attempt.nodes)]
         for rank, values in enumerate(variables):
-            os.mkdir(f"{temporary}/{rank}", 0o700)
-            content = render.spec(placement, attempt, grant, rank, values)
-            attempts.write(f"{temporary}/{rank}/spec", content)
-        attempts.write(f"{temporary}/attempt.json", attempts.encode(attempt, path=variables[0].get("PATH", "")))
+            attempts.fill(f"{temporary}/{rank}/spec", render.spec(placement, attempt, grant, rank, values))
+        attempts.fill(f"{temporary}/attempt.json", attempts.encode(attempt, path=variables[0].get("PATH", "")))
         place = f"{temporary}/w"
         if base.work:
             place = outside = f"{base.work}/{attempt.key}"
             shutil.rmtree(outside, ignore_errors=True)  # of a submit that died before it was named
-        uid, gid = base.ground.uid, base.ground.gid
-        owner = (uid, gid) if uid is not None and gid is not None else None
-        files = placement.spec.files
-        workspaces.make(place, attempt.nodes, files=files, archive=_archive(placement), owner=owner)
-        if not base.interpreter:
-            os.mkdir(f"{place}/bin", 0o755)
-            os.symlink(sys.executable, f"{place}/bin/python")
+            spares.workspace(place, attempt.nodes, owner=owner, link=link)
+        workspaces.fill(place, attempt.nodes, files=placement.spec.files, archive=_archive(placement), owner=owner)
         if base.store.name(temporary, attempt.key):
             return True
     except BaseException:

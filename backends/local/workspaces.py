@@ -22,7 +22,17 @@ _NAME_MAX = 255
 _PATH_MAX = 2048
 
 
-def make(
+def make(root: str, ranks: int, *, owner: tuple[int, int] | None) -> None:
+    """Make ``root`` with ``out``, and for each rank ``<rank>`` to work in, which nobody else may enter yet, and
+    ``<rank>.tmp``. Raises OSError."""
+    _passage(root)
+    _folder(f"{root}/out", owner)
+    for rank in range(ranks):
+        _folder(f"{root}/{rank}.tmp", owner)
+        os.mkdir(f"{root}/{rank}", 0o700)
+
+
+def fill(
     root: str,
     ranks: int,
     *,
@@ -30,23 +40,19 @@ def make(
     archive: Callable[[], bytes] | None,
     owner: tuple[int, int] | None,
 ) -> None:
-    """Make ``root`` with ``out``, and for each rank ``<rank>`` to work in and ``<rank>.tmp``.
+    """Fill the folders to work in, and give them to their user.
 
     Raises PermanentError ``local.workdir-refused`` or ``local.file-refused``, OSError, and what ``archive`` raises.
     """
     content = archive() if archive is not None else None
-    _passage(root)
-    _folder(f"{root}/out", owner)
     for rank in range(ranks):
-        _folder(f"{root}/{rank}.tmp", owner)
         work = f"{root}/{rank}"
-        os.mkdir(work, 0o700)
-        fill = _Filler(work)
+        filler = _Filler(work)
         if content is not None:
-            fill.unpack(content)
+            filler.unpack(content)
         for path, data in files:
-            fill.write(parts_of(path, "file-refused"), data, executable=False)
-        fill.link()
+            filler.write(parts_of(path, "file-refused"), data, executable=False)
+        filler.link()
         if owner is not None:
             if content is not None or files:
                 _give(work, owner)

@@ -4,6 +4,7 @@ import collections.abc
 import io
 import pathlib
 import tarfile
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -24,6 +25,18 @@ def _tar(*members: tuple[str, bytes | None, str, int], **options: object) -> byt
             info.mode = 0o755
             tar.addfile(info, io.BytesIO(content or b""))
     return buffer.getvalue()
+
+
+def _make(
+    root: pathlib.Path,
+    ranks: int,
+    *,
+    files: Sequence[tuple[str, bytes]],
+    archive: Callable[[], bytes] | None,
+) -> None:
+    """Make the folders and fill them, as an attempt does."""
+    workspaces.make(str(root), ranks, owner=None)
+    workspaces.fill(str(root), ranks, files=files, archive=archive, owner=None)
 
 
 FILE, HARD, LINK, CHAR, BLOCK, FOLDER, PIPE = b"0123456"
@@ -52,7 +65,7 @@ def test_hostile_archives(
 ) -> None:
     """An archive that reaches outside, or holds more than plain files, is refused whole."""
     with pytest.raises(errors.PermanentError, match=words) as refused:
-        workspaces.make(str(tmp_path / "w"), 1, files=(), archive=lambda: _tar(*members), owner=None)
+        _make(tmp_path / "w", 1, files=(), archive=lambda: _tar(*members))
     assert refused.value.code == "local.workdir-refused"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w"]
 
@@ -63,7 +76,7 @@ def test_hostile_archives(
 def test_damaged_archives(tmp_path: pathlib.Path, content: bytes) -> None:
     """What is not a whole, plain tar archive is refused."""
     with pytest.raises(errors.PermanentError, match=r"plain tar|middle of a file"):
-        workspaces.make(str(tmp_path / "w"), 1, files=(), archive=lambda: content, owner=None)
+        _make(tmp_path / "w", 1, files=(), archive=lambda: content)
 
 
 def test_bombs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +84,10 @@ def test_bombs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspaces, "ENTRIES_MAX", 3)
     many = _tar(*((f"f{number}", b"", "", FILE) for number in range(4)))
     with pytest.raises(errors.PermanentError, match="more than 3 entries"):
-        workspaces.make(str(tmp_path / "w"), 1, files=(), archive=lambda: many, owner=None)
+        _make(tmp_path / "w", 1, files=(), archive=lambda: many)
     monkeypatch.setattr(workspaces, "BYTES_MAX", 10)
     with pytest.raises(errors.PermanentError, match="more than"):
-        workspaces.make(str(tmp_path / "v"), 1, files=(), archive=lambda: _tar(("a", b"x" * 11, "", FILE)), owner=None)
+        _make(tmp_path / "v", 1, files=(), archive=lambda: _tar(("a", b"x" * 11, "", FILE)))
 
 
 def test_good_archive(tmp_path: pathlib.Path) -> None:
@@ -85,9 +98,7 @@ def test_good_archive(tmp_path: pathlib.Path) -> None:
         ("config", b"old", "", FILE),
         ("link", None, "src/run.sh", LINK),
     )
-    workspaces.make(
-        str(tmp_path / "w"), 2, files=(("config", b"new"), ("deep/er/x", b"x")), archive=lambda: archive, owner=None
-    )
+    _make(tmp_path / "w", 2, files=(("config", b"new"), ("deep/er/x", b"x")), archive=lambda: archive)
     for rank in ("0", "1"):
         work = tmp_path / "w" / rank
         assert (work / "config").read_bytes() == b"new"
@@ -100,7 +111,7 @@ def test_good_archive(tmp_path: pathlib.Path) -> None:
 def test_bad_file_names(tmp_path: pathlib.Path, path: str) -> None:
     """A file of the job outside of its working folder is refused."""
     with pytest.raises(errors.PermanentError, match="inside the working folder"):
-        workspaces.make(str(tmp_path / "w"), 1, files=((path, b""),), archive=None, owner=None)
+        _make(tmp_path / "w", 1, files=((path, b""),), archive=None)
 
 
 @pytest.fixture
