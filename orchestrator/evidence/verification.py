@@ -113,9 +113,8 @@ def verify(
     signer = _signer(note, point, keys, trust, findings)
     _check_entries(bundle, point, findings)
     found = _check_statements(bundle, point, keys, findings)
-    cosigned, liars = cosignatures.find(note, trust.witnesses)
-    findings.signature += [f"checkpoint: the cosignature of {name} does not fit" for name in liars]
-    consistent = _consistent(bundle, point, keys, trust, against, findings)
+    consistent, same = _consistent(bundle, point, keys, trust, against, findings)
+    cosigned = _cosigned((note, *same), trust, findings)
     _check_records(bundle, found, findings)
     judged = _rejudged(bundle, found, rejudge) if not findings.all() else _not_judged()
     problems = findings.all() + ((f"re-execution: {judged.why}",) if judged.word is Word.DIFFERENT else ())
@@ -128,7 +127,7 @@ def verify(
         problems=problems,
         checkpoint=point,
         key=keys.current.hex(),
-        cosigned=tuple(cosigned),
+        cosigned=cosigned,
         found=found,
         entries=bundle.entries,
         records=bundle.records,
@@ -329,6 +328,16 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _cosigned(seen: Sequence[notes.Note], trust: Trust, findings: _Findings) -> tuple[cosignatures.Cosignature, ...]:
+    """Return the cosignatures on the bundle's head and on kept heads of the same history."""
+    found: list[cosignatures.Cosignature] = []
+    for note in seen:
+        fine, liars = cosignatures.find(note, trust.witnesses)
+        found += [one for one in fine if one not in found]
+        findings.signature += [f"checkpoint: the cosignature of {name} does not fit" for name in liars]
+    return tuple(found)
+
+
 def _consistent(
     bundle: bundles.Bundle,
     point: checkpoints.Checkpoint,
@@ -336,15 +345,20 @@ def _consistent(
     trust: Trust,
     against: Sequence[comparisons.Kept],
     findings: _Findings,
-) -> Answer:
+) -> tuple[Answer, list[notes.Note]]:
+    """Return the answer, and the kept heads that are of the same history."""
     if not against:
-        return Answer(Word.NOT_ASKED, "--against compares with a checkpoint that you kept")
+        return Answer(Word.NOT_ASKED, "--against compares with a checkpoint that you kept"), []
     answers = [_compare(bundle, point, keys, trust, kept) for kept in against]
     findings.consistent += [f"log: {answer.why}" for answer in answers if answer.word is not Word.YES]
-    worst = [answer for answer in answers if answer.word is Word.NO] or [
-        answer for answer in answers if answer.word is not Word.YES
+    same = [
+        checkpoints.read(kept.note)[0] for kept, answer in zip(against, answers, strict=True) if answer.word is Word.YES
     ]
-    return worst[0] if worst else answers[-1]
+    for word in (Word.NO, Word.NOT_POSSIBLE):
+        for answer in answers:
+            if answer.word is word:
+                return answer, same
+    return answers[-1], same
 
 
 def _compare(

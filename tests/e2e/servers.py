@@ -28,7 +28,8 @@ class Process:
         self.lines: list[str] = []
         self._listening = threading.Event()
         self.host = ""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -89,11 +90,20 @@ class Process:
         """End it as a power cut would."""
         self.process.kill()
         self.process.wait()
+        self._close()
 
     def stop(self) -> int:
         """End it politely; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        code = self.process.wait(20)
+        self._close()
+        return code
+
+    def _close(self) -> None:
+        """Let go of its log."""
+        self._reader.join(20)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
 
 
 def here(server: Process, adapter: str = "simulated", **settings: Any) -> None:
