@@ -163,6 +163,8 @@ class JobAttributes:
     control_plane_stamp: facts.FactStamp = field(default_factory=facts.FactStamp)
     model: str | None = None
     train_flop: float | None = None
+    operations: float | None = None
+    """What this job alone adds to the training: read by no rule, counted when it is placed."""
     ai_act: str | None = None
     exports: tuple[ExportItem, ...] = ()
     directives: tuple[Directive, ...] = ()

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.domain import facts, jobs, policies, sites, tenants
-from orchestrator.policy import accelerators, attributes, constraints
+from orchestrator.policy import accelerators, attributes, constraints, tallies
 
 
 def of_site(site: sites.Site) -> attributes.SiteAttributes:
@@ -137,11 +137,14 @@ def of_job(
     datasets: Mapping[str, tenants.DataSet],
     control_plane: tenants.ControlPlane | None,
     directives: Iterable[policies.Directive] = (),
+    owner: str = "",
+    ledger: tallies.View | None = tallies.NOTHING,
 ) -> attributes.JobAttributes:
     """Return what rules read of a job. ``datasets`` maps names to what is registered and visible to the tenant.
 
     ``control_plane`` None means that nobody registered one: its place is then unknown, and judged so. Of the
-    ``directives`` those that could name this job are kept, whatever the day: rules look at their dates.
+    ``directives`` those that could name this job are kept, whatever the day: rules look at their dates. ``owner`` is
+    the name of the tenant, under which the ``ledger`` counts its data sets and models; None: it cannot be read.
     """
     merged = constraints.merge_floor(spec.sovereignty, tenant=tenant, tier=spec.tier)
     unjudgeable = [] if merged.tier_known else [("spec.tier", f"tier {spec.tier!r} is not defined by the tenant")]
@@ -150,6 +153,10 @@ def of_job(
     model = spec.model or jobs.ModelClause()
     concern = [each for each in directives if each.parties or (model.id is not None and model.id in each.models)]
     overlays = tuple(_directive(each) for each in sorted(concern, key=lambda each: each.name))
+    if ledger is None and (data or model.id is not None):
+        unjudgeable.append(("ledger", "a tally of the ledger cannot be read, so nobody knows what adds up"))
+    ledger = ledger or tallies.NOTHING
+    data = tuple(_with_ledger(each, data, owner, ledger) for each in data)
     read = [datasets[each.name] for each in data if each.name in datasets]
     exports = [item for each in read for item in _exports(each.name, each.export_control, each.controller.country)]
     exports += _exports("model", model.export_control, model.controller_country)
@@ -164,11 +171,32 @@ def of_job(
         unjudgeable=tuple(unjudgeable),
         control_plane_stamp=earned(control_plane.facts) if control_plane else facts.FactStamp(),
         model=model.id,
-        train_flop=model.train_flop,
+        train_flop=_train_flop(model, spec.type, owner, ledger),
+        operations=model.train_flop if _trains(spec.type) else None,
         ai_act=model.ai_act,
         exports=tuple(exports),
         directives=overlays,
     )
+
+
+def _with_ledger(
+    data: attributes.DataAttributes, all_: Sequence[attributes.DataAttributes], owner: str, ledger: tallies.View
+) -> attributes.DataAttributes:
+    beside = [other for other in all_ if other is not data]
+    already = ledger.persons(data, owner, beside)
+    return dataclasses.replace(data, already=already) if already else data
+
+
+def _train_flop(model: jobs.ModelClause, type_: jobs.JobType | None, owner: str, ledger: tallies.View) -> float | None:
+    """Return the operations of a model's training with this job; a job that does not train adds none to it."""
+    if model.id is None or not _trains(type_):
+        return model.train_flop
+    already = ledger.operations(owner, model.id)
+    return already + (model.train_flop or 0.0) if already or model.train_flop is not None else None
+
+
+def _trains(type_: jobs.JobType | None) -> bool:
+    return type_ in (jobs.JobType.TRAIN, jobs.JobType.FINETUNE)
 
 
 def asks(asked: constraints.Constraints, directives: Sequence[attributes.Directive]) -> tuple[str, ...]:

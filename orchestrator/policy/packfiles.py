@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain import facts
-from orchestrator.policy import dated, rules, shapes
+from orchestrator.policy import counters, dated, rules, shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,11 @@ class Pack:
     """What a maintainer still has to find out."""
     preview: bool = False
     """A law that is not in force: off unless somebody switches it on."""
+    counters: tuple[counters.Counter, ...] = ()
+    """What adds up towards thresholds that the rules read."""
 
 
-_PACK_KEYS = {"pack", "version", "title", "note", "parameters", "rules", "doubts", "preview"}
+_PACK_KEYS = {"pack", "version", "title", "note", "parameters", "rules", "counts", "doubts", "preview"}
 
 
 def read_rules(name: str, raw: Any, parameters: Mapping[str, Any]) -> tuple[Pack, rules.RuleReader]:
@@ -48,6 +50,7 @@ def read_rules(name: str, raw: Any, parameters: Mapping[str, Any]) -> tuple[Pack
         raise shapes.PackError([(bad.path, bad.text)]) from None
     reader = rules.RuleReader(name, {**own, **parameters})
     found = reader.rules(row.get("rules"), ("rules",))
+    counted = counters.read(reader, row.get("counts"), ("counts",))
     ids_seen: set[str] = set()
     for index, rule in enumerate(found):
         if rule.id in ids_seen:
@@ -58,7 +61,7 @@ def read_rules(name: str, raw: Any, parameters: Mapping[str, Any]) -> tuple[Pack
     doubts = tuple(str(doubt) for doubt in row.get("doubts", ()))
     given = tuple(sorted(reader.parameters.items()))
     version, title = str(row.get("version", "")), str(row.get("title", ""))
-    return Pack(name, version, title, found, given, doubts, row.get("preview") is True), reader
+    return Pack(name, version, title, found, given, doubts, row.get("preview") is True, counted), reader
 
 
 def read_facts(pack: str, raw: Any) -> tuple[dated.DatedSet, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.domain import facts, ids, policies, reasons
 from orchestrator.evidence import canonical
-from orchestrator.policy import attributes, constraints, dated, operands, packfiles, programs, shapes, stored
+from orchestrator.policy import attributes, constraints, counters, dated, operands, packfiles, programs, shapes, stored
 from orchestrator.policy import rules as rule_shapes
 
 CONSTRAINT_PACKS = frozenset({"exposure", "certs", "eu-seal", "tee"})
@@ -55,6 +55,8 @@ class RuleBook:
     """The pack that each dated set comes from."""
     rules: tuple[rule_shapes.Rule, ...]
     caveats: tuple[rule_shapes.Rule, ...]
+    counters: tuple[counters.Counter, ...]
+    """What adds up towards thresholds, by id."""
     judged: frozenset[str]
     """Document paths of constraints that some rule in force judges."""
     digest: ids.Digest
@@ -257,6 +259,7 @@ def _assembled(
         origins=building.origins,
         rules=tuple(rule for rule in table if rule.effect is not reasons.Effect.CAVEAT),
         caveats=tuple(rule for rule in table if rule.effect is reasons.Effect.CAVEAT),
+        counters=tuple(sorted((each for pack in on for each in pack.counters), key=lambda each: each.rule.id)),
         judged=frozenset(path for rule in table for path in rule.needs),
         digest=canonical.digest_of_bytes(body),
         body=body,

@@ -195,6 +195,10 @@ class RuleReader:
         found = [self._guarded_rule(item, (*path, index)) for index, item in enumerate(raw)]
         return tuple(rule for rule in found if rule is not None)
 
+    def rule(self, raw: Any, path: shapes.Path) -> Rule:
+        """Read one rule. Raises ``shapes.BadShapeError``."""
+        return self._rule(raw, path)
+
     def _guarded_rule(self, raw: Any, path: shapes.Path) -> Rule | None:
         try:
             return self._rule(raw, path)

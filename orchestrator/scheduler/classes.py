@@ -114,6 +114,8 @@ def read(kind: Kind, world: worlds.World) -> tuple[attributes.JobAttributes, req
         datasets=world.visible_data(kind.tenant),
         control_plane=world.control_plane,
         directives=world.directives,
+        owner=kind.tenant,
+        ledger=world.ledger,
     )
     wanted = spec.resources.accelerators
     requirement = requirements.Requirement(

@@ -13,9 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.domain import decisions as made
-from orchestrator.domain import ids, offers
+from orchestrator.domain import ids, offers, tallies
 from orchestrator.placement import columns, select
-from orchestrator.scheduler import caches, classes, elements, gangs, queues, rooms, shares, snapshots, waits
+from orchestrator.scheduler import (
+    caches,
+    classes,
+    countings,
+    elements,
+    gangs,
+    queues,
+    rooms,
+    shares,
+    snapshots,
+    waits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,8 @@ class Placed:
     policy: ids.Digest
     facts: ids.Digest
     expires: dt.datetime | None
+    counted: tuple[tallies.Tally, ...] = ()
+    """What it adds to the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,8 @@ class _Turn:
     """Nothing of it fits any more."""
     broken: bool = False
     """It raised, and its jobs are quarantined."""
+    deferred: bool = False
+    """What this cycle counted concerns it: it is judged anew by the next one."""
 
 
 class _Cycle:
@@ -107,6 +122,7 @@ class _Cycle:
         self._contents: dict[ids.Digest, made.Content] = {}
         self._waiting: list[Waiting] = []
         self._quarantined: list[tuple[ids.JobId, str]] = list(snapshot.queue.broken.items())
+        self._counting = countings.Counting(snapshot.world, snapshot.at, cache.table())
 
     def judge(self) -> None:
         """Classify every lane and judge every class. What raises is quarantined."""
@@ -164,7 +180,7 @@ class _Cycle:
         known: dict[ids.Digest, waits.Wait] = {}
         budget = queues.REPORTED_TOTAL_MAX
         for turn in self._turns:
-            if not turn.blocked or turn.broken or budget <= 0:
+            if not turn.blocked or turn.broken or turn.deferred or budget <= 0:
                 continue
             try:
                 digest = turn.walk.job.digest
@@ -182,6 +198,7 @@ class _Cycle:
         """Return what was decided."""
         ends = [selection.verdict.expires for _, selection in self._walks.values()]
         ends.append(self._snapshot.queue.next_release())
+        ends += [self._snapshot.at] if any(turn.deferred for turn in self._turns) else []
         self._cache.offer((placed.job for placed in self._placements if placed.index is None), self._contents)
         return Plan(
             placements=tuple(self._placements),
@@ -201,8 +218,9 @@ class _Cycle:
 
     def _take_turn(self, turn: _Turn) -> bool:
         """Place the next job of a lane, or the next few elements of an array; say whether anything was placed."""
-        wanted = turn.line.wanted()
+        wanted = min(turn.line.wanted(), self._counting.at_once(turn.walk.job))
         if wanted == 0:
+            turn.deferred = turn.blocked = turn.line.wanted() > 0
             return False
         found = turn.walk.next(self._rooms, turn.priority, wanted)
         if found is None:
@@ -219,6 +237,7 @@ class _Cycle:
         self._rooms.take(row, turn.walk.job.room, times)
         self._shares.use(turn.lane.key.share, turn.walk.job.room, times)
         for job, index in turn.line.take(times):
+            counted = self._counting.count(turn.walk.job, row, job if index is None else ids.element_id(job, index))
             placed = Placed(
                 job=job,
                 index=index,
@@ -227,6 +246,7 @@ class _Cycle:
                 policy=self._cache.policy().digest,
                 facts=self._cache.facts().facts.digest,
                 expires=decision.expires,
+                counted=counted,
             )
             self._placements.append(placed)
         return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain import jobs, policies
 from orchestrator.domain import tenants as declared
 from orchestrator.placement import records, requirements
-from orchestrator.policy import evaluator, rulebook
+from orchestrator.policy import evaluator, rulebook, tallies
 
 
 def _as_written(name: str) -> tuple[str, ...]:
@@ -30,6 +30,8 @@ class World:
     data_sets: Mapping[str, Mapping[str, declared.DataSet]] = field(default_factory=dict)
     control_plane: declared.ControlPlane | None = None
     directives: tuple[policies.Directive, ...] = ()
+    ledger: tallies.View | None = tallies.NOTHING
+    """What was counted towards thresholds that add up; None: it cannot be read."""
     tables: requirements.Tables = requirements.NO_TABLES
     accelerators: Callable[[str], tuple[str, ...]] = _as_written
 
