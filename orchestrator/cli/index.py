@@ -49,11 +49,18 @@ BACKEND: dict[str, Entry] = {
 POLICY: dict[str, Entry] = {
     "test": Entry("policy", "test", "Run cases against the packs."),
     "packs": Entry("policy", "packs", "The packs in force."),
+    "lists": Entry("policy_lists", "lists", "Sanctions and entity lists: show, import, answer."),
     "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
     "check": Entry("policy_text", "check", "Check policies and packs before they hold."),
     "replay": Entry("policy_change", "replay", "Judge recorded placements by other rules."),
     "diff": Entry("policy_change", "diff", "What two sets of rules answer differently."),
     "export": Entry("policy_text", "export", "The packs in the words of another policy engine."),
+}
+
+LISTS: dict[str, Entry] = {
+    "show": Entry("policy_lists", "show", "The lists in force, and for how long."),
+    "import": Entry("policy_lists", "import_", "Take a published file into force."),
+    "answer": Entry("policy_lists", "answer", "Say whether a name match is the party."),
 }
 
 LOG: dict[str, Entry] = {

@@ -130,6 +130,12 @@ def load(state: Path, known: listings.Loaded | None = None) -> listings.Loaded:
             missing.append(name)
         else:
             found.append(good)
+    for name in sorted(set(before) - set(pins)):
+        # A list never goes by itself: losing a file must not open a door.
+        text = f"{folder / PINS}: {name} is not pinned any more; import it again, or start the server without it"
+        problems.append(listings.Problem(name, text, True))
+        found.append(before[name])
+    found.sort(key=lambda one: one.list)
     return listings.Loaded(tuple(found), tuple(problems), tuple(missing))
 
 
@@ -258,7 +264,8 @@ def _write(path: Path, body: bytes) -> None:
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder against another import or answer; makes it where there is none. Raises FolderError."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
