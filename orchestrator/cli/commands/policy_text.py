@@ -61,11 +61,7 @@ def export(language: str, folder: str | None, day: str | None, is_schema: bool) 
         failures.hint("cedar is")
         return failures.USAGE
     try:
-        at = (
-            dt.date.fromisoformat(day)
-            if day
-            else lazy_import.lazy("orchestrator.telemetry.clocks").SystemClock().now().date()
-        )
+        at = dt.date.fromisoformat(day) if day else clocks.SystemClock().now().date()
     except ValueError:
         raise click.UsageError(f"--at {day}: expected a date, YYYY-MM-DD") from None
     book = lazy_import.lazy("orchestrator.sources.packs").load()

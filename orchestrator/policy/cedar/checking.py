@@ -18,6 +18,8 @@ ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _ANNOTATIONS = ("basis", "effect", "id", "reason", "remedy", "remedy_kind")
 _EFFECTS = {"deny": reasons.Effect.DENY, "oblige": reasons.Effect.OBLIGE}
 _SENTENCE_MAX = 400
+_TRIED_MAX = 100
+"""Tokens of one name that are tried as the one a parser stumbled over."""
 
 DATA, LOCATIONS, HOUR, WEEKDAY, SETS, DAY = "data", "locations", "hour", "weekday", "sets", "day"
 
@@ -80,21 +82,16 @@ def _unparsed(source: texts.Text) -> Iterator[texts.Problem]:
 def _where_unparsed(source: texts.Text, statement: texts.Statement, said: str) -> int:
     """Return the offset of the token that the parser stumbled over.
 
-    The library does not say where. The shortest beginning that is refused for another reason than that it ends too
-    early ends with that token.
+    The library names it and does not say where. It is the first of its name with which a beginning of the statement
+    is refused for another reason than that it ends too early.
     """
-    if not said.startswith("unexpected"):
-        return _named(statement, said)
-    low, high = 0, len(statement.tokens) - 1
-    while low < high:
-        middle = (low + high) // 2
-        beginning = source.source[statement.start : statement.tokens[middle].end]
-        found = engine.parse_problem(beginning)
-        if found is None or "end of input" in found:
-            low = middle + 1
-        else:
-            high = middle
-    return statement.tokens[low].start
+    found = re.fullmatch(r"unexpected token `(.*)`", said, re.DOTALL)
+    alike = [token for token in statement.tokens if found and token.text == found[1]]
+    for token in alike[:_TRIED_MAX]:
+        problem = engine.parse_problem(source.source[statement.start : token.end])
+        if problem is not None and "end of input" not in problem:
+            return token.start
+    return _named(statement, said)
 
 
 def _named(statement: texts.Statement, said: str) -> int:
@@ -140,7 +137,9 @@ def _hint(sentence: str, sets: tuple[str, ...]) -> str:
         found = re.search(r"unrecognized action `([^`]+)`", sentence)
         return f"the one action is {engine.ACTION}" if found else ""
     entities = ("CountrySets", "Data", "Job", "Site", "Tenant")
-    known = entities if sentence.startswith("unrecognized entity type") else schemas.names(sets)
+    owner = re.search(r"on entity type `(\w+)`", sentence)
+    of = owner[1] if owner else "context" if "in context" in sentence else None
+    known = entities if sentence.startswith("unrecognized entity type") else schemas.names(sets, of)
     meant = words.nearest(word, known)
     return f"did you mean {meant}?" if meant else "`comity policy export --to cedar --schema` prints what there is"
 

@@ -237,10 +237,13 @@ def _quoted(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def names(sets: Iterable[str]) -> tuple[str, ...]:
-    """Return every name of an attribute, for a hint at the nearest known one."""
-    found = {form.name for each in forms().values() for form in each}
-    return tuple(sorted({*found, *CONTEXT, *sets, "tenant", *operands.OBJECTIVES}))
+def names(sets: Iterable[str], owner: str | None = None) -> tuple[str, ...]:
+    """Return the names of attributes, of one type or of all, for a hint at the nearest known one."""
+    by_type = {each: {form.name for form in found} for each, found in forms().items()}
+    by_type[JOB] |= {"tenant"}
+    by_type |= {"CountrySets": set(sets), "context": set(CONTEXT)}
+    known = by_type.get(owner or "")
+    return tuple(sorted(known if known is not None else {name for found in by_type.values() for name in found}))
 
 
 def attributes_of(
