@@ -102,7 +102,7 @@ class DataClause:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """A licence that lets a controlled item leave its territory. Destinations are country codes or dated sets."""
+    """A licence that lets a controlled item leave its territory. Destinations are country codes."""
 
     ref: str | None = None
     destinations: tuple[str, ...] = ()

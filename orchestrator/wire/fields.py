@@ -115,6 +115,19 @@ _TwoLetters = Annotated[str, bounded(r"^[A-Z]{2}$", "the two capital letters of 
 Country = Annotated[_TwoLetters, AfterValidator(_country)]
 Subject = Annotated[_TwoLetters, AfterValidator(_subject)]
 """A country, or ``EU`` for somebody in the European Union."""
+_UNIONS = (countries.SOMEBODY_IN_THE_EU, "EEA")
+
+
+def _country_or_union(value: str) -> str:
+    return value if value in _UNIONS else _country(value)
+
+
+CountryOrUnion = Annotated[
+    str,
+    bounded(r"^([A-Z]{2}|EEA)$", "a country code such as FR, or EU or EEA for their members", length_max=3),
+    AfterValidator(_country_or_union),
+]
+"""A country, or one of the two sets that a host's terms may name."""
 CountryOrSet = Annotated[
     str,
     bounded(
@@ -188,6 +201,7 @@ Names = Annotated[list[Name], Field(max_length=LIST_MAX)]
 Words = Annotated[list[Word], Field(max_length=LIST_MAX)]
 Countries = Annotated[list[Country], Field(max_length=LIST_MAX)]
 Subjects = Annotated[list[Subject], Field(max_length=LIST_MAX)]
+CountriesOrUnions = Annotated[list[CountryOrUnion], Field(max_length=LIST_MAX)]
 CountriesOrSets = Annotated[list[CountryOrSet], Field(max_length=LIST_MAX)]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -87,7 +87,7 @@ class Certification(fields.Model):
 class Accepts(fields.Model):
     """The host's own terms."""
 
-    tenant_countries: fields.CountriesOrSets | None = None
+    tenant_countries: fields.CountriesOrUnions | None = None
     deny_classes: vocabulary.DataClasses = []
     types: Annotated[list[JobType], Field(max_length=5)] | None = None
 
@@ -96,7 +96,7 @@ class Licence(fields.Model):
     """A licence that lets a controlled item leave its territory."""
 
     ref: fields.Line | None = None
-    destinations: fields.CountriesOrSets = []
+    destinations: fields.Countries = []
     end_users: Annotated[list[fields.Line], Field(max_length=fields.LIST_MAX)] = []
     valid_to: fields.Date | None = None
 

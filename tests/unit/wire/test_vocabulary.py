@@ -89,6 +89,26 @@ def test_an_unknown_word_names_the_nearest(
     assert _problems(kind, spec, "x-") != []
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec", "good", "bad"),
+    [
+        ("Backend", {"accepts": {"tenantCountries": ["@"]}}, ("FR", "EU", "EEA"), ("UK", "EAA", "A5", "fr")),
+        (
+            "DataSet",
+            {"exportControl": [{"regime": "us-ear", "item": "x", "licences": [{"destinations": ["@"]}]}]},
+            ("NO", "CH"),
+            ("EEA", "EU", "UK", "A5"),
+        ),
+    ],
+)
+def test_sets_stand_only_where_they_are_resolved(
+    kind: str, spec: dict[str, Any], good: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    """A host's terms know two sets, a licence names countries: any other name would never match, and is an error."""
+    assert [word for word in good if _problems(kind, spec, word)] == []
+    assert [word for word in bad if not _problems(kind, spec, word)] == []
+
+
 def test_a_word_like_no_other_is_told_all_known_ones() -> None:
     """Where nothing is near, the known words are listed."""
     (problem,) = _problems("DataSet", {"classes": ["@"]}, "zzzzzzzz")

@@ -324,7 +324,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "spec.owners.list.0.percent": 25.5,
         "spec.transferFrameworks.0": "pipeda",
         "spec.exposureExtra.0": "CN",
-        "spec.lei": "969500EXAMPLE0000180",
         "spec.usPerson": True,
         "spec.coveredPerson": True,
         "spec.listed": True,
