@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.control import planning
 from orchestrator.domain import decisions, events, ids, jobs, reasons, sites
-from orchestrator.inventory import worlds
+from orchestrator.inventory import ledgers, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.placement.filters import countries, isolation, registry
 from orchestrator.policy import evaluator
@@ -35,6 +35,7 @@ class SchedulerPlanner:
     _queue: queues.QueueIndex = field(default_factory=queues.QueueIndex)
     _cache: caches.Cache = field(default_factory=caches.Cache)
     _source: worlds.World | None = None
+    _day: dt.date | None = None
     _world: scheduler_worlds.World | None = None
     _live: dict[ids.JobId, snapshots.Live] = field(default_factory=dict)
 
@@ -71,8 +72,11 @@ class SchedulerPlanner:
         if cycle_.world.book is None:
             return planning.Plan()
         plan = cycle.plan(self._snapshot(cycle_), self._cache)
+        placements = [self._placement(placed, cycle_) for placed in plan.placements]
+        pairs = zip(placements, plan.placements, strict=True)
         return planning.Plan(
-            placements=[self._placement(placed, cycle_) for placed in plan.placements],
+            placements=placements,
+            counted={placement.key: placed.counted for placement, placed in pairs if placed.counted},
             made=tuple(plan.decisions.values()),
             contents=tuple(plan.contents.values()),
             notes=_notes(plan, cycle_.at),
@@ -85,7 +89,7 @@ class SchedulerPlanner:
         if world.book is None or not occupying:
             return {}
         memory = caches.Cache()
-        snapshot = snapshots.Snapshot(at=at, term=ids.Term(0), world=self._declared(world), sites=world.sites)
+        snapshot = snapshots.Snapshot(at=at, term=ids.Term(0), world=self._declared(world, at), sites=world.sites)
         table = memory.refresh(snapshot)
         found: dict[ids.JobId, planning.Violation] = {}
         for job in occupying:
@@ -120,11 +124,13 @@ class SchedulerPlanner:
             return planning.Violation(code, f"{attempt.site} may not have it any more: {code}")
         return None
 
-    def _declared(self, world: worlds.World) -> scheduler_worlds.World:
-        if self._world is None or self._source is not world:
+    def _declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
+        # What was counted falls out of its window as days pass.
+        day = at.astimezone(dt.UTC).date() if world.ledger else None
+        if self._world is None or self._source is not world or self._day != day:
             if world.book is None:
                 raise ValueError("a world without a rule book")
-            self._source = world
+            self._source, self._day = world, day
             self._world = scheduler_worlds.World(
                 rulebook=world.book,
                 tenants=world.tenants,
@@ -132,6 +138,7 @@ class SchedulerPlanner:
                 data_sets=world.data_sets,
                 control_plane=world.control_plane,
                 directives=world.directives,
+                ledger=ledgers.view(world.ledger, world.book, at),
                 tables=self.tables,
                 accelerators=self.accelerators,
             )
@@ -159,7 +166,7 @@ class SchedulerPlanner:
         return snapshots.Snapshot(
             at=cycle_.at,
             term=cycle_.term,
-            world=self._declared(world),
+            world=self._declared(world, cycle_.at),
             sites=open_sites,
             offers=seen.all_offers(),
             backends=states,

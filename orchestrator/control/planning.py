@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestrator.domain import decisions, events, ids, jobs
+from orchestrator.domain import decisions, events, ids, jobs, tallies
 from orchestrator.inventory import sightings, worlds
 
 
@@ -43,6 +43,8 @@ class Plan:
     made: Sequence[decisions.Decision] = ()
     contents: Sequence[decisions.Content] = ()
     notes: Sequence[tuple[ids.JobId, events.ConditionChanged]] = ()
+    counted: Mapping[ids.AttemptKey, Sequence[tallies.Tally]] = field(default_factory=dict)
+    """What each placement adds to the ledger; committed with it."""
 
 
 @dataclass(frozen=True, slots=True)

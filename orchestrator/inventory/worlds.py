@@ -21,7 +21,7 @@ from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
 from orchestrator.domain import tenants as tenant_values
 from orchestrator.evidence import canonical
-from orchestrator.inventory import assembly, catalogues, digests, lineages, screeners, sightings
+from orchestrator.inventory import assembly, catalogues, digests, ledgers, lineages, screeners, sightings
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
 from orchestrator.wire import errors
@@ -85,6 +85,8 @@ class World:
     """By tenant and name; what all tenants share stands under ``""``."""
     directives: tuple[policy_values.Directive, ...] = ()
     """Every directive, in force or not, by name."""
+    ledger: ledgers.Ledger | None = field(default_factory=dict)
+    """What was counted towards thresholds that add up; None: some of it cannot be read."""
     sites: tuple[site_values.Site, ...] = ()
     site_index: Mapping[ids.SiteName, site_values.Site] = field(default_factory=dict)
     broken: tuple[BrokenDocument, ...] = ()
@@ -191,7 +193,8 @@ class Inventory:
 
     def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
         stored = self._store.documents()
-        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in (*_CONVERTERS, lineages.KIND)}
+        kinds = (*_CONVERTERS, lineages.KIND, ledgers.KIND)
+        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _OWNED}
         broken: list[BrokenDocument] = []
         fresh: dict[tuple[str, str, str, int], object] = {}
@@ -238,6 +241,7 @@ class Inventory:
             tenants=by_kind["Tenant"],
             queues=owned["Queue"],
             directives=directives,
+            ledger=None if any(one.kind == ledgers.KIND for one in broken) else by_kind[ledgers.KIND],
             sites=all_sites,
             site_index={site.name: site for site in all_sites},
             broken=tuple(broken),
@@ -343,6 +347,8 @@ def read(document: stores.Document) -> object:
     try:
         if document.kind == lineages.KIND:
             return lineages.of_document(document)
+        if document.kind == ledgers.KIND:
+            return (ledgers.of_document(document), document.version)
         model = reading.read(json.loads(document.body)).model
         return _CONVERTERS[document.kind](model, document)
     except errors.InvalidDocumentError as error:

@@ -40,7 +40,7 @@ class SnapshotMaker(Protocol):
     def make(self, context: Context, at: dt.datetime) -> snapshots.Snapshot:
         """Return what is known now."""
 
-    def declared(self, world: worlds.World) -> scheduler_worlds.World:
+    def declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
         """Return the declared world as the scheduler reads it."""
 
 

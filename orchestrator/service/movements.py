@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from orchestrator.domain import ids, jobs, journal, reasons, sites, tenants
-from orchestrator.inventory import worlds
+from orchestrator.inventory import ledgers, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.placement.filters import countries
 from orchestrator.policy import conversions, evaluator
@@ -32,6 +32,8 @@ def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reaso
         datasets=world.data_of(job.tenant),
         control_plane=world.control_plane,
         directives=world.directives,
+        owner=job.tenant,
+        ledger=ledgers.view(world.ledger, world.book, context.clock.now()),
     )
     site, now = _site(world), context.clock.now()
     found = list(evaluator.explain(asked, conversions.of_site(site), world.book, now))
@@ -44,7 +46,7 @@ def _countries(
     context: contexts.Context, world: worlds.World, job: jobs.Job, site: sites.Site, now: dt.datetime
 ) -> reasons.Reason | None:
     """Return why the job's own lists of countries, its tenant's and its tier's, keep it away from here."""
-    declared = context.snapshots.declared(world)
+    declared = context.snapshots.declared(world, now)
     asked = classes.Classes(declared).of(classes.kind_of(job.tenant, job.spec))
     day = caches.day_of(now)
     question = requirements.ask(asked.requirement, day, declared.sets_on(day), declared.tables)

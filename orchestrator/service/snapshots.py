@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from orchestrator.domain import jobs
-from orchestrator.inventory import sightings, worlds
+from orchestrator.inventory import ledgers, sightings, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.ports import stores
 from orchestrator.scheduler import caches, snapshots
@@ -31,7 +31,7 @@ class Snapshots:
         self.cache = caches.Cache()
         self._accelerators = accelerators
         self._tables = tables
-        self._world: tuple[worlds.World, scheduler_worlds.World] | None = None
+        self._world: tuple[worlds.World, scheduler_worlds.World, dt.date | None] | None = None
         self._live: tuple[int, tuple[snapshots.Live, ...]] | None = None
 
     def make(self, context: contexts.Context, at: dt.datetime) -> snapshots.Snapshot:
@@ -42,17 +42,19 @@ class Snapshots:
         return snapshots.Snapshot(
             at=at,
             term=context.store.current_term(),
-            world=self.declared(world),
+            world=self.declared(world, at),
             sites=[site for site in world.sites if states[site.backend].cordoned or not world.closed(site)],
             offers=seen.all_offers(),
             backends=states,
             live=self._occupying(context),
         )
 
-    def declared(self, world: worlds.World) -> scheduler_worlds.World:
+    def declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
         """Return the declared world as the scheduler reads it. Raises ServiceError without a rule book."""
         known = self._world
-        if known is not None and known[0] is world:
+        # What was counted towards thresholds falls out of its window as days pass.
+        day = at.astimezone(dt.UTC).date() if world.ledger else None
+        if known is not None and known[0] is world and known[2] == day:
             return known[1]
         if world.book is None:
             text = "no rule book is loaded, so nothing can be judged"
@@ -64,10 +66,11 @@ class Snapshots:
             data_sets=world.data_sets,
             control_plane=world.control_plane,
             directives=world.directives,
+            ledger=ledgers.view(world.ledger, world.book, at),
             tables=self._tables,
             accelerators=self._accelerators,
         )
-        self._world = (world, made)
+        self._world = (world, made, day)
         return made
 
     def _occupying(self, context: contexts.Context) -> tuple[snapshots.Live, ...]:
