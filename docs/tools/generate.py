@@ -15,6 +15,7 @@ import click
 
 from orchestrator.cli import lazy, main
 from orchestrator.plugins.lazy import lazy as load
+from orchestrator.policy.cedar import judging
 from orchestrator.sources import packs
 from orchestrator.telemetry import metrics
 from orchestrator.wire import unsupported
@@ -132,6 +133,8 @@ def reasons() -> str:
     for rule in sorted((*book.rules, *book.caveats), key=lambda one: str(one.id)):
         row = (rule.id, rule.effect.value, rule.basis.value, _text(rule, "message"), _text(rule, "source"))
         lines.append("| " + " | ".join(_cell(part) for part in row) + " |")
+    lines += ["", "## Rules of your own", "", "| code | effect | says |", "|---|---|---|"]
+    lines += [f"| `{code}` | {effect} | {_cell(text)} |" for code, effect, text in judging.CODES]
     lines += ["", "## Does it fit", "", "| code | question |", "|---|---|"]
     for name, text in _filters():
         lines.append(f"| `{name}` | {_cell(text)} |")

@@ -27,6 +27,13 @@ REMEMBERED_MAX = 65_536
 
 FIRED, FAILED = 0, 1
 
+CODES = (
+    ("cedar.<policy>.<id>", "deny, oblige", "the sentence of its @reason"),
+    ("cedar.error:<policy>:<id>", "deny", "the rule could not be evaluated, so it refuses"),
+    ("cedar.error:<policy>", "deny", "the policy cannot be used, so it refuses"),
+)
+"""The codes of rules of the house's own: code, effect, what it says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
