@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from orchestrator.cli import lazy, main
+from orchestrator.placement import screenings
 from orchestrator.plugins.lazy import lazy as load
 from orchestrator.policy.cedar import judging
 from orchestrator.sources import packs
@@ -138,6 +139,8 @@ def reasons() -> str:
     lines += ["", "## Does it fit", "", "| code | question |", "|---|---|"]
     for name, text in _filters():
         lines.append(f"| `{name}` | {_cell(text)} |")
+    lines += ["", "## What answers say besides", "", "| code | says |", "|---|---|"]
+    lines += [f"| `{code}` | {_cell(text)} |" for code, text in screenings.CAVEATS.items()]
     return "\n".join([*lines, ""])
 
 

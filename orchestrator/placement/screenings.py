@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from orchestrator.domain import reasons, sites
 
+CAVEATS = {
+    "caveat.lists-none": "no sanctions list is loaded, so nobody looked; embargoes hold anyway",
+    "caveat.listed:<list>:<entry>": "which entry of which list the operator, or an owner, is, and how it was found",
+    "caveat.owners-unknown": "owners that nobody states could make the listed share 50 %",
+}
+"""What every answer may carry about lists, for the reference."""
+
 HALF = 50.0
 """Percent of listed owners from which the operator itself counts as listed."""
 

@@ -28,6 +28,9 @@ ELSEWHERE = {
     "make test": "is what runs this",
     "comity demo": "tests/e2e/test_demo.py",
     "comity serve": "the fixture of this test runs it, on another port",
+    'comity policy lists answer us-sdn:900001 --operator nimbus --not-the-same --by "A. Martin" --reason "other LEI"': (
+        "tests/unit/api/test_list_answers.py"
+    ),
     "comity serve --distances distances.yaml": "tests/e2e/test_server.py",
 }
 KNOWN = ("comity", "python", "cat", "cd", "make", "USER=me comity", "pytest", "pip")
