@@ -102,7 +102,7 @@ def measure(options: figures.Options) -> figures.Result:
         peers=peers,
         notes=(
             f"{len(world.rulebook.rules)} rules, of which {RULES - len(packs.load().rules)} made up",
-            f"peers: {engines.RULES} rules at {SITES} sites, policies and facts parsed beforehand, same answers from all",
+            f"peers: {engines.RULES} rules at {SITES} sites, parsed beforehand, with the same answers from all",
         ),
         loses=("Cedar, CEL and Rego say what no closed list of predicates can: rules of the house's own are in Cedar",),
     )
