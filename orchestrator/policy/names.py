@@ -15,6 +15,7 @@ later, in another version, on another machine; scores of libraries are tuned bet
 # ruff: noqa: RUF001 -- letters of other scripts are what this is about
 from __future__ import annotations
 
+import functools
 import unicodedata
 from dataclasses import dataclass
 
@@ -58,6 +59,8 @@ _LETTERS = {
     "χ": "ch", "ψ": "ps", "ω": "o",
 }  # fmt: skip
 _TABLE = str.maketrans(_LETTERS) | {ord(mark): None for mark in "'’‘ʼ`´ʿʾ"}
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else _TABLE.get(code, " ") for code in range(128)}
+"""The same for ASCII text, in one step."""
 _SOUNDS = (("ph", "f"), ("x", "ks"), ("q", "k"), ("c", "k"), ("w", "v"), ("z", "s"))
 _SILENT = frozenset("aeiouyj")
 
@@ -84,6 +87,7 @@ def normal(text: str) -> Name:
     return Name(kept, strong, frozenset(map(key, strong)), "".join(kept))
 
 
+@functools.lru_cache(maxsize=65_536)
 def key(word: str) -> str:
     """Return what a word sounds like; short words and digits are themselves."""
     if len(word) < KEY_MIN or not word.isascii() or not word.isalpha():
@@ -124,11 +128,15 @@ def _one_word(left: Name, right: Name) -> bool:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(char for char in folded if not unicodedata.combining(char)).translate(_TABLE)
+    if text.isascii():
+        spaced = text.translate(_ASCII)  # most names, at a tenth of the cost
+    else:
+        folded = unicodedata.normalize("NFKD", text.casefold())
+        plain = "".join(char for char in folded if not unicodedata.combining(char)).translate(_TABLE)
+        spaced = "".join(char if char.isalnum() else " " for char in plain)
     found: list[str] = []
     letters: list[str] = []
-    for word in "".join(char if char.isalnum() else " " for char in plain).split():
+    for word in spaced.split():
         if len(word) == 1 and word.isascii() and word.isalpha():
             letters.append(word)
             continue

@@ -5,6 +5,8 @@ import dataclasses
 import datetime as dt
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.domain import ids, listings, sites
 from orchestrator.policy import names, screening
@@ -283,3 +285,10 @@ def test_hits_say_how_and_keep_the_best_reason():
     (hit,) = index(listed).find(screening.Party("nordkap", ("nordkap",), (listings.Identifier("lei", LEI),)))
     assert hit.by == "lei"
     assert dataclasses.replace(hit).entry_name == "Nordkap"
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=30))
+def test_the_short_way_of_ascii_is_the_long_one(text):
+    """A letter that changes nothing but the road gives the same words."""
+    long_way = names.normal(text + " \u00a0")
+    assert names.normal(text) == long_way
