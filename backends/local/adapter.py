@@ -89,8 +89,7 @@ class LocalAdapter(backends.BackendAdapter):
                 self._start(base, placement, attempt, made)
         except OSError as error:
             raise errors.of_os(error, "the attempt cannot be prepared") from error
-        if base.spares is not None:
-            base.spares.refill()  # the job runs: nobody waits for this
+        base.refill(attempt)
         return backends.Handle(observe.handle_of(key))
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
@@ -118,8 +117,8 @@ class LocalAdapter(backends.BackendAdapter):
         """Stop watching. Attempts go on."""
         with self._lock:
             watcher, self._watcher, base = self._watcher, None, self._base
-        if base is not None and base.spares is not None:
-            base.spares.close()
+        if base is not None:
+            base.close()
         if watcher is not None:
             watcher.close()
 
@@ -210,8 +209,7 @@ class LocalAdapter(backends.BackendAdapter):
         if self._watcher is not None:
             self._watcher.add(folders)
         try:
-            _hold(base, attempt, folders)
-            results = client.start(folders)
+            results = _launch(base, attempt, folders, made)
         except (port_errors.BackendError, OSError):
             self._roll_back(base, attempt, made)
             raise
@@ -377,6 +375,19 @@ def _hold(base: preparing.Base, attempt: attempts.Attempt, folders: Sequence[str
         paths = [path for folder in folders for path in attempt.groups(int(folder.rpartition("/")[2]))]
         cpu_milli = base.limits.held_milli(attempt.cpu_milli // attempt.nodes)
         limits.make(paths, attempt.memory_bytes // attempt.nodes, cpu_milli)
+
+
+def _launch(
+    base: preparing.Base, attempt: attempts.Attempt, folders: Sequence[str], made: bool
+) -> Sequence[client.Started]:
+    """Start the ranks in their groups; a first one in a seat, if there is any that fits."""
+    seat = base.seats.take(attempt) if made else None
+    try:
+        _hold(base, attempt, folders)
+        return client.start(folders, seat=None if seat is None else seat.starter)
+    finally:
+        if seat is not None:
+            seat.starter.end()
 
 
 def _stop(folder: str, ranks: Sequence[attempts.Rank], grace_ms: int, *, whole: bool = True) -> None:

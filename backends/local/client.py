@@ -28,7 +28,7 @@ _GOES_ON = (
 """Answers of one rank that are no news for the others."""
 _lock = threading.Lock()
 _probed: dict[str, Mapping[str, str]] = {}
-_starters: dict[str, _Starter] = {}
+_starters: dict[str, Starter] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,20 @@ _TITLE_ROOM = "-" * 240
 """A filler that each runner writes its folder over, so that ``ps`` says which attempt it is for."""
 
 
-class _Starter:
-    """The process that forks runners. Requests are whole messages, so threads send without a lock."""
+class Starter:
+    """The process that forks runners. Requests are whole messages, so threads send without a lock.
 
-    def __init__(self, runner: str) -> None:
+    ``groups``: control groups that it moves into, and its runners with it.
+    """
+
+    def __init__(self, runner: str, groups: Sequence[str] = ()) -> None:
         self._process = -1
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), _null(1, os.O_WRONLY), _null(2, os.O_WRONLY)]
             # The path is this package's own program; the environment is empty, so nothing of the server's leaks.
-            pid = os.posix_spawn(runner, [runner, "--serve", _TITLE_ROOM], {}, file_actions=actions)
+            kind = "--seat" if groups else "--serve"
+            pid = os.posix_spawn(runner, [runner, kind, _TITLE_ROOM, *groups], {}, file_actions=actions)
             try:
                 self._process = os.pidfd_open(pid)
             except ProcessLookupError:  # ended and reaped already
@@ -71,6 +75,11 @@ class _Starter:
         except ChildProcessError:  # another reaper in this process was faster
             pass
 
+    def end(self) -> None:
+        """End it once it has done what was asked for, and wait for that. For one that no other thread uses."""
+        self._socket.close()
+        self.reap()
+
     def __del__(self) -> None:
         """Let go of the process; it ends when nobody else holds the socket, and else goes on."""
         self._socket.close()
@@ -78,8 +87,10 @@ class _Starter:
             os.close(self._process)
 
 
-def start(folders: Sequence[str], *, runner: str = RUNNER) -> list[Started]:
+def start(folders: Sequence[str], *, runner: str = RUNNER, seat: Starter | None = None) -> list[Started]:
     """Start a runner in each folder, all at once, and wait until each program was executed or could not be.
+
+    ``seat``: a starter that is used for them where it lives, instead of the common one.
 
     The ranks of a gang wait for each other: where one cannot start, the others are told at once that none will.
     Raises BackendError ``local.runner-missing``, or ``local.machine-refused`` for those not even asked for; whatever
@@ -88,7 +99,7 @@ def start(folders: Sequence[str], *, runner: str = RUNNER) -> list[Started]:
     pipes = []
     try:
         for folder in folders:
-            pipes.append(request(folder, runner=runner))
+            pipes.append(request(folder, runner=runner, seat=seat))
     except OSError as error:
         if pipes:
             _call_off(folders[0])
@@ -181,14 +192,14 @@ def wait_gone(folder: str, timeout_s: float) -> bool:
         os.close(process)
 
 
-def request(folder: str, *, runner: str = RUNNER) -> int:
+def request(folder: str, *, runner: str = RUNNER, seat: Starter | None = None) -> int:
     """Ask the starter for a runner, a new one where it was killed, and return the pipe that the answer comes by.
 
     Raises OSError. Whoever needs the answer uses :func:`start`.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
-        starter = _starter(runner)
+        starter = seat or _starter(runner)
         try:
             starter.send(os.fsencode(folder), writer)
         except (BrokenPipeError, ConnectionResetError):
@@ -201,7 +212,7 @@ def request(folder: str, *, runner: str = RUNNER) -> int:
     return reader
 
 
-def _starter(runner: str, *, instead: _Starter | None = None) -> _Starter:
+def _starter(runner: str, *, instead: Starter | None = None) -> Starter:
     """Return the starter of this process, made at first use, and anew where it is one that has ended."""
     found = _starters.get(runner)
     if found is not None and found is not instead:
@@ -211,7 +222,7 @@ def _starter(runner: str, *, instead: _Starter | None = None) -> _Starter:
         if found is None or found is instead:
             if found is not None:
                 found.reap()
-            found = _starters[runner] = _Starter(runner)
+            found = _starters[runner] = Starter(runner)
         return found
 
 

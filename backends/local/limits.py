@@ -23,6 +23,8 @@ from backends.local import settings as schema
 ACCOUNTED = "memory is accounted, not enforced"
 HELD_MILLI = 100
 """Who asks for less than a tenth of a CPU is not held to it: an interpreter would take seconds only to start."""
+SEAT = "seat"
+"""Stands for the key in the names of groups that are nobody's yet (:mod:`backends.local.seats`)."""
 _PERIOD_US = 100_000
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _PROBE_BYTES = 64 * 2**20

@@ -21,6 +21,7 @@ from backends.local import (
     limits,
     outputs,
     render,
+    seats,
     spares,
     workspaces,
 )
@@ -44,6 +45,19 @@ class Base:
     work: str
     interpreter: str
     spares: spares.Spares | None
+    seats: seats.Seats
+
+    def refill(self, attempt: attempts.Attempt) -> None:
+        """Make anew what an attempt has taken of what is made in advance. It runs: nobody waits for this."""
+        if self.spares is not None:
+            self.spares.refill()
+        self.seats.refill(attempt)
+
+    def close(self) -> None:
+        """Give back what was made in advance."""
+        self.seats.close()
+        if self.spares is not None:
+            self.spares.close()
 
     def remove(self, attempt: attempts.Attempt) -> None:
         """Remove an attempt and its workspace: out of sight first."""
@@ -83,7 +97,8 @@ def open_base(settings: schema.LocalSettings, context: backends.AdapterContext) 
     held = limits.limits(settings, state, declared_milli=declared, found_milli=discovery.cpu_milli())
     interpreter = _interpreter()
     own = None if work else spares.Spares(store, owner=ground.owner, link=not interpreter)
-    return Base(store, holdings.Holdings(store), ground, held, work, interpreter, own)
+    seats.clean(held.prefix, (held.parent, held.cpu_parent))
+    return Base(store, holdings.Holdings(store), ground, held, work, interpreter, own, seats.Seats(held.prefix))
 
 
 def prepare(

@@ -36,13 +36,42 @@ bool holds_open_cgroups(struct runner *self) {
     return true;
 }
 
-/* Asks the control groups how often memory ran out, and removes them: everyone in them is dead. */
-void holds_leave_cgroups(struct runner *self) {
+/* Asks the control groups how often memory ran out. */
+void holds_count_kills(struct runner *self) {
     self->end.cgroup_oom_kills = -1;
     for (size_t i = 0; i < self->cgroups; i++) {
         int64_t kills = cgroup_oom_kills(self->cgroup[i]);
         if (kills > self->end.cgroup_oom_kills)
             self->end.cgroup_oom_kills = kills;
+    }
+}
+
+static bool move_to(const char *folder) {
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/cgroup.procs", folder);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool done = fd >= 0 && write(fd, "0", 1) == 1;
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+bool holds_sit(char *const *groups) {
+    for (; *groups != NULL; groups++)
+        if (!move_to(*groups))
+            return false;
+    return true;
+}
+
+/* Removes the control groups: everyone else in them is dead. */
+void holds_leave_cgroups(struct runner *self) {
+    for (size_t i = 0; i < self->cgroups; i++) {
+        char above[PATH_MAX];
+        snprintf(above, sizeof above, "%s", self->cgroup[i]);
+        if (self->inside && strrchr(above, '/') != NULL) {
+            *strrchr(above, '/') = '\0';
+            move_to(above);
+        }
         /* A group may be busy for a moment after its last process was reaped. */
         for (int tries = 0; rmdir(self->cgroup[i]) != 0 && errno == EBUSY && tries < 100; tries++)
             nanosleep(&(struct timespec){0, MS}, NULL);

@@ -93,7 +93,7 @@ static _Noreturn void job_main(const struct spec *spec, pid_t init, bool inside,
     }
     /* Its first act that could cost anything: what it takes from here on is counted. 0 is "whoever writes". */
     for (size_t i = 0; i < spec->cgroups; i++) {
-        if (!(inside && i == spec->into_at) && write(spec->join[i], "0", 1) != 1)
+        if (!spec->inside && !(inside && i == spec->into_at) && write(spec->join[i], "0", 1) != 1)
             setup_failed(report, "cgroup", spec->cgroup[i]);
         close(spec->join[i]);
     }

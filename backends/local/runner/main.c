@@ -69,8 +69,12 @@ int main(int argc, char **argv) {
         return isolation_probe();
     if ((argc == 2 || argc == 3) && strcmp(argv[1], "--serve") == 0)
         return starter_serve(&self, argv[1], strlen(argv[1]) + (argc == 3 ? strlen(argv[2]) + 1 : 0) + 1);
+    if (argc >= 4 && strcmp(argv[1], "--seat") == 0) {
+        self.inside = holds_sit(argv + 3); /* else each job moves itself, as it would without */
+        return starter_serve(&self, argv[1], strlen(argv[1]) + strlen(argv[2]) + 2);
+    }
     if (argc != 2 || argv[1][0] == '-') {
-        fputs("usage: comity-runner DIR | --probe | --serve\n", stderr);
+        fputs("usage: comity-runner DIR | --probe | --serve | --seat\n", stderr);
         return CODE_USAGE;
     }
     int code = runner_enter(&self, argv[1]);

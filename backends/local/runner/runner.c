@@ -236,6 +236,7 @@ static void prepare(struct runner *self) {
         return remember(self, REASON_SETUP_FAILED, "cgroup", self->spec.cgroup[self->cgroups]);
     if ((self->spec.isolate & ISOLATE_PID) && unshare(CLONE_NEWPID) != 0)
         return remember(self, REASON_ISOLATION_FAILED, "unshare", NULL);
+    self->spec.inside = self->inside;
     self->init = fork();
     if (self->init < 0)
         return remember(self, REASON_SETUP_FAILED, "fork", NULL);
@@ -343,9 +344,14 @@ _Noreturn void runner_run(struct runner *self) {
     if (self->init > 0)
         supervise(self);
     holds_remove_points(self);
-    holds_leave_cgroups(self);
+    holds_count_kills(self);
+    if (!self->inside)
+        holds_leave_cgroups(self);
     holds_close(self); /* all are dead: whoever reads the record finds the CPUs free */
     /* The lock goes with this process, so it is free only after the record is on disk. */
     self->end.log_truncated = self->log.truncated;
-    _exit(outcome_write(self->folder, &self->end));
+    int failed = outcome_write(self->folder, &self->end);
+    if (self->inside) /* to move takes a while, which nobody need wait for who reads the record */
+        holds_leave_cgroups(self);
+    _exit(failed);
 }

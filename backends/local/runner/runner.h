@@ -106,6 +106,7 @@ struct spec {
     size_t cgroups;
     const char *cgroup[CGROUPS_MAX];
     int join[CGROUPS_MAX]; /* opened by the runner: what isolation hides is out of the job's reach by then */
+    bool inside;           /* the job is forked in its groups, for its runner is */
     int into;              /* the folder of the first that is of version 2: a process is made inside it; -1: none */
     size_t into_at;
     size_t own_cpus; /* asked for, for this attempt alone */
@@ -125,7 +126,7 @@ struct runner {
     size_t own_cpus;
     int own_cpu[OWN_CPUS_MAX]; /* sockets, each bound to the name of a CPU */
     pid_t init;
-    bool init_ended, announced, served, ready, meeting; /* meeting: waits for the other ranks of its gang */
+    bool init_ended, announced, served, inside, ready, meeting; /* inside: in its control groups from the beginning */
     int64_t deadline, kill_at, force_at; /* CLOCK_BOOTTIME: a limit goes on while the machine sleeps */
 };
 
@@ -161,7 +162,9 @@ int isolation_probe(void);
 
 /* holds.c: what an attempt holds of the machine besides processes, and gives back at its end */
 bool holds_open_cgroups(struct runner *self);
+void holds_count_kills(struct runner *self);
 void holds_leave_cgroups(struct runner *self);
+bool holds_sit(char *const *groups); /* moves this process into control groups */
 void holds_take_cpus(struct runner *self); /* all that are asked for, or none */
 void holds_close(struct runner *self);      /* in the init, which must not hold them */
 void holds_note_points(struct runner *self);

@@ -100,9 +100,9 @@ def test_all_or_none(runner_binary: pathlib.Path, monkeypatch: pytest.MonkeyPatc
 def _all_or_none(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     real = client.request
 
-    def refusing(folder: str, *, runner: str) -> int:
+    def refusing(folder: str, *, runner: str, seat: None) -> int:
         if not folder.endswith("/2"):
-            return real(folder, runner=runner)
+            return real(folder, runner=runner, seat=seat)
         reader, writer = os.pipe()
         os.write(writer, b"%d\n" % errors.RunnerStatus.NOT_STARTED)
         os.close(writer)
@@ -129,7 +129,7 @@ def test_half_started(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None
     class Died(BaseException):
         pass
 
-    def dying(folders: list[str]) -> list[client.Started]:
+    def dying(folders: list[str], **_: object) -> list[client.Started]:
         client.request(folders[0])
         conftest.until("rank 0 waits for the others", lambda: os.path.exists(f"{folders[0]}/started"))
         raise Died
@@ -149,7 +149,7 @@ from backends.local import client
 from tests.unit.backends.local import conftest, desk as desks
 import pathlib
 
-def dying(folders):
+def dying(folders, **_):
     for folder in folders[:2]:
         client.request(folder)
     conftest.until("two wait", lambda: all(os.path.exists(f"{folder}/started") for folder in folders[:2]))
@@ -181,7 +181,7 @@ def test_killed_rank_before_the_start(desk: desks.Desk, monkeypatch: pytest.Monk
     class Died(BaseException):
         pass
 
-    def dying(folders: list[str]) -> list[client.Started]:
+    def dying(folders: list[str], **_: object) -> list[client.Started]:
         for folder in folders[:2]:
             client.request(folder)
         conftest.until("two wait", lambda: all(os.path.exists(f"{folder}/started") for folder in folders[:2]))

@@ -48,7 +48,7 @@ def test_died_before_the_spawn(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch
     class Died(BaseException):
         pass
 
-    def dying(folders: list[str]) -> list[client.Started]:
+    def dying(folders: list[str], **_: object) -> list[client.Started]:
         raise Died
 
     placement = desk.place("echo", "hello")
@@ -66,7 +66,7 @@ def test_torn_by_a_power_cut(desk: desks.Desk, torn: str, monkeypatch: pytest.Mo
     """A folder whose content a power cut took is prepared once more."""
     placement = desk.place("echo", "hello")
     with monkeypatch.context() as patch:
-        patch.setattr(client, "start", lambda folders: [client.Started(0, "")])
+        patch.setattr(client, "start", lambda folders, **_: [client.Started(0, "")])
         desk.adapter.submit(placement)
     (desk.attempt(placement) / torn).write_bytes(b"")
     assert desk.look(placement).state is STATE.GONE
