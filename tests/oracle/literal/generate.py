@@ -1,7 +1,7 @@
 """Random compact cases from one seed, biased to where the rules change their minds.
 
-A case is a harmless base on which one to three themes are laid; a theme puts one pack into play, mostly at a
-threshold, a border day or a waiver. A little noise on top keeps the packs from being asked one at a time.
+A case is a harmless base on which one to three themes are laid, now and then many; a theme puts one pack into play,
+mostly at a threshold, a border day or a waiver. A little noise on top keeps the packs from being asked one at a time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def a_day(rng: Random, chosen: list[themes.Theme]) -> str:
 
 def a_case(rng: Random) -> Case:
     """Return one job against one backend at one day."""
-    chosen = rng.sample(themes.ALL, rng.choice((1, 1, 1, 2, 2, 3)))
+    number = rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < 0.96 else rng.randint(4, 20)
+    chosen = rng.sample(themes.ALL, number)
     at = a_day(rng, chosen)
     job: Job = {}
     backend = palette.base(rng)
