@@ -147,8 +147,7 @@ def test_unreachable_server_is_4(run: Run) -> None:
         ("audit", "."),
         ("backend", "drain", "x"),
         ("backend", "confirm", "x"),
-        ("policy", "check", "x"),
-        ("policy", "export"),
+        ("policy", "export", "--to", "cel"),
     ],
 )
 def test_what_is_not_built_is_refused_by_name(run: Run, command: tuple[str, ...]) -> None:
