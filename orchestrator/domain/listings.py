@@ -102,10 +102,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a named person said about a match at one operator: ``same`` party or not, why, when, and until when it holds.
+    """What a named person said about a match at one operator: ``same`` party or not, why, when, until when it holds.
 
-    ``party`` is the operator or one of its owners, ``recorded`` the token that said it. It is bound to ``entry_digest``: when the publisher changes the entry, or the party changes its identifiers or
-    country (``party_digest``), it is asked again.
+    ``party`` is the operator or one of its owners, ``recorded`` the token that said it. It is bound to
+    ``entry_digest`` and ``party_digest``: when the publisher changes the entry, or the party its identifiers or
+    country, it is asked again.
     """
 
     list: str

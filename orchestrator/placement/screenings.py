@@ -19,8 +19,7 @@ def caveats(site: sites.Site) -> tuple[reasons.Reason, ...]:
     """Return what the lists do not say, and which entry a site's operator is."""
     found = site.screening
     if found is None or not found.configured:
-        text = "no sanctions list is loaded: nobody looked whether the operator or its owners are listed"
-        return (_caveat("caveat.lists-none", text),)
+        return _NO_LISTS
     made = [
         _caveat(
             f"caveat.listed:{hit.list}:{hit.entry}",
@@ -41,3 +40,11 @@ def caveats(site: sites.Site) -> tuple[reasons.Reason, ...]:
 
 def _caveat(code: str, message: str, *cited: reasons.FactCitation) -> reasons.Reason:
     return reasons.Reason(code, reasons.Effect.CAVEAT, reasons.Basis.DILIGENCE, message, cited)
+
+
+_NO_LISTS = (
+    _caveat(
+        "caveat.lists-none",
+        "no sanctions list is loaded: nobody looked whether the operator or its owners are listed",
+    ),
+)
