@@ -31,6 +31,7 @@ SCHEMES = (
     "eucs-basic", "eucs-substantial", "eucs-high",
     # Industry
     "iso27001", "iso27017", "iso27018", "iso27701", "iso22301", "iso42001", "soc2", "pci-dss", "tisax", "zerotrust",
+    "csa-star", "hitrust", "nen7510", "meity", "mlps-3", "cyber-essentials-plus", "en50600",
     "gaia-x:sc", "gaia-x:l1", "gaia-x:l2", "gaia-x:l3",
 )  # fmt: skip
 FRAMEWORKS = ("dpf", "dpf-uk", "dpf-ch", "pipeda", "appi")
