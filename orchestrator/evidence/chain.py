@@ -26,6 +26,7 @@ Record = tuple[int, str, str, str | None, str, str, str, bytes, bytes]
 """An entry as stored: seq, kind, subject, tenant, at, actor, canonical body, previous link, link."""
 
 _quote = encode_basestring
+_KNOWN_MAX = 10_000
 
 
 def to_digest(link: bytes) -> ids.Digest:
@@ -125,12 +126,21 @@ def verify_records(
     start = after or empty_head()
     seq, raw = start.seq, to_bytes(start.hash)
     sha256, quote, domain = hashlib.sha256, _quote, DOMAIN
+    # Few kinds, actors and tenants stand in many entries.
+    known: dict[str, str] = {}
+    tenants: dict[str | None, str] = {None: "null"}
     for number, kind, subject, tenant, at, actor, body, previous, hash_ in records:
         seq += 1
         try:
-            who = "null" if tenant is None else quote(tenant)
+            try:
+                by, what, who = known[actor], known[kind], tenants[tenant]
+            except KeyError:
+                if len(known) > _KNOWN_MAX or len(tenants) > _KNOWN_MAX:
+                    known, tenants = {}, {None: "null"}
+                by, what = known.setdefault(actor, quote(actor)), known.setdefault(kind, quote(kind))
+                who = "null" if tenant is None else tenants.setdefault(tenant, quote(tenant))
             text = (
-                f'{{"actor":{quote(actor)},"at":{quote(at)},"body":{body},"kind":{quote(kind)},'
+                f'{{"actor":{by},"at":{quote(at)},"body":{body},"kind":{what},'
                 f'"subject":{quote(subject)},"tenant":{who}}}'
             )
             made = sha256(domain + raw + text.encode()).digest()

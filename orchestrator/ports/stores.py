@@ -278,9 +278,13 @@ class Store(abc.ABC):
         """Return the newest link of the journal."""
 
     @abc.abstractmethod
-    def verify_journal(self) -> int | None:
+    def verify_journal(self, *, after: int = 0, until: int | None = None) -> int | None:
         """Return the number of the first bad journal entry, or None when the chain up to the head holds. Reads all
-        of it, without parsing: for audits."""
+        of it, without parsing: for audits.
+
+        With ``after`` and ``until`` only the entries between, taking the link of entry ``after`` as it stands: parts
+        of a long journal can be checked side by side, and the first bad entry is the lowest that any part names.
+        """
 
     @abc.abstractmethod
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> Blob:

@@ -175,10 +175,12 @@ class MemoryStore(stores.Store):
         """See the port."""
         return self._head
 
-    def verify_journal(self) -> int | None:
+    def verify_journal(self, *, after: int = 0, until: int | None = None) -> int | None:
         """See the port."""
         with self._lock:
-            return chain.verify(self._entries, head=self._head)
+            start = journal.ChainHead(after, self._entries[after - 1].hash) if after else None
+            head = self._head if until is None else journal.ChainHead(until, self._entries[until - 1].hash)
+            return chain.verify(self._entries[after:until], after=start, head=head)
 
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> stores.Blob:
         """See the port."""

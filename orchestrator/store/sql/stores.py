@@ -110,9 +110,9 @@ class SqlStore(port.Store):
         """See the port."""
         return self._reader.head()
 
-    def verify_journal(self) -> int | None:
+    def verify_journal(self, *, after: int = 0, until: int | None = None) -> int | None:
         """See the port."""
-        return self._reader.verify()
+        return self._reader.verify(after=after, until=until)
 
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> port.Blob:
         """See the port."""
