@@ -1,4 +1,4 @@
-"""``policy replay`` and ``policy diff``: what other rules, facts or days would have answered. Neither needs a server."""
+"""``policy replay`` and ``policy diff``: what other rules or days would have answered. Neither needs a server."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ def site(name: str = "a/p", **changes: Any) -> sites.Site:
         log_store=sites.Location("FR"), log_retention_days=None, certifications=(), evidence=(),
         accepts=sites.Accepts(), accelerator="nvidia-h100-sxm", accelerator_memory_gb=80, accelerator_watts=700,
         count=8, interconnect="nvlink", in_service_since=None, price_per_hour=money.Money(2_000_000, "EUR"), pue=1.2,
-        carbon=sites.Carbon(56.0), accelerator_model=H100, facts=sites.facts.FactStamp(), facts_valid_to=None, capabilities=ALL,
+        carbon=sites.Carbon(56.0), accelerator_model=H100, facts=sites.facts.FactStamp(),
+        facts_valid_to=None, capabilities=ALL,
     )  # fmt: skip
     return replace(base, **changes)
 
