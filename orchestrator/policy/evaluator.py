@@ -121,30 +121,25 @@ class Own:
     """What policies of the house's own said: an answer a row, to be read by ``rules``. Bit k of it is ``bits`` k."""
 
     rules: judging.UserRules
-    answers: list[int]
+    column: judging.Column
 
     def reasons(self, row: int, judgement: Judgement) -> list[reasons.Reason]:
         """Return the sentences of one row."""
-        bits = self.answers[row]
+        bits = self.column.of(row)
         return self.rules.reasons(bits, judgement.job, judgement.sites.sites[row]) if bits else []
 
     def where(self, mask: int) -> table.Bools:
         """Return the rows with any of some bits."""
-        return np.fromiter((bool(bits & mask) for bits in self.answers), np.bool_, len(self.answers))
+        return self.column.where(mask)
 
     def written(self, bits: table.Words, first: int) -> table.Words:
         """Return the words of the table with these bits after them, the first at number ``first``."""
         words = table.words_for(first + len(self.rules.codes))
         wide: table.Words = np.zeros((max(words, bits.shape[0]), bits.shape[1]), dtype=np.uint64)
         wide[: bits.shape[0]] = bits
-        for row in np.flatnonzero(self.where(-1)).tolist():
-            value = self.answers[row] << first
-            for word in range(wide.shape[0]):
-                wide[word, row] |= np.uint64(value >> 64 * word & _WORD)
+        for word in range(first // 64, wide.shape[0]):
+            wide[word] |= self.column.word(first, word)
         return wide
-
-
-_WORD = 2**64 - 1
 
 
 def own_rules(book: rulebook.RuleBook) -> judging.UserRules | None:

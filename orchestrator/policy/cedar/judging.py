@@ -54,6 +54,30 @@ class Entry:
         return f"cedar.error:{self.policy.name}:{self.rule.id}" if self.rule else f"cedar.error:{self.policy.name}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """The bits of every site of a table: the distinct answers, and for each row which one it has."""
+
+    answers: tuple[int, ...]
+    codes: table.Codes
+
+    def of(self, row: int) -> int:
+        """Return the bits of one row."""
+        return self.answers[int(self.codes[row])]
+
+    def where(self, mask: int) -> table.Bools:
+        """Return the rows with any of some bits."""
+        return np.array([bool(bits & mask) for bits in self.answers], dtype=np.bool_)[self.codes]
+
+    def word(self, first: int, word: int) -> table.Words:
+        """Return one 64-bit word of every row, when the bits begin at number ``first``."""
+        cut = [bits << first >> 64 * word & _WORD for bits in self.answers]
+        return np.array(cut, dtype=np.uint64)[self.codes]
+
+
+_WORD = 2**64 - 1
+
+
 class UserRules:
     """Policies of the house, ready to be asked. Bit ``2k`` of an answer: entry k fired; ``2k + 1``: it failed."""
 
@@ -83,17 +107,15 @@ class UserRules:
 
     def column(
         self, job: attributes.JobAttributes, sites: table.SiteTable, day: dated.DayFacts, at: dt.datetime
-    ) -> list[int]:
+    ) -> Column:
         """Return the bits of every site of a table. Never raises for what a rule meets."""
         active = self.on(day.day)
         if not active.numbers or not len(sites):
-            return [0] * len(sites)
-        names = active.site_names
-        combined = sites.combined(names)
+            return Column((0,), np.zeros(len(sites), dtype=np.intp))
+        combined = sites.combined(active.site_names)
         _, first = np.unique(combined.codes, return_index=True)
         found = self._ask(job, [sites.sites[row] for row in first.tolist()], day, at, active)
-        codes = combined.codes.tolist()
-        return [found[code] for code in codes]
+        return Column(tuple(found), combined.codes)
 
     def row(
         self, job: attributes.JobAttributes, site: attributes.SiteAttributes, day: dated.DayFacts, at: dt.datetime
