@@ -229,6 +229,8 @@ def judge(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
         obliged |= own.where(~own.rules.denies)
         bits = own.written(bits, FIRST_RULE + len(book.rules))
     ends = expiry(job, sites, book, at)
+    if own is not None and own.column.is_partial:
+        ends = min(filter(None, (ends, at + judging.ASK_ON_AFTER)))
     return Judgement(bits, denied, obliged, ends, job, sites, book, at, rows.RowReader(job, book, at), own)
 
 

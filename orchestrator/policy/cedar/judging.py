@@ -20,8 +20,10 @@ from orchestrator.domain import policies, reasons
 from orchestrator.policy import attributes, dated, memory, operands, rendering, table
 from orchestrator.policy.cedar import checking, engine, schemas, texts
 
-STEPS_MAX = 500_000
-"""Rules times questions to Cedar in one judgement of one class; what is beyond is refused, not waited for."""
+STEPS_MAX = 200_000
+"""Rules times questions to Cedar in one judgement of one class (some 2 s); what is beyond is refused, not waited for."""
+ASK_ON_AFTER = dt.timedelta(minutes=1)
+"""When a judgement that met the bound is over, so that the rest is asked."""
 REMEMBERED_MAX = 65_536
 """Answers kept, one for each different (job, site) as the rules see them."""
 
@@ -60,6 +62,8 @@ class Column:
 
     answers: tuple[int, ...]
     codes: table.Codes
+    is_partial: bool = False
+    """The bound was met: some sites are refused because nobody has asked about them yet."""
 
     def of(self, row: int) -> int:
         """Return the bits of one row."""
@@ -114,8 +118,8 @@ class UserRules:
             return Column((0,), np.zeros(len(sites), dtype=np.intp))
         combined = sites.combined(active.site_names)
         _, first = np.unique(combined.codes, return_index=True)
-        found = self._ask(job, [sites.sites[row] for row in first.tolist()], day, at, active)
-        return Column(tuple(found), combined.codes)
+        found, is_partial = self._ask(job, [sites.sites[row] for row in first.tolist()], day, at, active)
+        return Column(tuple(found), combined.codes, is_partial)
 
     def row(
         self, job: attributes.JobAttributes, site: attributes.SiteAttributes, day: dated.DayFacts, at: dt.datetime
@@ -131,7 +135,8 @@ class UserRules:
         day: dated.DayFacts,
         at: dt.datetime,
         active: _Active,
-    ) -> list[int]:
+    ) -> tuple[list[int], bool]:
+        """Return the bits of each site, and whether the bound was met."""
         about = (active, day, *active.job_key(job, at))
         keys = [(about, *(operands.OPERANDS[name].read(site) for name in active.site_names)) for site in sites]
         found = [self._known.get(key) for key in keys]
@@ -143,7 +148,7 @@ class UserRules:
                 found[k] = bits
                 self._known.keep(keys[k], bits)
         refused = active.always | active.failing
-        return [refused if bits is None else bits for bits in found]
+        return [refused if bits is None else bits for bits in found], None in found
 
     def reasons(
         self, bits: int, job: attributes.JobAttributes, site: attributes.SiteAttributes

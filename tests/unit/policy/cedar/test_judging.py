@@ -123,10 +123,9 @@ def test_what_is_beyond_the_bound_is_refused_and_asked_next_time(monkeypatch: py
     monkeypatch.setattr(judging, "STEPS_MAX", 2)
     rules = book(forbid('resource.name == "bounded"', "bounded-rule"))
     sites = table.SiteTable([site(f"s{number}") for number in range(5)])
-    refused = [
-        evaluator.judge(job(), table.SiteTable(sites.sites), rules, AT).denied.tolist().count(True) for _ in range(3)
-    ]
-    assert refused == [3, 1, 0]
+    judged = [evaluator.judge(job(), sites, rules, AT) for _ in range(3)]
+    assert [one.denied.tolist().count(True) for one in judged] == [3, 1, 0]
+    assert [one.expires == AT + judging.ASK_ON_AFTER for one in judged] == [True, True, False]
 
 
 @pytest.mark.parametrize(
