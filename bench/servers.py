@@ -120,7 +120,11 @@ def job(name: str, *command: str, **spec: object) -> dict[str, object]:
 
 @contextlib.contextmanager
 def comity(
-    adapter: str | None = None, *, settings: Mapping[str, object] | None = None, **backend: object
+    adapter: str | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    module: str = "orchestrator.cli",
+    **backend: object,
 ) -> Iterator[Server]:
     """Run a control plane in France with one backend ``here`` (None: with none) until the block ends."""
     documents = [
@@ -132,7 +136,7 @@ def comity(
         documents.append(
             _document("Backend", "here", adapter=adapter, settings=dict(settings or {}), **place, **backend)
         )
-    command = ["-m", "orchestrator.cli", "serve", "--listen", "127.0.0.1:0", "--log-level", "warning"]
+    command = ["-m", module, "serve", "--listen", "127.0.0.1:0", "--log-level", "warning"]
 
     def arguments(folder: pathlib.Path) -> list[str]:
         declared = folder / "comity.d"

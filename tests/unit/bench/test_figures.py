@@ -12,6 +12,7 @@ KEYS = {
     "B3": {"single_per_s", "single_ratio_to_floor", "bulk_distinct_per_s", "bulk_array_per_s", "p99_ms"},
     "B4": {"local_per_s", "simulated_per_s"},
     "B5": {"p50_ms", "p99_ms"},
+    "B14": {"verify_events_per_s", "overhead_percent", "proof_bytes"},
     "B15": {"cli_cold_ms", "server_rss_mib", "adapter_import_ms"},
 }
 ROOT = pathlib.Path(__file__).parents[3]
