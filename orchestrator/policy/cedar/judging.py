@@ -21,7 +21,7 @@ from orchestrator.policy import attributes, dated, memory, operands, rendering, 
 from orchestrator.policy.cedar import checking, engine, schemas, texts
 
 STEPS_MAX = 200_000
-"""Rules times questions to Cedar in one judgement of one class (some 2 s); what is beyond is refused, not waited for."""
+"""Rules times questions to Cedar in one judgement (some 2 s); what is beyond is refused, not waited for."""
 ASK_ON_AFTER = dt.timedelta(minutes=1)
 """When a judgement that met the bound is over, so that the rest is asked."""
 REMEMBERED_MAX = 65_536
