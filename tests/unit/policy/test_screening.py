@@ -102,6 +102,9 @@ def test_numbers_of_two_kinds_do_not_meet():
         ("cloud-services", "Computing Services Holding", None),
         ("aria", "Ariane", None),
         ("华云科技", "华为科技", None),
+        ("Kormoran Belvedere Zanzibar", "Kormoran Belvedere Patagonia", None),
+        ("Alfa Bravur Kormoran Delfin Ekipa", "Alfa Bravur Kormoran Delfin Zenith", "similar-name"),
+        ("aeroia", "areoua", None),
         ("---", "!!!", None),
     ],
 )

@@ -79,6 +79,16 @@ def test_the_last_good_copy_in_memory_is_kept(tmp_path):
     assert "import the list again" in problem.text
 
 
+def test_memory_counts_where_no_file_is_good(tmp_path):
+    """Also the copy before is spoiled: what was in force is still known."""
+    first = take(tmp_path)
+    known = folders.load(tmp_path)
+    for one in (first, newer(tmp_path)):
+        spoil(stored(tmp_path, one))
+    assert folders.load(tmp_path, known).snapshots == (first,)
+    assert folders.load(tmp_path).missing == ("us-sdn",)
+
+
 def test_after_a_restart_the_copy_before_is_taken(tmp_path):
     """Without memory the copy pinned before counts, with the age it has."""
     first = take(tmp_path)
