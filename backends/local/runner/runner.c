@@ -283,7 +283,8 @@ static void refuse(struct runner *self) {
     self->control = -1;
 }
 
-_Noreturn void runner_run(struct runner *self) {
+/* Makes this process a runner, and the owner of DIR: 0, or the code to leave with. */
+static int settle(struct runner *self) {
     setsid();
     prctl(PR_SET_NAME, "comity-runner", 0, 0, 0);
     /* A job of the same user could otherwise attach to this process and have it write what it likes. */
@@ -304,17 +305,11 @@ _Noreturn void runner_run(struct runner *self) {
     sigaddset(&heard, SIGCHLD);
     self->signals = signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
     self->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    int code = self->signals < 0 || self->timer < 0 ? CODE_NOT_STARTED : claim(self);
-    if (code != 0) {
-        self->end.failure.error = errno;
-        announce(self, code);
-        _exit(code);
-    }
-    holds_note_points(self);
-    holds_take_cpus(self);
-    prepare(self);
-    if (self->spec.gang > 1)
-        gang_prepare(self);
+    return self->signals < 0 || self->timer < 0 ? CODE_NOT_STARTED : claim(self);
+}
+
+/* Gives the job's process the word, or takes back what was prepared. */
+static void begin(struct runner *self) {
     self->end.started_ns = clock_ns(CLOCK_REALTIME);
     self->end.started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
     if (self->spec.timeout_ms > 0)
@@ -339,6 +334,22 @@ _Noreturn void runner_run(struct runner *self) {
         refuse(self);
     }
     close(self->go);
+}
+
+_Noreturn void runner_run(struct runner *self) {
+    int code = settle(self);
+    if (code != 0) {
+        self->end.failure.error = errno;
+        close(self->lock); /* whoever is told may try again at once */
+        announce(self, code);
+        _exit(code);
+    }
+    holds_note_points(self);
+    holds_take_cpus(self);
+    prepare(self);
+    if (self->spec.gang > 1)
+        gang_prepare(self);
+    begin(self);
     arm(self);
     self->end.oom_kills_before = oom_kills(); /* while the job executes: reading it takes longer than all else here */
     if (self->init > 0)
