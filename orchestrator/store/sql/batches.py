@@ -1,5 +1,8 @@
 """One transaction for many commits: look up what they touch, judge each alone, write all that was accepted.
 
+Statements go to the driver's own cursor: their texts and rows are ready, and what SQLAlchemy does for each costs more
+than running it.
+
 Each commit is judged against what the ones before it in the batch have made of the rows, so a conflict refuses only
 itself. Rows are written kind by kind, each kind in one call; a row that several commits moved is written once.
 """
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from orchestrator.domain import jobs, journal
 from orchestrator.evidence import chain
@@ -46,7 +50,7 @@ class _Home:
 class Batch:
     """The work of one transaction. Made for one use."""
 
-    connection: sa.Connection
+    cursor: DBAPICursor
     texts: statements.Statements
     now: dt.datetime
     _view: rules.View = field(init=False)
@@ -81,7 +85,8 @@ class Batch:
         return bool(self._accepted)
 
     def _all(self, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
-        return self.connection.exec_driver_sql(text, parameters).fetchall()
+        self.cursor.execute(text, parameters)
+        return self.cursor.fetchall()
 
     def _find(self, table: sa.Table, columns: Sequence[str], by: str, keys: Iterable[str]) -> Iterable[Any]:
         for text, parameters in self.texts.find(table, columns, by, list(dict.fromkeys(keys))):
@@ -93,6 +98,7 @@ class Batch:
         wanted = [job.id for ready in batch for job in ready.changes.jobs]
         for name, table in ((_LIVE, schema.live_jobs), (_FINISHED, schema.finished_jobs)):
             columns = ("id", "version", "queue_seq", "phase", "tenant")
+            wanted = [id_ for id_ in wanted if id_ not in self._homes]  # a row is in one of them
             for id_, version, queue_seq, phase, tenant in self._find(table, columns, "id", wanted):
                 view.jobs[id_] = (version, queue_seq)
                 self._homes[id_] = _Home(name, phase, tenant)
@@ -156,7 +162,7 @@ class Batch:
 
     def _many(self, text: str, many: statements.Rows) -> None:
         if many:
-            self.connection.exec_driver_sql(text, many)
+            self.cursor.executemany(text, many)
 
     def _write_jobs(self) -> None:
         """Put each job's row where it belongs now, and count."""

@@ -46,6 +46,10 @@ class Dialect(abc.ABC):
     """One kind of database. ``paramstyle`` must be positional."""
 
     engine_dialect: sa.Dialect
+    begin: str
+    """Starts a transaction that holds the write lock from its start."""
+    driver_error: type[Exception]
+    """What the driver raises, before SQLAlchemy makes it its own."""
 
     @abc.abstractmethod
     def peek_engine(self) -> sa.Engine | None:
@@ -90,6 +94,9 @@ class Dialect(abc.ABC):
 
 class SqliteDialect(Dialect):
     """SQLite 3.35 or newer: WAL, synchronous FULL (a commit is on disk), foreign keys on."""
+
+    begin = "BEGIN IMMEDIATE"
+    driver_error = sqlite3.Error
 
     def __init__(self, path: pathlib.Path, *, busy_s: float) -> None:
         self._path = path
@@ -149,7 +156,7 @@ class SqliteDialect(Dialect):
 
     def begin_write(self, connection: sa.Connection) -> None:
         """See the base class."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(self.begin)
 
     def begin_snapshot(self, connection: sa.Connection) -> None:
         """See the base class."""

@@ -36,7 +36,7 @@ class SqlStore(port.Store):
 
     def commit(self, changes: port.Changes) -> port.Receipt:
         """See the port."""
-        return self._writer.submit(changes).result()
+        return self._writer.commit(changes)
 
     def commit_async(self, changes: port.Changes) -> Future[port.Receipt]:
         """See the port."""

@@ -2,7 +2,8 @@
 
 Nothing waits for a timer. A commit that finds the writer idle is written at once; those that come while it syncs
 make the next group. So one caller pays one sync each, and many callers share one. Steps of a group: begin (the
-write lock), judge and write, sync, tell everybody. What the world does wrong is sorted in ``_survive``.
+write lock), judge and write, sync, tell everybody. What the world does wrong is sorted in ``_survive``. Who waits for
+its commit and finds the writer idle writes it in its own thread (``turns``): the connection has one user at a time.
 
 A writer that is the only one of its file remembers the versions it committed last (``versions``), so that who polls
 them asks no database. They are set after the sync and before anybody is told, and forgotten when anything fails.
@@ -10,7 +11,6 @@ them asks no database. They are set after the sync and before anybody is told, a
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -21,7 +21,7 @@ from sqlalchemy import exc
 
 from orchestrator.ports import environment, stores
 from orchestrator.store import failpoints as points
-from orchestrator.store.sql import batches, dialects, prepared, spaces, statements
+from orchestrator.store.sql import batches, dialects, prepared, spaces, statements, turns
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class _Task:
 
 
 class Writer:
-    """Owns the writing connection. ``submit`` and ``run`` may be called from any thread."""
+    """Owns the writing connection. ``commit``, ``submit`` and ``run`` may be called from any thread."""
 
     def __init__(
         self,
@@ -64,12 +64,10 @@ class Writer:
         self._alone = alone
         self._versions: batches.Versions | None = None
         self._texts = statements.Statements(dialect)
-        self._queue: queue.SimpleQueue[prepared.Prepared | _Task | None] = queue.SimpleQueue()
+        self._line: turns.Line[prepared.Prepared | _Task] = turns.Line(QUEUE_MAX)
         self._specs: set[str] = set()
         self._connection = engine.connect()
         self._dead: stores.StoreError | None = None
-        self._closed = False
-        self._gate = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -88,83 +86,62 @@ class Writer:
     @property
     def depth(self) -> int:
         """Return how many commits wait."""
-        return self._queue.qsize()
+        return len(self._line)
 
     def submit(self, changes: stores.Changes) -> Future[stores.Receipt]:
         """Queue a commit. Raises ValueError and TypeError for what cannot be stored, StoreError when not open."""
         ready = prepared.prepare(changes, self._specs)
-        self._put(ready)
+        self._line.put(ready)
         return ready.future
+
+    def commit(self, changes: stores.Changes) -> stores.Receipt:
+        """Commit and wait: in this thread where nobody else writes. Raises as ``submit`` does, and StoreError."""
+        ready = prepared.prepare(changes, self._specs)
+        if not self._line.step_in():
+            self._line.put(ready)
+            return ready.future.result()
+        try:
+            self._commit([ready])
+        finally:
+            self._line.leave()
+        return ready.future.result()
 
     def run(self, what: Callable[[sa.Connection], T]) -> T:
         """Do ``what`` in a write transaction and wait for it. Raises StoreError."""
         task = _Task(what)
-        self._put(task)
+        self._line.put(task)
         done: T = task.future.result()
         return done
 
     def close(self) -> None:
         """Write what is queued, then let go. Calling it twice is fine."""
-        with self._gate:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
+        self._line.close()
         self._thread.join()
-
-    def _put(self, item: prepared.Prepared | _Task) -> None:
-        with self._gate:
-            if self._closed:
-                raise stores.StoreError("the store is closed")
-            if self._queue.qsize() >= QUEUE_MAX:
-                raise stores.StoreBusyError(f"{QUEUE_MAX} commits wait already; try again")
-            self._queue.put(item)
 
     def _work(self) -> None:
         """Serve until closed; whatever ends this thread, nobody is left waiting for it."""
         try:
-            self._serve()
+            while group := self._line.take(_weigh, items_max=GROUP_COMMITS_MAX, weight_max=GROUP_ROWS_MAX):
+                try:
+                    self._write(group)
+                finally:
+                    self._line.leave()
         finally:
-            with self._gate:
-                self._closed = True
             ended = stores.StoreError("the store's writer has ended; restart")
-            while not self._queue.empty():
-                left = self._queue.get()
-                if left is not None:
-                    left.future.set_exception(ended)
+            for left in self._line.close():
+                left.future.set_exception(ended)
             try:
                 self._connection.close()
             except exc.DBAPIError:  # the process, or the opener, lets go of it anyway
                 pass
 
-    def _serve(self) -> None:
-        """Take groups off the queue until it is closed."""
-        held: _Task | None = None
-        while True:
-            item = held or self._queue.get()
-            held = None
-            if item is None:
-                break
-            if isinstance(item, _Task):
-                self._do(item)
-                continue
-            group, last = [item], False
-            weight = item.weight
-            while len(group) < GROUP_COMMITS_MAX and weight < GROUP_ROWS_MAX:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    last = True
-                    break
-                if isinstance(more, _Task):
-                    held = more
-                    break
-                group.append(more)
-                weight += more.weight
-            self._commit(group)
-            if last:
-                break
+    def _write(self, group: list[prepared.Prepared | _Task]) -> None:
+        """Write what was taken together: one task, or commits."""
+        first = group[0]
+        if isinstance(first, _Task):
+            self._do(first)
+        else:
+            self._commit([ready for ready in group if isinstance(ready, prepared.Prepared)])
 
     def _commit(self, group: list[prepared.Prepared]) -> None:
         """Write a group and tell everybody."""
@@ -200,15 +177,19 @@ class Writer:
         _answer(group, answers)
 
     def _transaction(self, group: list[prepared.Prepared]) -> list[batches.Answer]:
-        connection = self._connection
-        self._dialect.begin_write(connection)
-        batch = batches.Batch(connection, self._texts, self._clock.now())
-        answers = batch.run(group)
-        if batch.wrote:
-            self._failpoints(points.BEFORE_COMMIT)
-            connection.commit()
-        else:
-            connection.rollback()
+        driver = self._connection.connection
+        cursor = driver.cursor()
+        try:
+            cursor.execute(self._dialect.begin)
+            batch = batches.Batch(cursor, self._texts, self._clock.now())
+            answers = batch.run(group)
+            if batch.wrote:
+                self._failpoints(points.BEFORE_COMMIT)
+                driver.commit()
+            else:
+                driver.rollback()
+        except self._dialect.driver_error as error:
+            raise exc.DBAPIError.instance("", None, error, self._dialect.driver_error) from error
         self._remember(batch.versions)
         return answers
 
@@ -300,8 +281,14 @@ class Writer:
         self._versions = None
         try:
             self._connection.rollback()
-        except exc.DBAPIError:  # the statement's own error is the one to tell
+            self._connection.connection.rollback()
+        except (exc.DBAPIError, self._dialect.driver_error):  # the statement's own error is the one to tell
             self._connection.invalidate()
+
+
+def _weigh(item: prepared.Prepared | _Task) -> int:
+    """Return what a commit adds to its group; 0 for what needs a transaction of its own."""
+    return 0 if isinstance(item, _Task) else item.weight
 
 
 def _cause(error: BaseException) -> str:
