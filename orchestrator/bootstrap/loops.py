@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.control import lanes, loop, pacemaker, planners
+from orchestrator.control import arrivals, lanes, loop, pacemaker, planners
 from orchestrator.inventory import inboxes, worlds
 from orchestrator.placement import requirements
 from orchestrator.ports import backends, environment, stores
@@ -32,6 +32,7 @@ class Parts:
     fleet: environment.Fleet
     inventory: worlds.Inventory
     inbox: inboxes.Inbox
+    door: arrivals.Arrivals
     accelerators: Callable[[str], tuple[str, ...]]
     tables: requirements.Tables
     pace: lanes.Pace = field(default_factory=lanes.Pace)
@@ -47,7 +48,12 @@ class Heart:
         self._beat_s = parts.clock.monotonic()
         self._error = ""
         self._pacemaker = pacemaker.Pacemaker(
-            make=self._make, wake=parts.wake, clock=parts.clock, watcher=self, jitter=parts.ids.jitter
+            make=self._make,
+            wake=parts.wake,
+            clock=parts.clock,
+            watcher=self,
+            jitter=parts.ids.jitter,
+            door=parts.door,
         )
         self._thread = threading.Thread(target=self._pacemaker.run, name="control-loop", daemon=True)
 

@@ -17,7 +17,7 @@ import uvicorn
 from orchestrator import version
 from orchestrator.api import app, guards, services
 from orchestrator.bootstrap import cases, catalogues, declared, listings, loops, protocols, sealing, signing, states
-from orchestrator.control import lanes
+from orchestrator.control import arrivals, lanes
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.placement import requirements
@@ -82,6 +82,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     keeper = listings.ListKeeper(settings.state_dir, store=store, clock=clock, nudge=wake.nudge, log=logs.get("lists"))
     inventory = worlds.Inventory(store, packs.load(), models, seen, lists=keeper.screener)
     inbox = inboxes.Inbox(wake)
+    door = arrivals.Arrivals(store, inbox, wake)
     calls = executors.BulkheadExecutor()
     adapters = fleet.PluginFleet(
         registry.Registry(registry.installed()),
@@ -98,6 +99,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         inventory=inventory,
         snapshots=snapshots.Snapshots(models.slugs, tables),
         changed=inbox.offer,
+        admit=door.admit,
         nudge=wake.nudge,
         policy_tests_required=settings.policy_tests_required,
         documents_of_cases=cases.reader(),
@@ -106,7 +108,9 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     sealed = checkpoints.Checkpoints(context, keyring, origin=f"comity.dev/{installation}", shelf=shelf)
     counters = metrics.Metrics()
     heart = loops.Heart(
-        loops.Parts(store, clock, ids, wake, calls, adapters, inventory, inbox, models.slugs, tables, _pace(settings)),
+        loops.Parts(
+            store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, tables, _pace(settings)
+        ),
         ticked=counters.ticked,
         log=logs.get("loop"),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from orchestrator.control import breakers, retry
-from orchestrator.domain import ids
+from orchestrator.domain import errors, ids
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
 
@@ -35,6 +35,8 @@ class Pace:
     submit_timeout_s: float = 30.0
     settle_s: float = 0.02
     """So long, at most, a tick waits for calls it has just started; a slow backend costs no more than this."""
+    head_start_s: float = 0.002
+    """So long, at most, the launch of a job that came alone is ahead of the answer to its submission."""
     observe_max: int = 500
     observe_calls_max: int = 2
     submit_calls_max: int = 6
@@ -138,6 +140,27 @@ class Lanes:
         for name in [name for name in self._lanes if name not in names]:
             del self._lanes[name]
             self._seen.forget(name)
+
+    def equip(self, lane: Lane) -> None:
+        """Give a lane its adapter of now, or note why there is none."""
+        seen = self._seen
+        try:
+            lane.adapter = self.fleet.adapter(lane.backend)
+            stated = lane.adapter.capabilities()
+            known = seen.of(lane.backend).capabilities
+            if known is not stated and known != stated:
+                seen.record_capabilities(lane.backend, stated)
+        except errors.BackendError as error:
+            lane.adapter = None
+            seen.record_failure(
+                lane.backend, at=self._clock.now(), code=error.code, message=error.message, unreachable=True
+            )
+        except Exception as error:  # noqa: BLE001 -- a stranger's code: a condition on its backend, never a crash
+            lane.adapter = None
+            text = f"capabilities raised {type(error).__name__}"
+            seen.record_failure(
+                lane.backend, at=self._clock.now(), code="adapter.failed", message=text, unreachable=True
+            )
 
     def start(self, lane: Lane, kind: str, what: Callable[[], Any], timeout_s: float, payload: Any = None) -> Call:
         """Start a call through the backend's bulkhead."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import entries, index, retry
+from orchestrator.control import arrivals, entries, index, retry
 from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle
 from orchestrator.ports import stores
 
@@ -61,17 +61,22 @@ class Ledger:
         *,
         made: Sequence[decisions.Decision] = (),
         contents: Sequence[decisions.Content] = (),
+        arrival: arrivals.Arrival | None = None,
     ) -> list[decisions.Placement]:
         """Make everything staged durable and return the placements that took hold. Raises StoreError.
 
-        Decisions go into the first commit, so that no placement is durable before what it was decided on.
+        Decisions go into the first commit, so that no placement is durable before what it was decided on; with it goes
+        the job that is just arriving, which is given its receipt.
         """
         steps, self._steps = self._steps, []
         placed: list[decisions.Placement] = []
-        for start in range(0, len(steps), JOBS_MAX):
+        for start in range(0, max(len(steps), 1), JOBS_MAX):
             chunk = steps[start : start + JOBS_MAX]
-            placed += retry.on_conflict()(self._commit_chunk, chunk, term, made, contents)
-            made, contents = (), ()
+            try:
+                placed += self._commit_chunk(chunk, term, made, contents, arrival)
+            except stores.VersionConflictError:
+                placed += retry.on_conflict()(self._commit_chunk, chunk, term, made, contents, arrival)
+            made, contents, arrival = (), (), None
         return placed
 
     def _commit_chunk(
@@ -80,8 +85,12 @@ class Ledger:
         term: ids.Term,
         made: Sequence[decisions.Decision],
         contents: Sequence[decisions.Content],
+        arrival: arrivals.Arrival | None,
     ) -> list[decisions.Placement]:
         draft = _Draft()
+        if arrival is not None:
+            draft.rows[arrival.job.id] = arrival.job
+            draft.entries += arrival.changes.entries
         for step in steps:
             try:
                 self._apply(draft, step)
@@ -95,6 +104,7 @@ class Ledger:
             placements=tuple(draft.placements),
             decisions=tuple(one for one in made if one.digest in wanted or not one.placeable) if made else (),
             contents=tuple(contents),
+            keys=arrival.changes.keys if arrival is not None else (),
             entries=tuple(draft.entries),
             term=term,
         )
@@ -103,6 +113,9 @@ class Ledger:
         except stores.VersionConflictError:
             self._read_again(draft)
             raise
+        if arrival is not None:
+            arrival.receipt = receipt
+            self._live.drop(arrival.job.id)  # it was there without its place in the queue
         for job in receipt.jobs:
             self._live.put(job)
         return draft.placements

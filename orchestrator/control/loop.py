@@ -13,6 +13,7 @@ from concurrent import futures
 from dataclasses import dataclass, field
 
 from orchestrator.control import (
+    arrivals,
     batches,
     dispatcher,
     forgets,
@@ -26,7 +27,7 @@ from orchestrator.control import (
     reviews,
     steady,
 )
-from orchestrator.domain import decisions, errors, events, ids, jobs
+from orchestrator.domain import decisions, events, ids, jobs
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.ports import environment, stores
 
@@ -59,6 +60,8 @@ class Report:
     stopped: int = 0
     launches_due: int = 0
     in_flight: int = 0
+    idle: bool = False
+    """Nothing waits and nothing was done: a job that comes now would be alone."""
     error: str = ""
     """The failure of the store that ended the tick early; empty: none."""
     broken: Mapping[ids.JobId, str] = field(default_factory=dict)
@@ -143,11 +146,12 @@ class Loop:
         """Ask for an early observation of one backend; any thread, never blocks."""
         self._lanes.nudge(backend)
 
-    def tick(self) -> Report:
+    def tick(self, arrival: arrivals.Arrival | None = None) -> Report:
         """Take one turn: 1. lead; 2. observe; 3. plan; 4. commit; 5. act. Never raises for what the world can break.
 
         Jobs that come while no other waits are planned and launched before anything is observed: what was observed
-        last stands as long as the world does, and what it rests on is checked again just before each launch.
+        last stands as long as the world does, and what it rests on is checked again just before each launch. An
+        ``arrival`` is committed on that way only; on any other it is left to who brought it.
         """
         placed = launched = stopped = 0
         try:
@@ -155,9 +159,9 @@ class Loop:
             if term is None:
                 return Report(leads=False)
             planned: _Grounds | None = None
-            if self._absorb() and self._settled is self._w.inventory.world():
-                placed = self._plan_and_commit(term)
-                launched, stopped = self._act(term)
+            if self._absorb(arrival) and self._settled is self._w.inventory.world():
+                placed = self._plan_and_commit(term, arrival)
+                launched, stopped = self._act(term, arrival)
                 planned = self._grounds()
             self._observe(term)
             if self._live.waiting and (planned is None or not planned.same(self._grounds())):
@@ -176,7 +180,9 @@ class Loop:
         broken, self._book.broken = self._book.broken, {}
         if broken:
             self._read_at_s = float("-inf")
-        return Report(True, placed, launched, stopped, self._dispatcher.due, in_flight, broken=broken)
+        due = self._dispatcher.due
+        idle = self._settled is not None and not (self._live.waiting or placed or launched or due)
+        return Report(True, placed, launched, stopped, due, in_flight, idle, broken=broken)
 
     def close(self) -> None:
         """Let go of the lease."""
@@ -210,7 +216,7 @@ class Loop:
             self._fitted = world
         for name in world.backends:
             lane = self._lanes.lane(name)
-            self._equip(lane)
+            self._lanes.equip(lane)
             self._observer.start(lane, self._dispatcher.knows)
             self._orphans.start(lane)
         self._forgets.start(term)
@@ -224,10 +230,10 @@ class Loop:
     def _grounds(self) -> _Grounds:
         return _Grounds(self._w.inventory.world(), self._w.inventory.sightings.seen(), self._live.changes)
 
-    def _absorb(self) -> bool:
+    def _absorb(self, arrival: arrivals.Arrival | None) -> bool:
         """Take what the use cases committed; read everything again from time to time, and when something was lost.
 
-        Return whether new jobs came, nothing else did, and none waited before.
+        Return whether new jobs came, or just the one that arrives, nothing else did, and none waited before.
         """
         alone = not self._live.waiting
         changed, lost = self._w.inbox.drain()
@@ -240,39 +246,24 @@ class Loop:
             known = self._live.get(job.id) is not None or job.parent is not None
             taken = self._live.put(job)
             alone = alone and taken and not known and job.phase is jobs.Phase.QUEUED and job.stop is None
-        return alone and bool(changed)
-
-    def _equip(self, lane: lanes.Lane) -> None:
-        seen = self._w.inventory.sightings
-        try:
-            lane.adapter = self._w.fleet.adapter(lane.backend)
-            stated = lane.adapter.capabilities()
-            known = seen.of(lane.backend).capabilities
-            if known is not stated and known != stated:
-                seen.record_capabilities(lane.backend, stated)
-        except errors.BackendError as error:
-            lane.adapter = None
-            seen.record_failure(
-                lane.backend, at=self._w.clock.now(), code=error.code, message=error.message, unreachable=True
-            )
-        except Exception as error:  # noqa: BLE001 -- a stranger's code: a condition on its backend, never a crash
-            lane.adapter = None
-            text = f"capabilities raised {type(error).__name__}"
-            seen.record_failure(
-                lane.backend, at=self._w.clock.now(), code="adapter.failed", message=text, unreachable=True
-            )
+        return alone and bool(changed) is (arrival is None)
 
     def _settle(self, term: ids.Term) -> bool:
         """Wait a small bounded time for calls in flight, and take what was answered. Return whether anything was."""
-        waiting = [call.future for lane in self._lanes.all() for call in lane.calls]
-        if waiting and self._w.pace.settle_s > 0 and not any(future.done() for future in waiting):
-            futures.wait(waiting, timeout=self._w.pace.settle_s, return_when=futures.FIRST_COMPLETED)
+        self._wait(self._w.pace.settle_s)
         taken = False
         for lane in self._lanes.all():
             for call in self._lanes.done(lane):
                 taken = True
                 self._take(lane, call, term)
         return taken
+
+    def _wait(self, timeout_s: float) -> None:
+        """Wait until one of the calls in flight is answered, not longer than a tick may."""
+        waiting = [call.future for lane in self._lanes.all() for call in lane.calls]
+        timeout_s = min(timeout_s, self._w.pace.settle_s)
+        if waiting and timeout_s > 0 and not any(future.done() for future in waiting):
+            futures.wait(waiting, timeout=timeout_s, return_when=futures.FIRST_COMPLETED)
 
     def _take(self, lane: lanes.Lane, call: lanes.Call, term: ids.Term) -> None:
         match call.kind:
@@ -295,7 +286,19 @@ class Loop:
 
     # --- 3. plan, 4. commit -------------------------------------------------------------------------------------------
 
-    def _plan_and_commit(self, term: ids.Term) -> int:
+    def _plan_and_commit(self, term: ids.Term, arrival: arrivals.Arrival | None = None) -> int:
+        if arrival is None:
+            return self._plan(term)
+        self._live.put(arrival.job)
+        try:
+            return self._plan(term, arrival)
+        except (stores.DuplicateKeyError, stores.StoreFullError):
+            return 0  # an answer to the submission alone: nothing of ours is lost
+        finally:
+            if arrival.receipt is None:
+                self._live.drop(arrival.job.id)
+
+    def _plan(self, term: ids.Term, arrival: arrivals.Arrival | None = None) -> int:
         w = self._w
         world = w.inventory.world()
         now = w.clock.now()
@@ -306,7 +309,7 @@ class Loop:
             self._book.stage(placement.job, event, placement)
         for job, note in plan.notes:
             self._book.stage(job, note)
-        placed = self._commit(term, made=plan.made, contents=plan.contents)
+        placed = self._commit(term, made=plan.made, contents=plan.contents, arrival=arrival)
         for placement in placed:
             self._dispatcher.placed(placement, stamp)
         return len(placed)
@@ -317,11 +320,12 @@ class Loop:
         *,
         made: Sequence[decisions.Decision] = (),
         contents: Sequence[decisions.Content] = (),
+        arrival: arrivals.Arrival | None = None,
     ) -> list[decisions.Placement]:
-        if not len(self._book):
+        if not len(self._book) and arrival is None:
             return []
         before = self._attempts_at_risk()
-        placed = self._book.commit(term, made=made, contents=contents)
+        placed = self._book.commit(term, made=made, contents=contents, arrival=arrival)
         for key, job_id in before.items():
             job = self._live.get(job_id)
             if job is None or job.attempt is None or job.attempt.key != key:
@@ -340,8 +344,12 @@ class Loop:
 
     # --- 5. act -----------------------------------------------------------------------------------------------------
 
-    def _act(self, term: ids.Term) -> tuple[int, int]:
-        """Launch and stop what is due; what is answered at once is committed, and makes room for more."""
+    def _act(self, term: ids.Term, arrival: arrivals.Arrival | None = None) -> tuple[int, int]:
+        """Launch and stop what is due; what is answered at once is committed, and makes room for more.
+
+        Who waits for ``arrival`` is told once its launch has had a head start: both rest on the same commit, and an
+        answer, with what the client asks next, would take the interpreter from the launch.
+        """
         launched = stopped = 0
         for _ in range(ROUNDS_MAX):
             self._try_again(term)
@@ -351,6 +359,10 @@ class Loop:
                 stops = self._dispatcher.start_stops(lane, term, lambda: self._check_term(term))
                 launches = self._dispatcher.start_launches(lane, term, world)
                 launched, stopped, started = launched + launches, stopped + stops, started + stops + launches
+            if arrival is not None:
+                self._wait(self._w.pace.head_start_s)
+                arrival.tell()
+                arrival = None
             self._commit(term)
             if not started and not any(lane.in_flight("submit") for lane in self._lanes.all()):
                 break

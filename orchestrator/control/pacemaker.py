@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestrator.control import loop, retry
+from orchestrator.control import arrivals, loop, retry
 from orchestrator.ports import environment
 
 PERIOD_S = 0.5
@@ -38,6 +38,8 @@ class Pacemaker:
     clock: environment.Clock
     watcher: Watcher
     jitter: Callable[[], float]
+    door: arrivals.Arrivals | None = None
+    """Where new jobs come in while the loop sleeps; None: they come by the store only."""
     period_s: float = PERIOD_S
     _stopping: threading.Event = field(default_factory=threading.Event)
     _loop: loop.Loop | None = None
@@ -51,13 +53,21 @@ class Pacemaker:
 
     def run(self) -> None:
         """Tick until ``stop``; returns after the last tick, with the lease released."""
+        try:
+            self._run()
+        finally:
+            self._see_off(self._let_in())
+            if self._loop is not None:
+                self._loop.close()
+
+    def _run(self) -> None:
         crashes = 0
         while not self._stopping.is_set():
             if self._loop is None:
                 self._loop = self.make()
             started_s = self.clock.monotonic()
             try:
-                report = self._loop.tick()
+                report = self._tick(self._loop)
             except Exception as error:  # noqa: BLE001 -- a bug must not end the control plane
                 crashes += 1
                 self.watcher.crashed(error)
@@ -66,9 +76,23 @@ class Pacemaker:
                 continue
             crashes = 0
             self.watcher.ticked(report, self.clock.monotonic() - started_s)
+            if self.door is not None and report.idle:
+                self.door.open()
             self.wake.wait(self._pause_s(report))
-        if self._loop is not None:
-            self._loop.close()
+
+    def _tick(self, current: loop.Loop) -> loop.Report:
+        arrival = self._let_in()
+        try:
+            return current.tick(arrival)
+        finally:
+            self._see_off(arrival)
+
+    def _let_in(self) -> arrivals.Arrival | None:
+        return self.door.take() if self.door is not None else None
+
+    def _see_off(self, arrival: arrivals.Arrival | None) -> None:
+        if self.door is not None and arrival is not None:
+            self.door.see_off(arrival)
 
     def stop(self) -> None:
         """End soon; any thread."""

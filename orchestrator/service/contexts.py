@@ -50,7 +50,11 @@ def _nobody(changed: Sequence[jobs.Job]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The ports behind the use cases. ``changed`` tells the loop of jobs that were just committed."""
+    """The ports behind the use cases. ``changed`` tells the loop of jobs that were just committed.
+
+    ``admit`` commits one new job, with or without the loop, and the loop knows of it; None: the store does, and
+    ``changed`` tells the loop.
+    """
 
     store: stores.Store
     clock: environment.Clock
@@ -65,6 +69,7 @@ class Context:
     """Take no policy of the house's own that brings no tests."""
     documents_of_cases: cases.DocumentReader | None = None
     """Reads whole documents in cases; None: only compact cases are read."""
+    admit: Callable[[stores.Changes], Future[stores.Receipt]] | None = None
 
     def world(self) -> worlds.World:
         """Return what is declared now."""

@@ -184,9 +184,11 @@ def _commit_one(
     lineages.record(context, who, (job,))
     keys = () if key is None else (stores.IdempotencyKey(who.tenant, key, request, job.id),)
     changes = stores.Changes(jobs=(job,), keys=keys, entries=(_entry(job, kind, of),))
+    admit = context.admit
 
     def done(receipt: stores.Receipt) -> Submitted:
-        context.changed(receipt.jobs)
+        if admit is None:
+            context.changed(receipt.jobs)
         return Submitted(receipt.jobs[0], True, notices)
 
     def failed(error: BaseException) -> Submitted:
@@ -198,7 +200,7 @@ def _commit_one(
             raise mismatch(existing.job) from error
         return Submitted(known, False, notices)
 
-    return contexts.chain(context.store.commit_async(changes), done, failed)
+    return contexts.chain((admit or context.store.commit_async)(changes), done, failed)
 
 
 def _commit_many(

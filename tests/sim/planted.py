@@ -14,7 +14,8 @@ from unittest import mock
 
 from backends.simulated import client
 from orchestrator.control import dispatcher, lease, ledger, loop, observer, retry, reviews
-from orchestrator.domain import errors, events, lifecycle
+from orchestrator.domain import errors, events, ids, journal, lifecycle
+from orchestrator.ports import stores
 from orchestrator.scheduler import snapshots
 from tests.sim import histories, invariants
 
@@ -158,6 +159,40 @@ def _two_leaders() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _told_too_early() -> Iterator[None]:
+    """A job that arrives is acknowledged before the commit."""
+    real = ledger.Ledger._commit_chunk
+
+    def commit(self, steps, term, made, contents, arrival):  # type: ignore[no-untyped-def]
+        if arrival is not None:
+            arrival.future.set_result(stores.Receipt(journal.ChainHead(0, ids.NO_DIGEST), (arrival.job,)))
+        return real(self, steps, term, made, contents, arrival)
+
+    with mock.patch.object(ledger.Ledger, "_commit_chunk", commit):
+        yield
+
+
+@contextlib.contextmanager
+def _launched_too_early() -> Iterator[None]:
+    """A job that arrives is launched before the commit."""
+    real = loop.Loop._commit
+
+    def commit(self, term, *, made=(), contents=(), arrival=None):  # type: ignore[no-untyped-def]
+        if arrival is not None:
+            for step in self._book._steps:
+                if step.placement is not None:
+                    world, now = self._w.inventory.world(), self._w.clock.now()
+                    self._live.put(lifecycle.apply(arrival.job, step.event))
+                    self._dispatcher.placed(step.placement, self._w.planner.stamp(world, now))
+            for lane in self._lanes.all():
+                self._dispatcher.start_launches(lane, term, self._w.inventory.world())
+        return real(self, term, made=made, contents=contents, arrival=arrival)
+
+    with mock.patch.object(loop.Loop, "_commit", commit):
+        yield
+
+
 BUGS = {
     "over-commit": (_over_commit, {"I11"}),
     "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
@@ -171,6 +206,8 @@ BUGS = {
     "believe the refusal of a second try": (_refusal_of_an_old_try, {"I1", "I5"}),
     "ends are not journaled": (_silent, {"I4"}),
     "never look up": (_no_lookup, {"I9"}),
+    "tell before the commit": (_told_too_early, {"I2"}),
+    "launch before the commit": (_launched_too_early, {"I4"}),
 }
 
 

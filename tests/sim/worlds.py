@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 
 from backends.simulated import adapter, client, settings
-from orchestrator.control import lanes, loop, planners
+from orchestrator.control import arrivals, lanes, loop, planners
 from orchestrator.domain import events, ids, jobs, journal, sites
 from orchestrator.inventory import catalogues, inboxes, sightings, worlds
 from orchestrator.policy import rulebook
@@ -50,6 +50,9 @@ def document(kind: str, name: str, spec: dict[str, object], version: int = 0, st
 class World:
     """Everything outside the loop, and the loop of the moment."""
 
+    arrival_rate = 0.5
+    """Share of single jobs that come in at the loop's own door."""
+
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = random.Random(seed)
@@ -68,6 +71,8 @@ class World:
         self.adapters = {name: self._adapter(name) for name in COUNTRIES}
         self.acknowledged: dict[ids.JobId, str] = {}
         self.lives = 0
+        self.together = 0
+        """Submissions that were one commit with what the loop decided."""
         self.old_loops: list[loop.Loop] = []
         self.in_settle = False
         self._declare()
@@ -118,6 +123,7 @@ class World:
         seen = sightings.Sightings()
         self.inventory = worlds.Inventory(self.store, book(), catalogues.EmptyCatalogue(), seen)
         self.inbox = inboxes.Inbox()
+        self.door = arrivals.Arrivals(self.store, self.inbox, fakes.NoWake())
         parts = loop.World(
             store=self.store,
             clock=self.clock,
@@ -131,13 +137,15 @@ class World:
         )
         return loop.Loop(parts, holder=f"run-{self.lives}")
 
-    def tick(self) -> None:
-        """Take one turn; a crash ends the process, and another one starts."""
+    def tick(self, arrival: arrivals.Arrival | None = None) -> bool:
+        """Take one turn; a crash ends the process, and another one starts. Return whether there was none."""
         try:
-            report = self.loop.tick()
+            report = self.loop.tick(arrival)
             assert not report.broken, report.broken
         except Crash:
             self.replace(graceful=False, crashed=True)
+            return False
+        return True
 
     def replace(self, *, graceful: bool, crashed: bool = False) -> None:
         """Replace the loop: released, or dead (or only paused, and coming back later with its old ideas)."""
@@ -162,19 +170,32 @@ class World:
         )  # fmt: skip
         entry = journal.Entry("job.submitted", f"job/{id}", now, "user", {}, "default")
         key = stores.IdempotencyKey("default", f"key-{id}", job.spec_digest, id)
+        changes = stores.Changes(jobs=(job,), keys=(key,), entries=(entry,))
         for _ in range(20):
+            arrives = state is None and self.random.random() < self.arrival_rate
             try:
-                receipt = self.store.commit(stores.Changes(jobs=(job,), keys=(key,), entries=(entry,)))
+                if arrives:
+                    self._arrive(changes)
+                else:
+                    self._tell(self.store.commit(changes).jobs)
             except stores.DuplicateKeyError:
                 break  # the first try was durable: the retry answers with the same job
             except (Crash, stores.StoreError):
                 continue
-            self._tell(receipt.jobs)
             break
         else:
             return None
         self.acknowledged[id] = spec.name
         return id
+
+    def _arrive(self, changes: stores.Changes) -> None:
+        """Come in at the loop's own door, whatever it is doing; who comes in when it crashes gets no answer."""
+        arrival = arrivals.Arrival(changes)
+        if not self.tick(arrival):
+            raise Crash
+        self.together += arrival.receipt is not None
+        self.door.see_off(arrival)
+        arrival.future.result(0)
 
     def cancel(self, id: ids.JobId) -> None:
         """Cancel as the service does."""

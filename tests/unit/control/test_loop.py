@@ -16,6 +16,8 @@ P = jobs.Phase
 class Quiet(worlds.World):
     """A world in which nothing goes wrong by itself, and whose loop can be given another executor."""
 
+    arrival_rate = 0.0
+
     def __init__(self, executor=None, **pace):
         self.executor = executor
         self.pace = pace
@@ -266,11 +268,11 @@ def test_the_pacemaker_outlives_a_crash_of_the_loop():
     told = []
 
     class Broken:
-        def tick(self):
+        def tick(self, arrival):
             raise RuntimeError("a bug")
 
     class Fine:
-        def tick(self):
+        def tick(self, arrival):
             maker.stop()
             return loop.Report(leads=True)
 
@@ -337,9 +339,9 @@ def test_a_new_job_waits_for_the_review_where_the_world_changed():
         order.append("review")
         return run(self, seen)
 
-    def acted(term):
+    def acted(term, arrival=None):
         order.append("act")
-        return act(term)
+        return act(term, arrival)
 
     world.loop._act = acted
     with pytest.MonkeyPatch.context() as patch:
