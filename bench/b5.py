@@ -43,8 +43,8 @@ def measure(options: figures.Options) -> figures.Result:
             "p50_ms": figures.metric(p50, "ms", target=5.0, better="lower"),
             "p99_ms": figures.metric(p99, "ms", target=25.0, better="lower"),
         },
-        bound_by="three fsyncs in a row (submit, placement, and what the runner writes before it starts the job), the "
-        "hand-over between three threads of one interpreter, and the start of two processes",
+        bound_by="two fsyncs in a row (submission and placement are one, the other is what the runner writes before it "
+        "starts the job), the hand-over between three threads of one interpreter, and the start of two processes",
         known={
             "Slurm": "2.0 s (sbatch --wait)",
             "Dask": "13 ms (a function in a warm worker)",
@@ -53,7 +53,10 @@ def measure(options: figures.Options) -> figures.Result:
         loses=("Ray calls a function in a process that runs already, and writes nothing down first",),
         notes=(
             "the job is a static C program whose first statement reads CLOCK_MONOTONIC",
-            f"of this, until the POST is answered: {answered.median:g} ms [{answered.min:g} .. {answered.max:g}]",
+            (
+                f"until the POST is answered: {answered.median:g} ms [{answered.min:g} .. {answered.max:g}], which "
+                "waits up to 2 ms for the launch"
+            ),
             (
                 "isolation none, as the peers run; with the isolation that the machine offers by default, the program "
                 "unpacked from an archive for each job: "
