@@ -105,6 +105,9 @@ def test_a_value_that_cedar_cannot_hold_denies() -> None:
     assert said(rules, job(train_flop=1e40)) == {"cedar.error:p0:a"}
     assert said(rules, job(train_flop=6e18)) == {"cedar.p0.a"}
     assert said(rules, job(train_flop=5e18)) == set()
+    rules = book(forbid("resource has tpp_milli && resource.tpp_milli < 0"))
+    assert said(rules, where=site(tpp=1e18)) == {"cedar.error:p0:a"}
+    assert said(rules, where=site(tpp=1e6)) == set()
 
 
 def test_an_engine_that_fails_denies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +195,7 @@ def test_a_remembered_answer_is_that_of_equal_values() -> None:
     """Changing anything that a rule reads of job, data, tenant or day changes the answer, warm or cold."""
     rules = book(
         forbid('principal has workload && principal.workload == "train"', "w")
-        + forbid('principal in Tenant::"t1"', "t")
+        + '@id("t") forbid(principal in Tenant::"t1", action, resource);'
         + forbid('context has data && context.data.classes.contains("health")', "h")
         + forbid("context.weekday == 1", "monday")
     )
