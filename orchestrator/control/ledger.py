@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import arrivals, entries, index, retry
-from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle
+from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle, tallies
+from orchestrator.inventory import ledgers
 from orchestrator.ports import stores
 
 JOBS_MAX = 2_000
@@ -25,6 +26,8 @@ class Step:
     job: ids.JobId
     event: events.Event
     placement: decisions.Placement | None = None
+    counted: Sequence[tallies.Tally] = ()
+    """What the placement adds to thresholds that add up."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class _Draft:
     rows: dict[ids.JobId, jobs.Job] = field(default_factory=dict)
     entries: list[journal.Entry] = field(default_factory=list)
     placements: list[decisions.Placement] = field(default_factory=list)
+    counted: list[tallies.Tally] = field(default_factory=list)
 
 
 class Ledger:
@@ -44,9 +48,15 @@ class Ledger:
         self.broken: dict[ids.JobId, str] = {}
         """Jobs whose rows took no event since the loop last asked, and why: a bug, or a damaged store."""
 
-    def stage(self, job: ids.JobId, event: events.Event, placement: decisions.Placement | None = None) -> None:
+    def stage(
+        self,
+        job: ids.JobId,
+        event: events.Event,
+        placement: decisions.Placement | None = None,
+        counted: Sequence[tallies.Tally] = (),
+    ) -> None:
         """Note that ``event`` happened to ``job``."""
-        self._steps.append(Step(job, event, placement))
+        self._steps.append(Step(job, event, placement, counted))
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -105,6 +115,8 @@ class Ledger:
             decisions=tuple(one for one in made if one.digest in wanted or not one.placeable) if made else (),
             contents=tuple(contents),
             keys=arrival.changes.keys if arrival is not None else (),
+            # A placement and what it counts are durable together, or neither is.
+            documents=ledgers.documents(draft.counted, self._store) if draft.counted else (),
             entries=tuple(draft.entries),
             term=term,
         )
@@ -143,6 +155,7 @@ class Ledger:
             draft.entries.append(entry)
         if step.placement is not None:
             draft.placements.append(step.placement)
+            draft.counted += step.counted
 
     def _read_again(self, draft: _Draft) -> None:
         # An array counts its elements by phase: they are only right together, so a family is read whole.

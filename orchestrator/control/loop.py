@@ -306,7 +306,7 @@ class Loop:
         plan = w.planner.plan(planning.Cycle(now, term, world, w.inventory.sightings.seen(), self._live.jobs))
         for placement in plan.placements:
             event = events.Placed(now, placement.number, placement.site, placement.decision)
-            self._book.stage(placement.job, event, placement)
+            self._book.stage(placement.job, event, placement, plan.counted.get(placement.key, ()))
         for job, note in plan.notes:
             self._book.stage(job, note)
         placed = self._commit(term, made=plan.made, contents=plan.contents, arrival=arrival)
