@@ -11,7 +11,7 @@ from installations import Installation, document, job
 from orchestrator.domain import ids, listings
 from orchestrator.inventory import screeners
 from orchestrator.ports import stores
-from orchestrator.service import access, list_answers
+from orchestrator.service import access, list_answers, problems
 
 URL = "/v1/operators/nordkap:answer"
 DONE = {
@@ -135,8 +135,9 @@ def test_a_stale_list_refuses_and_is_a_condition(installation: Installation, cli
 
 def test_a_list_that_failed_is_a_condition(installation: Installation, client: asgi.Client) -> None:
     """One without a good copy refuses every place; what is wrong is said."""
-    load(installation, problems=(listings.Problem("eu-fsf", "no digest", False),), missing=("eu-fsf",))
-    assert codes(client) == {"sanctions.list-stale:eu-fsf"}
+    failed = listings.Problem("eu-fsf", "no digest", False)
+    load(installation, problems=(failed,), missing=("eu-fsf", "un-sc"))
+    assert codes(client) == {"sanctions.list-stale:eu-fsf", "sanctions.list-stale:un-sc"}
     (condition,) = client.get("/v1/controlplanes/self").json()["status"]["conditions"]
     assert (condition["type"], condition["reason"], condition["message"]) == ("ListFailed", "eu-fsf", "no digest")
 
@@ -178,6 +179,18 @@ def test_a_number_is_no_matter_of_opinion(installation: Installation, client: as
     client.put("/v1/operators/nordkap", json=document("Operator", "nordkap", legalCountry="FR", lei=lei))
     assert client.post(URL, json=DONE).json()["code"] == "lists.no-match"
     assert "sanctions.listed-party" in codes(client)
+
+
+def test_who_may_answer_is_asked_behind_the_door_too(installation: Installation, client: asgi.Client) -> None:
+    """The use case itself refuses who has neither role, whatever route leads to it."""
+    stranger = access.Principal("t8", "default", frozenset({"operate", "submit", "steward"}))
+    with pytest.raises(problems.ServiceError) as caught:
+        list_answers.answer(
+            installation.context, stranger, "nordkap", list_="us-sdn", entry="900001", party=None, same=False,
+            person="A. Martin", reason="looked", valid_to=None,
+        )  # fmt: skip
+    assert caught.value.code == "auth.role"
+    assert codes(client) == {"sanctions.review"}
 
 
 def test_answers_at_the_same_moment_are_both_kept(

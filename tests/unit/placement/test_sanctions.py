@@ -47,7 +47,9 @@ def test_without_lists_nothing_is_refused() -> None:
     """No list is configured: rules about embargoes still hold, and the answer says that nobody looked."""
     assert codes(None) == []
     assert codes(listings.Screening()) == []
-    assert [one.code for one in screenings.caveats(samples.site())] == ["caveat.lists-none"]
+    for found in (None, listings.Screening()):
+        site = samples.site(screening=found)
+        assert [one.code for one in screenings.caveats(site)] == ["caveat.lists-none"]
 
 
 def test_each_stale_list_is_a_refusal_with_its_name() -> None:
