@@ -170,6 +170,9 @@ def read_shown(value: Any) -> Shown:
         return Shown(value["seq"], chain.to_bytes(_text(value["hash"])), proof)
     if set(value) != {"seq", "previous", "entry", "proof"} or set(value["entry"]) != _ENTRY:
         raise ValueError(f"entry {value['seq']} has missing or unknown members")
+    words = (value["entry"][name] for name in ("actor", "at", "kind", "subject"))
+    if not isinstance(value["entry"]["body"], dict) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"entry {value['seq']} is not an entry of a journal")
     previous = chain.to_bytes(_text(value["previous"]))
     link = chain.link(previous, canonical.dumps(value["entry"]))
     return Shown(value["seq"], link, proof, previous, value["entry"])

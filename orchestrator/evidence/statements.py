@@ -91,7 +91,16 @@ def _check(kind: str, predicate: Any) -> None:
         raise StatementError(f"{kind} with other members")
     log = predicate["log"]
     numbers = [predicate["attempt"], log["placed"], *log["entries"]]
-    if any(type(number) is not int or number < 1 for number in numbers) or not isinstance(predicate["job"], str):
-        raise StatementError("job, attempt and entries are named by an id and by numbers")
+    if any(type(number) is not int or number < 1 for number in numbers):
+        raise StatementError("attempts and entries are named by numbers")
+    words = ("job", "chosen", "decision", "evaluator", "factsDigest", "placement", "policy", "policyClock")
+    if not all(isinstance(predicate[name], str) for name in words if name in predicate):
+        raise StatementError(f"one of {', '.join(words)} is no text")
+    lists = [predicate[name] for name in ("packsAbsent", "packsFailed", "packsOff") if name in predicate]
+    if not all(isinstance(each, list) and all(isinstance(one, str) for one in each) for each in lists):
+        raise StatementError("packs are named by lists of words")
+    packs = predicate.get("packs", [])
+    if not isinstance(packs, list) or not all(isinstance(one, dict) and {"id", "version"} <= set(one) for one in packs):
+        raise StatementError("a pack in force has id and version")
     if not all(isinstance(one, str) for one in (*predicate["commitments"].values(), log["origin"], log["link"])):
         raise StatementError("commitments and links are digests")

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.evidence import (
+    bindings,
     bundles,
     canonical,
     chain,
     checkpoints,
-    commitments,
     comparisons,
     cosignatures,
     dsse,
@@ -28,7 +28,6 @@ from orchestrator.evidence import (
 
 Answer = comparisons.Answer
 Word = comparisons.Word
-PLACED = "job.placed"
 
 
 _WRONG = frozenset({Word.BAD, Word.RETIRED, Word.NO, Word.DIFFERENT})
@@ -229,65 +228,13 @@ def _check_statements(
             findings.signature.append(f"{where}: {error}")
             continue
         where = f"{where} ({statement.kind.rsplit('/', 2)[1]}, attempt {statement.attempt})"
-        findings.signature += [f"{where}: {text}" for text in _unfit(stated.opened, statement)]
-        findings.included += [f"{where}: {text}" for text in _untied(statement, point, entries)]
-        found.append((statement, {one.path: one.value for one in stated.opened}))
-    findings.included += _incomplete(found, bundle.entries)
+        findings.signature += [f"{where}: {text}" for text in bindings.unfit(stated.opened, statement)]
+        values = {one.path: one.value for one in stated.opened}
+        findings.included += [f"{where}: {text}" for text in bindings.untied(statement, point, entries)]
+        findings.included += [f"{where}: {text}" for text in bindings.unlike(statement, values, bundle.entries)]
+        found.append((statement, values))
+    findings.included += bindings.incomplete(found, bundle.entries)
     return tuple(found)
-
-
-def _unfit(opened: Sequence[commitments.Disclosure], statement: statements.Statement) -> list[str]:
-    wrong = [f"{one.path} is not what was committed to" for one in opened if not commitments.fits(one, statement.held)]
-    paths = [one.path for one in opened]
-    if paths != sorted(set(paths)):
-        wrong.append("what is opened is not in order of path, each once")
-    return wrong
-
-
-def _untied(
-    statement: statements.Statement, point: checkpoints.Checkpoint, entries: Mapping[int, bundles.Shown]
-) -> list[str]:
-    """Return where a statement and the journal's entries disagree."""
-    log = statement.predicate["log"]
-    wrong = [f"entry {seq} is missing" for seq in log["entries"] if seq not in entries]
-    if log["origin"] != point.origin:
-        wrong.append(f"is of the log {log['origin']}")
-    placed = entries.get(log["placed"])
-    if placed is None:
-        return [*wrong, f"entry {log['placed']}, which placed the attempt, is missing"]
-    if chain.to_digest(placed.link) != log["link"]:
-        wrong.append(f"entry {placed.seq} is not the one it was made for")
-    if placed.entry is None:
-        return wrong
-    said, body = placed.entry, placed.entry["body"]
-    pairs = [("job", f"job/{statement.job}", said["subject"]), ("attempt", statement.attempt, body.get("attempt"))]
-    pairs.append(("kind", PLACED, said["kind"]))
-    if statement.kind == statements.DECISION:
-        plain = statement.predicate
-        pairs += [("clock", plain["policyClock"], said["at"]), ("chosen", plain["chosen"], body.get("site"))]
-        pairs.append(("decision", plain["decision"], body.get("decision")))
-    return wrong + [
-        f"{name} is {mine!r:.100}, and entry {placed.seq} says {theirs!r:.100}"
-        for name, mine, theirs in pairs
-        if mine != theirs
-    ]
-
-
-def _incomplete(
-    found: Sequence[tuple[statements.Statement, Mapping[str, Any]]], entries: Sequence[bundles.Shown]
-) -> list[str]:
-    """Return what is missing or doubled: each placed attempt has one decision and one execution."""
-    made = [(statement.predicate["log"]["placed"], statement.kind) for statement, _ in found]
-    placed = [shown.seq for shown in entries if shown.entry is not None and shown.entry["kind"] == PLACED]
-    wanted = {(seq, kind) for kind in (statements.DECISION, statements.EXECUTION) for seq in placed}
-    wrong = [f"no {kind} for the placement of entry {seq}" for seq, kind in sorted(wanted - set(made))]
-    if made != sorted(set(made)):
-        wrong.append("statements are not in order of entry and kind, each once")
-    if not made:
-        wrong.append("no statement at all")
-    if len({statement.job for statement, _ in found}) > 1:
-        wrong.append("statements about several jobs")
-    return wrong
 
 
 def _check_records(
@@ -306,26 +253,10 @@ def _check_records(
     wanted: set[Any] = set()
     for statement, _ in found:
         if statement.kind == statements.DECISION:
-            wanted |= _references(statement.predicate, bundle.records)
+            wanted |= bindings.references(statement.predicate, bundle.records)
     findings.included += [
         f"record {digest[:80]}: belongs to no decision" for digest in sorted(bundle.records) if digest not in wanted
     ]
-
-
-def _references(plain: Mapping[str, Any], records: Mapping[str, Any]) -> set[Any]:
-    """Return the digests that a decision leads to."""
-    found = {plain["decision"], plain["policy"]}
-    body = records.get(plain["decision"])
-    if isinstance(body, dict):
-        found |= {body[name] for name in ("class", "question", "policy", "shapes", "sites") if _is_text(body.get(name))}
-        listed = records.get(str(body.get("sites")))
-        if isinstance(listed, list):
-            found |= {each[1] for each in listed if isinstance(each, list) and len(each) == 2 and _is_text(each[1])}
-    return found
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _cosigned(seen: Sequence[notes.Note], trust: Trust, findings: _Findings) -> tuple[cosignatures.Cosignature, ...]:

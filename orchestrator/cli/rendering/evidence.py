@@ -83,10 +83,12 @@ def page(report: verification.Report, file: str) -> str:
         )
     lines += [line for text in _cosigned(report) for line in _wrapped(f"Cosigned by {text}.", margin="   ")]
     for statement, opened in report.found:
-        if statement.kind == statements.DECISION:
-            lines += _decided(report, statement, opened)
-        else:
-            lines += _observed(statement, opened)
+        try:
+            decided = statement.kind == statements.DECISION
+            lines += _decided(report, statement, opened) if decided else _observed(statement, opened)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # Whoever signed it wrote something else than this program does.
+            lines += ["", f"   What statement {statement.attempt} opens has another form and is not shown."]
     lines += ["", "What is NOT proved", ""]
     for text in (*_unproved(report), *NOT_PROVED):
         lines += _wrapped(f"- {text}", margin="   ", more="     ")

@@ -12,7 +12,7 @@ from installations import Installation, document, job
 from orchestrator.bootstrap import verifications
 from orchestrator.control import entries
 from orchestrator.domain import decisions, events, ids, jobs, lifecycle, offers
-from orchestrator.evidence import bundles, verification
+from orchestrator.evidence import bundles, canonical, verification
 from orchestrator.ports import stores
 from orchestrator.scheduler import answers
 from orchestrator.service import checkpoints, problems
@@ -219,3 +219,74 @@ def test_a_rewritten_journal_is_not_signed(installation: Installation, ran: str)
         with pytest.raises(problems.ServiceError) as caught:
             rewritten.seal()
         assert caught.value.code == "log.inconsistent"
+
+
+def _more_places(installation: Installation) -> None:
+    """Declare a dearer place, and one that US law reaches."""
+    put = installation.client().put
+    us = document("Operator", "reached", legalCountry="FR", ultimateParentHq="US")
+    assert put("/v1/operators/reached", json=us).status_code == 201
+    room = offers.Room(cpu_milli=64_000, memory_bytes=2**36, slots=4)
+    for name, operator, price in (("there", "reached", "1 EUR"), ("third", "us", "9 EUR")):
+        pools = [{"name": "cpu", "count": 4, "pricePerHour": price}]
+        place = {
+            "operator": operator,
+            "location": {"country": "FR"},
+            "adminFrom": ["FR"],
+            "logStore": {"country": "FR"},
+        }
+        made = document("Backend", name, adapter="simulated", pools=pools, **place)
+        assert put(f"/v1/backends/{name}", json=made).status_code == 201
+        offer = offers.Offer(ids.SiteName(f"{name}/cpu"), room, room, installation.clock.at, largest_node=room)
+        installation.seen.record_capabilities(name, offers.Capabilities(frozenset(offers.Capability)))
+        installation.seen.record_offers(name, [offer], at=installation.clock.at)
+
+
+def _flip(packed: str) -> str:
+    """Return packed bits with the lowest one changed."""
+    raw = bytearray(base64.b64decode(packed))
+    raw[0] ^= 1 << 3
+    return base64.b64encode(raw).decode()
+
+
+LIES: dict[str, tuple[str, Any]] = {
+    "a denial taken away": ("denied", lambda value: base64.b64encode(bytes(len(base64.b64decode(value)))).decode()),
+    "another rule fired": ("policyBits", lambda value: [_flip(value[0]), *value[1:]]),
+    "a standing filter": ("filterBits", _flip),
+    "a dearer place first": ("order", lambda value: value[::-1]),
+    "another score": ("totals", lambda value: [one + 1 for one in value]),
+}
+
+
+@pytest.mark.parametrize("lie", sorted(LIES))
+def test_an_insider_with_the_key_is_caught_by_judging_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    """Whoever has the key signs what they like: a record that the rules do not give is called different, by name."""
+    declare(installation)
+    _more_places(installation)
+    asked = job(sovereignty={"exposure": {"deny": ["US"]}})
+    id = installation.client().post("/v1/jobs", json=asked).json()["id"]
+    member, change = LIES[lie]
+    honest = answers.plan_one
+
+    def lying(*args: Any, **named: Any) -> answers.Planned:
+        planned = honest(*args, **named)
+        body = json.loads(planned.decision.body)
+        body[member] = change(body[member])
+        data = canonical.dumps(body)
+        told = dataclasses.replace(planned.decision, body=data, digest=canonical.digest_of_bytes(data))
+        return dataclasses.replace(planned, decision=told)
+
+    monkeypatch.setattr(answers, "plan_one", lying)
+    run(installation, id)
+    answer = installation.client().get(f"/v1/jobs/{id}/evidence")
+    if answer.status_code != 200:
+        # A record that no version of this program writes is not even put into a bundle.
+        assert (lie, answer.json()["code"]) == ("a standing filter", "evidence.incomplete")
+        return
+    report = verifications.verify(answer.content, trusted(installation))
+    assert (report.signature.word.value, report.included.word.value) == ("good", "yes")
+    assert report.rejudged.word.value == "different", report.rejudged
+    assert report.wrong
+    assert report.problems[0].startswith("re-execution: attempt 1:")
