@@ -41,7 +41,7 @@ def counted(world: Quiet) -> list[str]:
 
 
 def test_of_two_halves_submitted_together_only_one_runs():
-    """60 persons may come within reach, 120 may not: whichever is placed first, the other is refused with the reason."""
+    """60 persons may come within reach, 120 may not: whichever is placed first, the other is refused."""
     world = lab()
     ids = [reading(world, "one"), reading(world, "two")]
     world.turns(5)
