@@ -51,6 +51,7 @@ class Seats:
     def __init__(self, prefix: str) -> None:
         self._prefix = f"{prefix}-{limits.SEAT}"
         self._lock = threading.Lock()
+        self._making = threading.Lock()
         self._kept: dict[tuple[str, ...], Seat] = {}
         self._closed = False
 
@@ -67,17 +68,32 @@ class Seats:
         parents = _parents(attempt.cgroups)
         if not _fits(attempt) or any(os.path.exists(f"{parent}/cgroup.controllers") for parent in parents):
             return
-        with self._lock:
-            if self._closed or parents in self._kept:
-                return
-            name = f"{self._prefix}-{os.getpid()}-{next(_serial)}"
-            groups = tuple(f"{parent}/{name}" for parent in parents)
-            try:
-                for group in groups:
-                    os.mkdir(group, 0o755)
-                self._kept[parents] = Seat(client.Starter(client.RUNNER, groups), groups)
-            except OSError:
-                limits.remove(groups)
+        if not self._making.acquire(blocking=False):
+            return  # somebody is at it
+        try:
+            with self._lock:
+                if self._closed or parents in self._kept:
+                    return
+            seat = self._made(parents)
+            with self._lock:
+                if seat is not None and not self._closed:
+                    self._kept[parents] = seat
+                    return
+            if seat is not None:
+                seat.close()
+        finally:
+            self._making.release()
+
+    def _made(self, parents: Sequence[str]) -> Seat | None:
+        name = f"{self._prefix}-{os.getpid()}-{next(_serial)}"
+        groups = tuple(f"{parent}/{name}" for parent in parents)
+        try:
+            for group in groups:
+                os.mkdir(group, 0o755)
+            return Seat(client.Starter(client.RUNNER, groups), groups)
+        except OSError:
+            limits.remove(groups)
+            return None
 
     def close(self) -> None:
         """Give all back, and make no more."""

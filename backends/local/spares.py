@@ -6,7 +6,6 @@ convenience only: one that is gone, or was never made, is made when it is needed
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
@@ -55,6 +54,7 @@ class Spares:
         self._owner = owner
         self._link = link
         self._lock = threading.Lock()
+        self._making = threading.Lock()
         self._kept: list[str] = []
         self._closed = False
 
@@ -66,16 +66,25 @@ class Spares:
 
     def refill(self) -> None:
         """Make what is missing. Called when nobody waits; failing costs only time later."""
+        if not self._making.acquire(blocking=False):
+            return  # somebody is at it; in a crowd each makes its own, and nothing for others
+        try:
+            self._refill()
+        except OSError:
+            pass
+        finally:
+            self._making.release()
+
+    def _refill(self) -> None:
         with self._lock:
             missing = 0 if self._closed else _ROOM - len(self._kept)
-        with contextlib.suppress(OSError):
-            for _ in range(missing):
-                path = make(self._store, attempts.SPARE, 1, work=True, owner=self._owner, link=self._link)
-                with self._lock:
-                    if not self._closed and len(self._kept) < _ROOM:
-                        self._kept.append(path)
-                        continue
-                shutil.rmtree(path, ignore_errors=True)
+        for _ in range(missing):
+            path = make(self._store, attempts.SPARE, 1, work=True, owner=self._owner, link=self._link)
+            with self._lock:
+                if not self._closed:
+                    self._kept.append(path)
+                    continue
+            shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
         """Remove them, and make no more."""
