@@ -114,8 +114,9 @@ class Bundle:
 
 
 def dumps(bundle: Bundle) -> bytes:
-    """Return the file's bytes: canonical JSON and a newline."""
-    return canonical.dumps(bundle.as_json()) + b"\n"
+    """Return the file's bytes: JSON on one line, members sorted. What is hashed in it the reader makes canonical."""
+    text = json.dumps(bundle.as_json(), ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return text.encode() + b"\n"
 
 
 def loads(data: bytes) -> Bundle:

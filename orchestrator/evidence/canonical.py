@@ -1,7 +1,7 @@
 """The one byte form of a JSON value (RFC 8785), and the digest over it.
 
 Everything that is hashed or signed goes through here, so that two programs that agree on a value agree on its
-digest. Small values of the hot path (text, whole numbers, lists and objects with ASCII keys) are written by the
+digest. Small values of the hot path (text, numbers, lists and objects with ASCII keys) are written by the
 standard library, whose output is the same there: it escapes what RFC 8785 escapes, and sorting by code point equals
 sorting by UTF-16 unit as long as keys are ASCII. All else is left to ``rfc8785``. Not a parser.
 """
@@ -62,6 +62,9 @@ def _is_plain(value: object) -> bool:
         return True
     if kind is int:
         return -INT_MAX <= value <= INT_MAX  # type: ignore[operator]  # `kind` says that it is an int
+    if kind is float:
+        # Between these both write the shortest digits without an exponent; whole ones differ (1.0 and 1).
+        return 1e-4 <= abs(value) < 1e16 and not value.is_integer()  # type: ignore[arg-type, attr-defined]
     if kind is dict:
         for key, item in value.items():  # type: ignore[attr-defined]  # `kind` says that it is a dict
             if type(key) is not str or not key.isascii():

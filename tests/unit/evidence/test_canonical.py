@@ -42,6 +42,23 @@ def test_reading_back_changes_nothing(value: object) -> None:
     assert again == first
 
 
+@settings(max_examples=500, deadline=None)
+@given(
+    st.floats(1e-7, 1e22)
+    | st.floats(9e-5, 2e-4)
+    | st.floats(1e15, 2e16)
+    | st.integers(1, 10**15).map(lambda n: n / 1000)
+)
+def test_numbers_are_written_as_the_reference_does(value: float) -> None:
+    """Around the sizes at which one of the two begins to write exponents, too."""
+    for number in (value, -value):
+        try:
+            wanted = rfc8785.dumps([number])
+        except rfc8785.FloatDomainError:
+            continue
+        assert canonical.dumps([number]) == wanted
+
+
 def test_keys_sort_by_utf16() -> None:
     """Keys outside the basic plane sort before U+FB33, as UTF-16 has it, unlike by code point."""
     assert canonical.dumps({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
