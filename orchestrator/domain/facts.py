@@ -34,3 +34,5 @@ class FactStamp:
     valid_from: dt.date | None = None
     valid_to: dt.date | None = None
     assurance: Assurance = Assurance.DECLARED
+    proven: Assurance = Assurance.DECLARED
+    """What signed claims make of it: set where claims are verified, never by a document."""

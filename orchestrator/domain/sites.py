@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts, ids, jobs, listings, money
+from orchestrator.domain import claims, facts, ids, jobs, listings, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Certification:
     valid_to: dt.date | None = None
     evidence: str | None = None
     digest: str | None = None
+    certified: bool = False
+    """A signed claim stands behind it; set where claims are verified, never by a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Evidence:
     valid_to: dt.date | None = None
     valid_from: dt.date | None = None
     digest: str | None = None
+    certified: bool = False
+    """As of a :class:`Certification`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +142,13 @@ class AttestationClaim:
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """The result of verifying an attestation. ``at`` is when the evidence was made."""
+    """The result of verifying an attestation. ``at`` is when it was made, ``until`` when the verifier lets it end."""
 
     tee: str
     verified: bool = False
     at: dt.datetime | None = None
     verifier: str | None = None
+    until: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,5 +269,7 @@ class Site:
     """What was verified; None: nothing."""
     screening: listings.Screening | None = None
     """What the sanctions and entity lists in force say about the operator; None: none is in force."""
+    claims: tuple[claims.Claim, ...] = ()
+    """Signed claims on the documents that this site rests on: backend, operator, control plane."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

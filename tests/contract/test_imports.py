@@ -27,6 +27,7 @@ PLANTS = {
     "door-retry": ("orchestrator/plugins/planted_retry.py", "import tenacity"),
     "door-documents": ("orchestrator/inventory/planted.py", "import pydantic"),
     "door-cedar": ("orchestrator/policy/planted_cedar.py", "import cedarpy"),
+    "door-jose": ("orchestrator/inventory/planted_jose.py", "import joserfc"),
     "cli-speaks-http": ("orchestrator/cli/planted.py", "import orchestrator.service"),
 }
 

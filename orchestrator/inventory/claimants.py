@@ -1,0 +1,333 @@
+"""Holds signed claims against the documents that carry them: who is meant, what they say, what they prove.
+
+Called where the world is made, once a version of documents and trust list; every signature is checked once. The
+outcome is plain and dated (``domain.claims``): rules judge it by the day, so that an answer ends when a claim does.
+
+A fact claim proves what it states, equal to the document; a stamp counts as certified only when claims cover every
+fact that stands below it. A pool's own value is covered by a claim that says just that value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from orchestrator.domain import claims, facts, sites, tenants, trust
+from orchestrator.evidence import claims as tokens
+from orchestrator.evidence import profiles
+from orchestrator.inventory import digests, presentations
+
+REMEMBERED_MAX = 20_000
+"""Claims whose verification is remembered."""
+
+Read = Callable[[Any], Any]
+Facts = Mapping[str, tuple[str, Read]]
+"""Document path below ``spec`` -> kind of fact, and how to read it."""
+
+SITE_FACTS: Facts = {
+    "location.country": ("location", lambda site: site.location.country),
+    "location.subdivision": ("location", lambda site: site.location.subdivision),
+    "location.region": ("location", lambda site: site.location.region),
+    "location.regionPinnedByContract": ("location", lambda site: site.location.region_pinned_by_contract),
+    "adminFrom": ("location", lambda site: site.admin_from),
+    "logStore.country": ("location", lambda site: site.log_store.country),
+    "operator": ("operator", lambda site: getattr(site, "operator_name", None) or getattr(site, "operator", None)),
+    "service": ("operator", lambda site: site.service),
+    "seal": ("seal", lambda site: dict(site.seal)),
+    "logRetentionDays": ("operations", lambda site: site.log_retention_days),
+    "chinaStateFunded": ("operations", lambda site: site.china_state_funded),
+}
+POOL_FACTS: Facts = {
+    **SITE_FACTS,
+    "accelerator": ("hardware", lambda site: site.accelerator),
+    "inServiceSince": ("hardware", lambda site: site.in_service_since),
+}
+OPERATOR_FACTS: Facts = {
+    "legalCountry": ("operator", lambda one: one.legal_country),
+    "ultimateParentHq": ("operator", lambda one: one.ultimate_parent_hq),
+    "owners.coverage": ("operator", lambda one: one.owners.coverage),
+    "owners.list": ("operator", lambda one: one.owners.list),
+    "transferFrameworks": ("operator", lambda one: one.transfer_frameworks),
+    "exposureExtra": ("operator", lambda one: one.exposure_extra),
+    "lei": ("operator", lambda one: one.lei),
+    "usPerson": ("operator", lambda one: one.us_person),
+    "coveredPerson": ("operator", lambda one: one.covered_person),
+    "listed": ("operator", lambda one: one.listed),
+    "listedOwnershipPercent": ("operator", lambda one: one.listed_ownership_percent),
+    "earSupplement8": ("operator", lambda one: one.ear_supplement8),
+}
+CONTROL_PLANE_FACTS: Facts = {
+    "location.country": ("location", lambda one: one.location.country),
+    "location.subdivision": ("location", lambda one: one.location.subdivision),
+    "location.region": ("location", lambda one: one.location.region),
+    "adminFrom": ("location", lambda one: one.admin_from),
+    "logStore.country": ("location", lambda one: one.log_store.country if one.log_store else None),
+    "backupStore.country": ("location", lambda one: one.backup_store.country if one.backup_store else None),
+    "operator": ("operator", lambda one: one.operator),
+}
+
+
+class Claimants:
+    """Verifies the claims of documents by one trust list. Thread-safe; another list is another object.
+
+    ``audience`` is this control plane's name; ``presented`` are the attestation results that were shown here before.
+    """
+
+    def __init__(self, trusted: trust.TrustList | None = None, *, audience: str = "") -> None:
+        self.trusted = trusted or trust.TrustList()
+        self.audience = audience
+        self._opened: dict[str, tokens.Opened] = {}
+        self._lock = threading.Lock()
+
+    def opened(self, text: str) -> tokens.Opened:
+        """Return one claim, verified once."""
+        with self._lock:
+            known = self._opened.get(text)
+        if known is None:
+            known = tokens.read(text, self.trusted, self.audience)
+            with self._lock:
+                if len(self._opened) >= REMEMBERED_MAX:
+                    self._opened.clear()
+                self._opened[text] = known
+        return known
+
+    def operator(self, operator: sites.Operator) -> tuple[sites.Operator, tuple[claims.Claim, ...]]:
+        """Return an operator with what claims make of its facts, and the claims."""
+        stamp, found = self._stamped(
+            operator.facts, "operator", _names_of(operator), (operator, OPERATOR_FACTS), (operator, OPERATOR_FACTS)
+        )
+        return dataclasses.replace(operator, facts=stamp), found
+
+    def control_plane(self, plane: tenants.ControlPlane) -> tuple[tenants.ControlPlane, tuple[claims.Claim, ...]]:
+        """Return the control plane with what claims make of its facts, and the claims."""
+        held = (plane, CONTROL_PLANE_FACTS)
+        stamp, found = self._stamped(plane.facts, "controlPlane", {f"control-plane/{plane.name}"}, held, held)
+        return dataclasses.replace(plane, facts=stamp), found
+
+    def site(
+        self, site: sites.Site, backend: sites.Backend, presented: presentations.Presented
+    ) -> tuple[sites.Site, tuple[claims.Claim, ...]]:
+        """Return a site with its papers, facts and attestation proved as far as claims go, and the claims.
+
+        ``site.operator`` has gone through :meth:`operator` before; the claims of others are the caller's to add.
+        """
+        ours = {f"backend/{backend.name}", f"backend/{site.name}"}
+        stamp, found = self._site_stamp(site, backend)
+        of_papers = ours | (_names_of(site.operator) if site.operator else set())
+        certs, evidence = [], []
+        for cert in site.certifications:
+            path = f"backend.certifications[{cert.scheme}]"
+            wanted = _Paper(f"certification/{cert.scheme}", cert, cert.service, cert.regions)
+            made, more = self._paper(path, cert.evidence, wanted, of_papers)
+            certs.append(dataclasses.replace(cert, **made))
+            found += more
+        for paper in site.evidence:
+            path = f"backend.evidence[{paper.type}]"
+            made, more = self._paper(path, paper.ref, _Paper(f"evidence/{paper.type}", paper), of_papers)
+            evidence.append(dataclasses.replace(paper, **({"ref": made.pop("evidence")} if made else {}), **made))
+            found += more
+        attested = None
+        if site.attestation is not None:
+            attested, claim = self._attested(site.attestation, backend, presented)
+            found += (claim,)
+        proved = dataclasses.replace(
+            site,
+            facts=stamp,
+            certifications=tuple(certs),
+            evidence=tuple(evidence),
+            attested=attested,
+            attestation=None,
+        )
+        return proved, found
+
+    def _site_stamp(self, site: sites.Site, backend: sites.Backend) -> tuple[facts.FactStamp, tuple[claims.Claim, ...]]:
+        """Return the site's stamp: of its own claims and its backend's, each held against its own document."""
+        whole, part = f"backend/{backend.name}", f"backend/{site.name}"
+        pool = next((each for each in backend.pools if each.name == site.pool), None)
+        own = pool.facts if pool is not None else None
+        theirs = [part for part in (backend.facts.source, own.source if own else None) if tokens.is_claim(part)]
+        if not theirs:
+            return site.facts, ()
+        found, said = [], []
+        for text in (each for source in theirs for each in tokens.split(source or "")):
+            subject = self._subject(text)
+            if subject.startswith(f"{whole}/") and subject != part:
+                continue  # of another pool of this backend: that site reads it
+            held = (site, POOL_FACTS) if subject == part else (backend, SITE_FACTS)
+            claim, facts_ = self._facts(text, "backend.facts", "backend", {whole, part}, held)
+            found.append(claim)
+            said.append(facts_)
+        return _proved(site.facts, tuple(found), said, (site, POOL_FACTS)), tuple(found)
+
+    def _subject(self, text: str) -> str:
+        said = self.opened(text).said
+        return self.trusted.ours(said.subject) if said else ""
+
+    def _stamped(
+        self, stamp: facts.FactStamp, document: str, ours: set[str], held: tuple[Any, Facts], covers: tuple[Any, Facts]
+    ) -> tuple[facts.FactStamp, tuple[claims.Claim, ...]]:
+        if not tokens.is_claim(stamp.source):
+            return stamp, ()
+        read = [
+            self._facts(text, f"{document}.facts", document, ours, held) for text in tokens.split(stamp.source or "")
+        ]
+        found = tuple(claim for claim, _ in read)
+        return _proved(stamp, found, [said for _, said in read], covers), found
+
+    def _facts(
+        self, text: str, path: str, document: str, ours: set[str], held: tuple[Any, Facts]
+    ) -> tuple[claims.Claim, Mapping[str, Any]]:
+        """Return a claim about facts, and what it proves; nothing where it is flawed."""
+        opened = self.opened(text)
+        flaws: list[claims.Flaw] = []
+        said = opened.said
+        if said is not None:
+            flaws += self._meant(said, ours)
+            known = {name: read for name, (kind, read) in held[1].items() if kind == said.kind}
+            for name, value in said.facts.items():
+                if name not in known:
+                    flaws.append(claims.Flaw(claims.Fault.MALFORMED, f"a claim of kind {said.kind} says no {name!r}"))
+                    continue
+                stated = _plain(known[name](held[0]))
+                if not _equal(stated, value):
+                    flaws.append(_contradiction(f"{document}.{name}", value, stated))
+            if not said.facts:
+                flaws.append(claims.Flaw(claims.Fault.MALFORMED, f"it states no facts, and stands on {path}"))
+        claim = _standing(opened, path, flaws)
+        return claim, said.facts if said is not None and claim.sound else {}
+
+    def _paper(
+        self, path: str, text: str | None, wanted: _Paper, ours: set[str]
+    ) -> tuple[dict[str, Any], tuple[claims.Claim, ...]]:
+        if not tokens.is_claim(text):
+            return {}, ()
+        found = []
+        for each in tokens.split(text or ""):
+            opened = self.opened(each)
+            said = opened.said
+            flaws = [] if said is None else [*self._meant(said, ours), *wanted.flaws(said, path)]
+            found.append(_standing(opened, path, flaws))
+        label = "; ".join(claim.label for claim in found)
+        return {"evidence": label, "certified": all(claim.sound for claim in found)}, tuple(found)
+
+    def _meant(self, said: profiles.Said, ours: set[str]) -> list[claims.Flaw]:
+        subject = self.trusted.ours(said.subject)
+        if subject in ours:
+            return []
+        text = f"it speaks of {subject[:200]}; it stands on {', '.join(sorted(ours))}"[:400]
+        return [claims.Flaw(claims.Fault.SUBJECT_MISMATCH, text)]
+
+    def _attested(
+        self, written: sites.AttestationClaim, backend: sites.Backend, presented: presentations.Presented
+    ) -> tuple[sites.Attested | None, claims.Claim]:
+        """Return the verified result of an attestation, None where it proves nothing, and its claim."""
+        path, opened = "backend.attestation", self.opened(written.token)
+        said, flaws = opened.said, []
+        if said is not None:
+            if not said.attestation:
+                flaws.append(claims.Flaw(claims.Fault.MALFORMED, "it is no attestation result: it has no eat_nonce"))
+            if written.verifier != said.issuer:
+                text = f"the document names the verifier {written.verifier[:100]}, the token {said.issuer[:100]}"
+                flaws.append(claims.Flaw(claims.Fault.UNTRUSTED_ISSUER, text))
+            if nonce(backend.name) not in said.nonces:
+                text = f"it answers another challenge: eat_nonce has no {nonce(backend.name)!r}"
+                flaws.append(claims.Flaw(claims.Fault.SUBJECT_MISMATCH, text))
+            if not said.affirming:
+                flaws.append(claims.Flaw(claims.Fault.NOT_AFFIRMING, "ear.status is not affirming throughout"))
+            if presented.replayed(said.issuer, said.id, backend.name, str(opened.claim.digest)):
+                text = f"the result {said.id} was shown before; ask the verifier for a new one"
+                flaws.append(claims.Flaw(claims.Fault.REPLAYED_NONCE, text))
+        claim = _standing(opened, path, flaws)
+        if said is None or not claim.sound:
+            return None, claim
+        tee = said.kind.removeprefix("attestation/")
+        return sites.Attested(tee, verified=True, at=said.issued, verifier=said.issuer, until=said.until), claim
+
+    def presentation(self, backend: sites.Backend) -> presentations.Presentation | None:
+        """Return what is to be remembered of the attestation that a backend shows; None where nothing is proved."""
+        if backend.attestation is None:
+            return None
+        opened = self.opened(backend.attestation.token)
+        if opened.said is None:
+            return None
+        said = opened.said
+        return presentations.Presentation(said.issuer, said.id, backend.name, str(opened.claim.digest), said.until)
+
+
+def nonce(backend: str) -> str:
+    """Return the challenge that an attestation of a backend answers; the audience binds it to this control plane."""
+    return f"backend/{backend}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Paper:
+    """What a document says of a certificate or licence."""
+
+    kind: str
+    stated: sites.Certification | sites.Evidence
+    service: str | None = None
+    regions: tuple[str, ...] = ()
+
+    def flaws(self, said: profiles.Said, path: str) -> Iterable[claims.Flaw]:
+        if said.kind != self.kind:
+            text = f"it certifies {said.kind}, and stands on {self.kind}"
+            yield claims.Flaw(claims.Fault.SUBJECT_MISMATCH, text)
+        if said.facts:
+            yield claims.Flaw(claims.Fault.MALFORMED, f"it states facts, and stands on {path}")
+        if said.service is not None and said.service != self.service:
+            yield _contradiction(f"{path}.service", said.service, self.service)
+        if said.regions is not None and not set(self.regions) <= set(said.regions):
+            yield _contradiction(f"{path}.regions", list(said.regions), list(self.regions))
+        stated = {"validFrom": self.stated.valid_from, "validTo": self.stated.valid_to, "digest": self.stated.digest}
+        for name, value in said.paper.items():
+            if stated[name] is not None and not _equal(_plain(stated[name]), value):
+                yield _contradiction(f"{path}.{name}", value, _plain(stated[name]))
+
+
+def _standing(opened: tokens.Opened, path: str, flaws: list[claims.Flaw]) -> claims.Claim:
+    return dataclasses.replace(opened.claim, path=path, flaws=(*opened.claim.flaws, *flaws))
+
+
+def _proved(
+    stamp: facts.FactStamp,
+    found: tuple[claims.Claim, ...],
+    said: list[Mapping[str, Any]],
+    covers: tuple[Any, Facts],
+) -> facts.FactStamp:
+    """Return the stamp with its claims as the source; certified where they cover all that is stated."""
+    known = {name: value for each in said for name, value in each.items()}
+    stated = {name: _plain(read(covers[0])) for name, (_, read) in covers[1].items()}
+    open_ = [n for n, v in stated.items() if v not in (None, [], {}) and not (n in known and _equal(v, known[n]))]
+    certified = bool(known) and not open_ and all(claim.sound for claim in found)
+    return dataclasses.replace(
+        stamp,
+        source="; ".join(claim.label for claim in found)[:1024],
+        proven=facts.Assurance.CERTIFIED if certified else facts.Assurance.DECLARED,
+    )
+
+
+def _names_of(operator: sites.Operator) -> set[str]:
+    return {f"operator/{operator.name}", *([f"lei/{operator.lei}"] if operator.lei else [])}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, dt.date) else digests.plain(value)
+
+
+def _equal(stated: Any, said: Any) -> bool:
+    """Say whether two JSON values are the same; the order of a list of words does not count, true is not 1."""
+    if isinstance(stated, list) and isinstance(said, list):
+        return sorted(map(repr, stated)) == sorted(map(repr, said))
+    return isinstance(stated, bool) == isinstance(said, bool) and bool(stated == said)
+
+
+def _contradiction(path: str, said: Any, stated: Any) -> claims.Flaw:
+    text = f"the claim says {path} = {said!r}, the document {stated!r}"[:400]
+    return claims.Flaw(claims.Fault.CONTRADICTION, text, path=path[:200])
+
+
+NOBODY = Claimants()
+"""Trusts no issuer: every claim is refused."""
