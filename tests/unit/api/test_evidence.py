@@ -14,7 +14,7 @@ from orchestrator.control import entries
 from orchestrator.domain import decisions, events, ids, jobs, lifecycle, offers
 from orchestrator.evidence import bundles, canonical, verification
 from orchestrator.ports import stores
-from orchestrator.scheduler import answers
+from orchestrator.scheduler import answers, rejudging
 from orchestrator.service import checkpoints, problems
 from orchestrator.store import memory
 
@@ -45,14 +45,14 @@ def declare(installation: Installation) -> None:
     installation.seen.record_offers("here", [offer], at=installation.clock.at)
 
 
-def run(installation: Installation, id: str, *, exit_code: int = 0) -> jobs.Job:
+def run(installation: Installation, id: str, *, exit_code: int = 0, at: str | None = None) -> jobs.Job:
     """Place a job by a real decision, and let it run and end, as the loop does."""
     context, now = installation.context, installation.clock.now()
     found = context.store.job(ids.JobId(id))
     assert found is not None
     planned = answers.plan_one(found.spec, context.snapshots.make(context, now), tenant=found.tenant)
     assert planned.answer.ranking, planned.answer
-    site, number = planned.answer.ranking[0], len(found.attempts) + 1
+    site, number = ids.SiteName(at or planned.answer.ranking[0]), len(found.attempts) + 1
     written = []
     for event in (
         events.Placed(now, number, site, planned.decision.digest),
@@ -290,3 +290,29 @@ def test_an_insider_with_the_key_is_caught_by_judging_again(
     assert report.rejudged.word.value == "different", report.rejudged
     assert report.wrong
     assert report.problems[0].startswith("re-execution: attempt 1:")
+
+
+def test_versions_that_the_record_does_not_give_are_different(
+    installation: Installation, ran: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signed statement that hides a pack which was off, or names another version, is held to the rule book."""
+    honest = rejudging.versions
+    for name, lie in (("packsOff", []), ("packs", []), ("evaluator", "eval 0"), ("policy", "sha256:" + "0" * 64)):
+        with monkeypatch.context() as patched:
+            patched.setattr(rejudging, "versions", lambda policy, book, n=name, v=lie: {**honest(policy, book), n: v})
+            data = installation.client().get(f"/v1/jobs/{ran}/evidence").content
+        report = verifications.verify(data, trusted(installation))
+        assert report.wrong, name
+        assert report.rejudged.word.value == "different" or "belongs to no decision" in report.problems[0], name
+
+
+def test_a_site_that_the_record_refuses_is_no_choice(installation: Installation) -> None:
+    """A placement at a place that was refused is different from what the record lets happen."""
+    declare(installation)
+    _more_places(installation)
+    asked = job(sovereignty={"exposure": {"deny": ["US"]}})
+    id = installation.client().post("/v1/jobs", json=asked).json()["id"]
+    run(installation, id, at="there/cpu")
+    report = verifications.verify(installation.client().get(f"/v1/jobs/{id}/evidence").content, trusted(installation))
+    assert report.rejudged.word.value == "different"
+    assert "there/cpu was chosen" in report.rejudged.why
