@@ -129,6 +129,20 @@ def _case_problem(written: Written, path: tuple[str | int, ...], text: str) -> s
     return f"{written.file}:{written.loaded.locate(inside)[0]}: {errors.render_path(inside)}: {text}"
 
 
+def with_policies(book: rulebook.RuleBook, paths: Sequence[pathlib.Path]) -> rulebook.RuleBook:
+    """Return a rule book with the Cedar policies of some files. Raises OSError, InvalidDocumentError, ValueError."""
+    found = [written for path in paths for written in read(path)]
+    if problems := [problem for written in found for problem in wrong(written, book)]:
+        raise ValueError("\n".join(problems))
+    own = []
+    for written in found:
+        if isinstance(written.policy, policies.Directive):
+            # What was recorded of a job has the directives of its time in it; another one is not put in its place.
+            raise ValueError(f"{written.file}: a directive is not tried on cases or recorded placements: apply it")
+        own.append(written.policy)
+    return rulebook.with_policies(book, own)
+
+
 def test(path: pathlib.Path, book: rulebook.RuleBook) -> tuple[int, tuple[cases.Disagreement, ...]]:
     """Run the tests that the policies of a file bring: how many, and which got another answer.
 

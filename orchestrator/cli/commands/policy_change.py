@@ -21,6 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _book_options(function: F) -> F:
     """Add the options that say which rule book judges."""
     for option in (
+        click.option("--policy", "policies", multiple=True, metavar="FILE", help="Judge by the policies in it, too."),
         click.option("--on", multiple=True, metavar="PACK", help="Judge as if this preview were switched on."),
         click.option("--off", multiple=True, metavar="PACK", help="Judge as if this pack were switched off."),
         click.option("--packs", metavar="DIR", help="Judge by the packs in this folder.  [those installed]"),
@@ -33,7 +34,7 @@ def _state(function: F) -> F:
     return click.option("--state", metavar="DIR", help="State folder of a control plane.")(function)
 
 
-def _book(folder: str | None, off: tuple[str, ...], on: tuple[str, ...]) -> Any:
+def _book(folder: str | None, off: tuple[str, ...], on: tuple[str, ...], policies: tuple[str, ...] = ()) -> Any:
     packs = lazy_import.lazy("orchestrator.sources.packs")
     if folder is not None and not pathlib.Path(folder).is_dir():
         raise click.UsageError(f"{folder} is not a folder of packs")
@@ -44,7 +45,11 @@ def _book(folder: str | None, off: tuple[str, ...], on: tuple[str, ...]) -> Any:
             raise click.UsageError(f"no pack is called {name!r}; there are {', '.join(sorted(known))}")
     for name, problem in book.failed:
         failures.say(f"the pack {name} failed to load and denies everything: {problem}")
-    return book
+    try:
+        own = lazy_import.lazy("orchestrator.bootstrap.policies")
+        return own.with_policies(book, [pathlib.Path(file) for file in policies]) if policies else book
+    except (OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _clock(day: str | None) -> dt.datetime | None:
@@ -77,7 +82,13 @@ def _replay(folder: str, book: Any, at: dt.datetime | None) -> Any:
 @click.option("--at", "day", metavar="DATE", help="Judge all as of this day.  [the day of each placement]")
 @options.output
 def replay(
-    state: str | None, packs: str | None, off: tuple[str, ...], on: tuple[str, ...], day: str | None, format: str
+    state: str | None,
+    packs: str | None,
+    off: tuple[str, ...],
+    on: tuple[str, ...],
+    policies: tuple[str, ...],
+    day: str | None,
+    format: str,
 ) -> int:
     """Judge every placement that the journal of a state folder records, by the packs of this installation, by others,
     or on another day: which would be refused now, which sites open or shut. Nothing is changed. Exit 1 if any
@@ -88,7 +99,7 @@ def replay(
       comity policy replay
       comity policy replay --on us-affiliates-50 --at 2027-01-01
     """
-    report = _replay(state or str(access.state_folder(os.environ)), _book(packs, off, on), _clock(day))
+    report = _replay(state or str(access.state_folder(os.environ)), _book(packs, off, on, policies), _clock(day))
     if format in ("json", "yaml"):
         output.show(policy_changes.replayed(report), format)
     else:
@@ -109,6 +120,7 @@ def diff(
     packs: str | None,
     off: tuple[str, ...],
     on: tuple[str, ...],
+    policies: tuple[str, ...],
     cases: tuple[str, ...],
     state: str | None,
     day: str | None,
@@ -122,8 +134,9 @@ def diff(
     Example:
       comity policy diff --off eu-seal --markdown
       comity policy diff --base packs-before --packs packs-after --cases cases.yaml --markdown
+      comity policy diff --policy own.yaml --cases cases.yaml
     """
-    before, after = _book(base, (), ()), _book(packs, off, on)
+    before, after = _book(base, (), ()), _book(packs, off, on, policies)
     changes = lazy_import.lazy("orchestrator.policy.comparisons").differences(before, after)
     answers = [one for file in cases for one in _answers(file, before, after)]
     report = _replay(state, after, _clock(day)) if state else None
@@ -140,7 +153,7 @@ def _answers(file: str, before: Any, after: Any) -> list[dict[str, Any]]:
     cases = lazy_import.lazy("orchestrator.policy.cases")
     yamls = lazy_import.lazy("orchestrator.sources.yamls")
     try:
-        document = yamls.read(pathlib.Path(file))
+        document = yamls.read(pathlib.Path(file), yamls.CASES)
         found = cases.read(document.data, documents=lazy_import.lazy("orchestrator.bootstrap.cases").reader())
     except OSError as error:
         raise click.UsageError(f"{file}: {error.strerror}") from None

@@ -115,3 +115,14 @@ def test_the_packs_are_exported_with_schema_and_sets(run: Run) -> None:
     assert set(after["attrs"]["eu-adequate"]) - set(before["attrs"]["eu-adequate"]) == {"BR"}
     assert '@id("eu-gdpr.transfer")' in run("policy", "export", "--to", "cedar").out
     assert run("policy", "export", "--to", "cedar", "--at", "soon").code == 2
+
+
+def test_a_change_of_policies_is_shown_before_it_is_merged(run: Run) -> None:
+    """`policy diff --policy` answers cases with and without the new rules."""
+    case = "{id: c, at: 2026-11-22, job: {}, decision: ALLOW, rules: [], backend: {country: FR, operator: {%s}}}"
+    write("cases:\n- " + case % "legal_country: FR, parent_hq: FR" + "\n", "cases.yaml")
+    ran = run("policy", "diff", "--policy", write(POLICY), "--cases", "cases.yaml", "-o", "json")
+    assert ran.code == 1
+    assert "cedar.own.no-france" in ran.out
+    assert run("policy", "diff", "--cases", "cases.yaml").code == 0
+    assert run("policy", "diff", "--policy", write(POLICY.replace("country ==", "cuntry ==")), "--cases", "c").code == 2
