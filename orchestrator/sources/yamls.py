@@ -1,5 +1,6 @@
 """Files of facts and rules as plain data with places: the reader of ``wire`` (:mod:`orchestrator.wire.yaml_loader`),
-held closer. One document a file, no aliases, and a number with an exponent needs its point.
+held closer. One document a file, and a number with an exponent needs its point. Files of facts and rules are written
+by hand, so they have no aliases; files of cases may be made by a program, so they may have them, and be long.
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ from typing import Any
 from orchestrator.wire import bounds, errors, spellings, yaml_loader
 
 LIMITS = bounds.Limits(bytes_max=4 * 2**20, depth_max=32, aliases_max=0, documents_max=1)
+CASES = bounds.Limits(
+    bytes_max=64 * 2**20,
+    depth_max=32,
+    nodes_max=5_000_000,
+    aliases_max=1_000_000,
+    characters_max=128 * 2**20,
+    documents_max=1,
+)
+"""For files of cases: tens of thousands of them."""
 
 PathInFile = errors.Path
 
@@ -34,20 +44,20 @@ class Document:
         return f"{self.name}:{line}"
 
 
-def read(path: Path) -> Document:
+def read(path: Path, limits: bounds.Limits = LIMITS) -> Document:
     """Read a file. Raises ``YamlError``, also where the file cannot be opened."""
     try:
         with path.open("rb") as file:
-            content = file.read(LIMITS.bytes_max + 1)
+            content = file.read(limits.bytes_max + 1)
     except OSError as error:
         raise YamlError(f"{path}: {error.strerror or error}") from error
-    return parse(content, str(path))
+    return parse(content, str(path), limits)
 
 
-def parse(content: bytes, name: str) -> Document:
+def parse(content: bytes, name: str, limits: bounds.Limits = LIMITS) -> Document:
     """Parse the content of one file with at most one document. Raises ``YamlError`` with every error found."""
     try:
-        loaded = next(iter(yaml_loader.load(content, file=name, limits=LIMITS)), None)
+        loaded = next(iter(yaml_loader.load(content, file=name, limits=limits)), None)
         data = yaml_loader.plain(loaded, resolve=spellings.resolve_pointed) if loaded else None
     except errors.InvalidDocumentError as error:
         raise YamlError(str(error)) from error

@@ -47,7 +47,7 @@ def test(files: tuple[str, ...], off: tuple[str, ...]) -> int:
             count, disagreements = count + number, disagreements + list(wrong)
             continue
         try:
-            document = yamls.read(pathlib.Path(file))
+            document = yamls.read(pathlib.Path(file), yamls.CASES)
             found = cases.read(document.data, documents=reader)
         except yamls.YamlError as error:
             failures.say(str(error))

@@ -30,7 +30,7 @@ EU_ADEQUATE: dict[str, tuple[Day, Day, str | None]] = {
     "CA": (ALWAYS, NEVER_ENDS, "pipeda"),
     "JP": (Day(2019, 1, 23), NEVER_ENDS, "appi"),
     "KR": (Day(2021, 12, 17), NEVER_ENDS, None),
-    "GB": (Day(2021, 6, 28), Day(2031, 12, 27), None),
+    "GB": (Day(2025, 12, 19), Day(2031, 12, 27), None),
     "US": (Day(2023, 7, 10), NEVER_ENDS, "dpf"),
     "BR": (Day(2026, 1, 26), NEVER_ENDS, None),
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.policy import attributes, cases
-from orchestrator.sources import packs
+from orchestrator.sources import packs, yamls
 
 GOOD = {
     "id": "A", "at": "2026-11-22", "job": {}, "decision": "ALLOW", "rules": [],
@@ -109,3 +110,17 @@ def test_what_no_pack_judges_is_denied(asked: dict[str, object], pack: str, path
     """A compact attribute that needs a judge behaves as in the product."""
     case = {**GOOD, "job": asked, "decision": "DENY", "rules": [f"core.unsupported:{path}"]}
     assert cases.run(cases.read({"cases": [case]}), packs.load(off=(pack,))) == ()
+
+
+def test_files_of_cases_may_be_long_and_share_values(tmp_path: Path) -> None:
+    """A program that writes thousands of cases shares what is alike by aliases; files of rules still may not."""
+    file = tmp_path / "cases.yaml"
+    site = "{country: FR, operator: {legal_country: FR, parent_hq: FR}}"
+    rows = [
+        f"- {{id: c{n}, at: 2026-11-22, job: {{}}, backend: *site, decision: ALLOW, rules: []}}" for n in range(6000)
+    ]
+    first = f"- {{id: first, at: 2026-11-22, job: {{}}, backend: &site {site}, decision: ALLOW, rules: []}}"
+    file.write_text("\n".join(["cases:", first, *rows, ""]))
+    assert len(cases.read(yamls.read(file, yamls.CASES).data)) == 6001
+    with pytest.raises(yamls.YamlError, match="anchors"):
+        yamls.read(file)
