@@ -72,6 +72,18 @@ def _state(item: Item) -> object:
     return ",".join(dict.fromkeys(words)) or None
 
 
+def _window(word: str) -> Callable[[Item], object]:
+    return lambda item: at(item, f"spec.effective.{word}") or at(item, f"spec.directive.{word}")
+
+
+def _holds(item: Item) -> object:
+    """Say of a policy whether it holds today; one that cannot be used refuses everything, which is not the same."""
+    told = {one.get("type"): one.get("status") for one in at(item, "status.conditions") or []}
+    if told.get("Usable") is False:
+        return "unusable: refuses"
+    return None if "InForce" not in told else "in force" if told["InForce"] else "not in force"
+
+
 NAME: Column = ("NAME", _path("metadata.name"))
 COUNTRY: Column = ("COUNTRY", _path("spec.location.country"))
 
@@ -113,7 +125,10 @@ TABLES: dict[str, tuple[Sequence[Column], Sequence[Column]]] = {
     ),
     "tenants": ((NAME, ("HQ", _path("spec.hq")), ("SECTOR", _path("spec.sector"))), ()),
     "queues": ((NAME, ("TENANT", _path("spec.tenant")), ("WEIGHT", _path("spec.weight"))), ()),
-    "policies": ((NAME, ("ENGINE", _path("spec.engine"))), ()),
+    "policies": (
+        (NAME, ("ENGINE", _path("spec.engine")), ("FROM", _window("from")), ("TO", _window("to")), ("STATE", _holds)),
+        (),
+    ),
     "controlplanes": ((NAME, COUNTRY, ("OPERATOR", _path("spec.operator"))), ()),
     "sites": (
         (

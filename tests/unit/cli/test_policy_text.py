@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 
+import pytest
+
+from orchestrator.cli.rendering import columns
 from tests.unit.cli.conftest import Run
 
 POLICY = """\
@@ -126,3 +129,16 @@ def test_a_change_of_policies_is_shown_before_it_is_merged(run: Run) -> None:
     assert "cedar.own.no-france" in ran.out
     assert run("policy", "diff", "--cases", "cases.yaml").code == 0
     assert run("policy", "diff", "--policy", write(POLICY.replace("country ==", "cuntry ==")), "--cases", "c").code == 2
+
+
+@pytest.mark.parametrize(
+    ("usable", "in_force", "word"),
+    [(True, True, "in force"), (True, False, "not in force"), (False, True, "unusable: refuses")],
+)
+def test_a_list_of_policies_says_what_each_does_today(usable: bool, in_force: bool, word: str) -> None:
+    """Dates, and whether it holds; one that cannot be used refuses, and the list says so."""
+    conditions = [{"type": "Usable", "status": usable}, {"type": "InForce", "status": in_force}]
+    spec = {"engine": "directive", "directive": {"from": "2026-06-12"}}
+    item = {"metadata": {"name": "p"}, "spec": spec, "status": {"conditions": conditions}}
+    _, row = columns.rows("policies", [item], wide=False)
+    assert row == ["p", "directive", "2026-06-12", "-", word]
