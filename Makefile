@@ -48,7 +48,7 @@ format: $(STAMP)
 
 # Policy engines that B2 runs beside ours; without a wheel for this machine the page says so instead.
 $(VENV)/.peers: $(STAMP)
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -c constraints.txt '.[peers]'
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
 	touch $@
 
 bench: compiled $(VENV)/.peers  ## All figures, written to docs/benchmarks.md
