@@ -89,9 +89,9 @@ class Shelf:
         self._note, self._tiles = folder / NOTE, folder / TILES
 
     def note(self) -> str:
-        """Return the last note kept."""
+        """Return the last note kept; bytes that are no text make a note that is not ours."""
         try:
-            return self._note.read_text(encoding="utf-8")
+            return self._note.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 

@@ -119,6 +119,8 @@ class Checkpoints:
         self._tree: tiles.TileTree | None = None
         self._hash = chain.empty_head().hash
         self._sealed = -1
+        self._kept = 0
+        """How many tiles the shelf has."""
 
     @property
     def key(self) -> Key:
@@ -213,7 +215,12 @@ class Checkpoints:
         key = self._keyring.current
         note = checkpoints.sign(checkpoint, key.signer, key.public)
         if tree.size != self._sealed:
-            self._shelf.keep_note(note)
+            try:
+                self._shelf.keep_note(note)
+            except OSError as error:
+                # What is signed and not remembered could be signed otherwise after a restart.
+                text = f"the signed head cannot be kept in the state folder: {error.strerror or error}"
+                raise problems.ServiceError(problems.Kind.UNAVAILABLE, "log.not-kept", text) from error
             self._sealed = tree.size
         return note
 
@@ -227,15 +234,19 @@ class Checkpoints:
         if self._tree is None:
             self._tree = self._first(head)
         tree = self._tree
-        before = tree.tiles
         self._grow(tree, head)
-        if tree.tiles > before:
-            self._shelf.keep_tiles(tree.kept(before), after=before)
+        if tree.tiles > self._kept:
+            try:
+                self._shelf.keep_tiles(tree.kept(self._kept), after=self._kept)
+                self._kept = tree.tiles
+            except OSError:
+                pass  # only a cache: the next process reads the journal instead
         return tree
 
     def _first(self, head: int) -> tiles.TileTree:
         kept = self._shelf.tiles()[: head // tiles.TILE * 32]
         tree = tiles.TileTree(self._read, kept)
+        self._kept = tree.tiles
         self._grow(tree, head)
         note = self._shelf.note()
         if not note:
@@ -252,7 +263,7 @@ class Checkpoints:
             # The tiles are only a cache: let the journal itself speak before anybody is accused.
             tree = tiles.TileTree(self._read)
             self._grow(tree, head)
-            self._shelf.keep_tiles(tree.kept(), after=0)
+            self._kept = 0
         if tree.root(last.size) != last.root:
             raise _inconsistent(f"the first {last.size} entries are not those that were signed")
         self._sealed = last.size
