@@ -44,7 +44,7 @@ def facts(site: attributes.SiteAttributes) -> dict[str, Any]:
 def ours(job: attributes.JobAttributes, sites: Sequence[attributes.SiteAttributes]) -> Callable[[], Answer]:
     """Return the question to our engine: tables of the sites are made beforehand, and each is asked once."""
     book = _book()
-    tables = [table.SiteTable(sites) for _ in range(figures.REPEATS + 1)]
+    tables = [table.SiteTable(sites) for _ in range(figures.REPEATS + 2)]
 
     def ask() -> Answer:
         judgement = evaluator.judge(job, tables.pop(), book, fleets.AT)
