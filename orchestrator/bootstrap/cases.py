@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.bootstrap import catalogues
 from orchestrator.domain import jobs, sites, tenants
-from orchestrator.inventory import assembly, sightings, worlds
+from orchestrator.inventory import assembly, claimants, presentations, sightings, worlds
 from orchestrator.policy import attributes, conversions
 from orchestrator.wire import errors
 from orchestrator.wire.convert import jobs as job_conversion
@@ -37,16 +37,23 @@ def reader() -> Reader:
             raise ValueError(f"`job` needs exactly one Job, not {len(specs)}")
         if len(found["Tenant"]) > 1 or len(found["ControlPlane"]) > 1:
             raise ValueError("`job` takes at most one Tenant and one ControlPlane")
+        # A case has no trust list: the claims of its documents are refused.
+        operators, plane, proofs = claimants.prove(
+            claimants.NOBODY,
+            presentations.Presented(),
+            there["Operator"],
+            next(iter(found["ControlPlane"].values()), None),
+        )
         job = conversions.of_job(
             specs[0],
             tenant=next(iter(found["Tenant"].values()), None),
             datasets=found["DataSet"],
-            control_plane=next(iter(found["ControlPlane"].values()), None),
+            control_plane=plane,
         )
         rows = [
             conversions.of_site(site)
             for backend in there["Backend"].values()
-            for site in _sites(backend, there["Operator"], catalogue)
+            for site in _sites(backend, operators, catalogue, proofs)
         ]
         return job, rows
 
@@ -54,12 +61,20 @@ def reader() -> Reader:
 
 
 def _sites(
-    backend: sites.Backend, operators: Mapping[str, sites.Operator], catalogue: catalogues.ShippedCatalogue
+    backend: sites.Backend,
+    operators: Mapping[str, sites.Operator],
+    catalogue: catalogues.ShippedCatalogue,
+    proofs: claimants.Proofs,
 ) -> tuple[sites.Site, ...]:
     """Return the sites of the declared pools; one that stands for any where no pool is declared."""
     seen = sightings.Facts(capabilities=None, pools=(sites.Pool("any"),), isolation_none=frozenset())
     return assembly.sites_of(
-        backend, operators=operators, seen=seen, catalogue=catalogue, owner_tenant=worlds.DEFAULT_TENANT
+        backend,
+        operators=operators,
+        seen=seen,
+        catalogue=catalogue,
+        owner_tenant=worlds.DEFAULT_TENANT,
+        proofs=proofs,
     )
 
 

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import facts, ids, listings, sites
-from orchestrator.inventory import catalogues, digests, sightings
+from orchestrator.inventory import catalogues, claimants, digests, sightings
 from orchestrator.policy import screening
 
 Screen = Callable[[sites.Operator | None], listings.Screening]
@@ -26,12 +26,17 @@ def sites_of(
     catalogue: catalogues.Catalogue,
     owner_tenant: str | None,
     screen: Screen | None = None,
+    proofs: claimants.Proofs | None = None,
 ) -> tuple[sites.Site, ...]:
-    """Return the sites of one backend, in order of name. ``screen`` None: no sanctions list is in force."""
+    """Return the sites of one backend, in order of name.
+
+    ``screen`` None: no sanctions list is in force. ``proofs`` None: no issuer is trusted, so every claim is refused.
+    """
     made = []
+    proofs = proofs or claimants.Proofs()
     for pool in pools_of(backend, seen.pools):
         bare = ids.SiteName(f"{backend.name}/{pool.name}") in seen.isolation_none
-        site = _site(backend, pool, operators, catalogue)
+        site = proofs.site(_site(backend, pool, operators, catalogue), backend)
         if screen is not None:
             site = _screened(site, screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()

@@ -331,3 +331,32 @@ def _contradiction(path: str, said: Any, stated: Any) -> claims.Flaw:
 
 NOBODY = Claimants()
 """Trusts no issuer: every claim is refused."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proofs:
+    """What sites need to be proved: who verifies, what was shown before, and the claims of what they rest on."""
+
+    claimants: Claimants = NOBODY
+    presented: presentations.Presented = dataclasses.field(default_factory=presentations.Presented)
+    operators: Mapping[str, tuple[claims.Claim, ...]] = dataclasses.field(default_factory=dict)
+    control_plane: tuple[claims.Claim, ...] = ()
+
+    def site(self, site: sites.Site, backend: sites.Backend) -> sites.Site:
+        """Return a site proved as far as claims go, with all claims that it rests on."""
+        proved, found = self.claimants.site(site, backend, self.presented)
+        theirs = self.operators.get(site.operator_name or "", ())
+        return dataclasses.replace(proved, claims=(*found, *theirs, *self.control_plane))
+
+
+def prove(
+    claimants: Claimants,
+    presented: presentations.Presented,
+    operators: Mapping[str, sites.Operator],
+    plane: tenants.ControlPlane | None,
+) -> tuple[dict[str, sites.Operator], tenants.ControlPlane | None, Proofs]:
+    """Return operators and control plane as far as claims prove them, and what sites need to be proved."""
+    read = {name: claimants.operator(operator) for name, operator in operators.items()}
+    proved, found = claimants.control_plane(plane) if plane is not None else (None, ())
+    theirs = {name: more for name, (_, more) in read.items() if more}
+    return {name: one for name, (one, _) in read.items()}, proved, Proofs(claimants, presented, theirs, found)

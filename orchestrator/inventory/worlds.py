@@ -21,7 +21,17 @@ from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
 from orchestrator.domain import tenants as tenant_values
 from orchestrator.evidence import canonical
-from orchestrator.inventory import assembly, catalogues, digests, ledgers, lineages, screeners, sightings
+from orchestrator.inventory import (
+    assembly,
+    catalogues,
+    claimants,
+    digests,
+    ledgers,
+    lineages,
+    presentations,
+    screeners,
+    sightings,
+)
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
 from orchestrator.wire import errors
@@ -98,6 +108,8 @@ class World:
     facts: ids.Digest = ids.NO_DIGEST
     screenings: Mapping[str, listings.Screening] = field(default_factory=dict)
     """What the sanctions lists in force say about each operator, by name; empty where none is in force."""
+    proofs: claimants.Proofs = field(default_factory=claimants.Proofs)
+    """The claims of operators and control plane, and who verifies; those of backends are in the sites."""
 
     def site(self, name: ids.SiteName) -> site_values.Site | None:
         """Return one site; None when it is not, or no longer, declared."""
@@ -133,6 +145,7 @@ class Inventory:
         *,
         owner_tenant: str = DEFAULT_TENANT,
         lists: Callable[[], screeners.Screener | None] = lambda: None,
+        trust: Callable[[], claimants.Claimants] = lambda: claimants.NOBODY,
     ) -> None:
         self._store = store
         self._book = book
@@ -140,7 +153,9 @@ class Inventory:
         self._seen = seen
         self._owner_tenant = owner_tenant
         self._lists = lists
+        self._trust = trust
         self._screener: screeners.Screener | None = None
+        self._claimants: claimants.Claimants = claimants.NOBODY
         self._lock = threading.Lock()
         self._world: World | None = None
         self._base: rulebook.RuleBook | None = None
@@ -155,19 +170,19 @@ class Inventory:
 
     def world(self) -> World:
         """Return the world as it is declared now. Cheap while nothing changed; never waits for a backend."""
-        book, screener = self._current_book(), self._lists()
+        book, screener, trusted = self._current_book(), self._lists(), self._trust()
         marks = (self._store.documents_version(), self._seen.version)
         known = self._world
-        if known is not None and self._is_made_of(known, marks, book, screener):
+        if known is not None and self._is_made_of(known, marks, book, screener, trusted):
             return known
         with self._lock:
             # Versions are read before what they stand for: a change in between only makes the next caller look again.
             known = self._world
             marks = (self._store.documents_version(), self._seen.version)
-            if known is None or not self._is_made_of(known, marks, book, screener):
-                if self._screener is not screener:
+            if known is None or not self._is_made_of(known, marks, book, screener, trusted):
+                if self._screener is not screener or self._claimants is not trusted:
                     self._world = None  # nobody may take the world of the old lists for one of the new
-                    self._screener = screener
+                    self._screener, self._claimants = screener, trusted
                     self._made.clear()
                 self._world = known = self._make(marks, book)
                 self._base = book
@@ -183,9 +198,10 @@ class Inventory:
         marks: tuple[int, int],
         book: rulebook.RuleBook | None,
         screener: screeners.Screener | None,
+        trusted: claimants.Claimants,
     ) -> bool:
         same = (world.documents_version, world.sightings_version) == marks
-        return same and self._base is book and self._screener is screener
+        return same and self._base is book and self._screener is screener and self._claimants is trusted
 
     def _current_book(self) -> rulebook.RuleBook | None:
         book = self._book
@@ -193,7 +209,7 @@ class Inventory:
 
     def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
         stored = self._store.documents()
-        kinds = (*_CONVERTERS, lineages.KIND, ledgers.KIND)
+        kinds = (*_CONVERTERS, lineages.KIND, ledgers.KIND, presentations.KIND)
         by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _OWNED}
         broken: list[BrokenDocument] = []
@@ -213,9 +229,15 @@ class Inventory:
         self._read = fresh
         statuses = {(d.kind, d.name): _status(d) for d in stored if d.status != "{}"}
         owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
+        shown = presentations.Presented(
+            by_kind[presentations.KIND], not any(one.kind == presentations.KIND for one in broken)
+        )
+        by_kind["Operator"], control_plane, proofs = claimants.prove(
+            self._claimants, shown, by_kind["Operator"], next(iter(by_kind["ControlPlane"].values()), None)
+        )
+        by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
         screenings = self._screenings(by_kind["Operator"], statuses)
-        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings)
-        control_plane = next(iter(by_kind["ControlPlane"].values()), None)
+        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
@@ -251,6 +273,7 @@ class Inventory:
             catalogue=self._catalogue,
             facts=canonical.digest(facts),
             screenings=screenings,
+            proofs=proofs,
         )
 
     def _book_with(
@@ -283,6 +306,7 @@ class Inventory:
         operators_: Mapping[str, site_values.Operator],
         owners: Mapping[str, str],
         screenings: Mapping[str, listings.Screening],
+        proofs: claimants.Proofs,
     ) -> tuple[site_values.Site, ...]:
         screener = self._screener
 
@@ -296,7 +320,11 @@ class Inventory:
             owner = owners[name]
             named = {pool.operator for pool in (*backend.pools, *seen.pools)} | {backend.operator}
             runs = sorted(map(str, named))
-            key = (backend, seen, owner, *((operators_.get(each), screenings.get(each)) for each in runs))
+            shown = proofs.presented if backend.attestation is not None else None
+            key = (
+                *(backend, seen, owner, shown, proofs.control_plane),
+                *((operators_.get(each), screenings.get(each), proofs.operators.get(each)) for each in runs),
+            )
             known = self._made.get(name)
             if known is not None and known[0] == key:
                 made[name] = known
@@ -310,6 +338,7 @@ class Inventory:
                     catalogue=self._catalogue,
                     owner_tenant=owner,
                     screen=screen if screener is not None else None,
+                    proofs=proofs,
                 ),
             )
         self._made = made
@@ -349,6 +378,8 @@ def read(document: stores.Document) -> object:
             return lineages.of_document(document)
         if document.kind == ledgers.KIND:
             return (ledgers.of_document(document), document.version)
+        if document.kind == presentations.KIND:
+            return presentations.of_document(document)
         model = reading.read(json.loads(document.body)).model
         return _CONVERTERS[document.kind](model, document)
     except errors.InvalidDocumentError as error:

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts
+from orchestrator.domain import claims, facts
 from orchestrator.policy import constraints, dated
 
 UNKNOWN = "unknown"
@@ -92,6 +92,8 @@ class Attested:
     verified: bool = False
     at: dt.datetime | None = None
     age_hours: float | None = None
+    until: dt.datetime | None = None
+    """When the verifier lets it end; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +226,13 @@ class SiteAttributes:
     assurance: facts.Assurance = facts.Assurance.DECLARED
     backend_stamp: facts.FactStamp = field(default_factory=facts.FactStamp)
     operator_stamp: facts.FactStamp = field(default_factory=facts.FactStamp)
+    claims: tuple[claims.Claim, ...] = ()
+    """Signed claims that the site rests on; a flaw of one of them refuses on the days on which it stands."""
 
     def boundaries(self) -> frozenset[dt.date]:
-        """Return the days on which the stamp, a certificate or a licence of the site starts or ends."""
+        """Return the days on which the stamp, a certificate, a licence or a claim of the site starts or ends."""
         days = [dated.changes(None, self.facts_valid_to)]
+        days += [dated.changes(flaw.first, flaw.last) for claim in self.claims for flaw in claim.flaws]
         days += [dated.changes(paper.valid_from, paper.valid_to) for paper in (*self.certs, *self.evidence)]
         return frozenset(day for pair in days for day in pair)
 

@@ -53,6 +53,7 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         state_funded=site.china_state_funded,
         seal=tuple(sorted(site.seal)),
         attested=_attested(site.attested),
+        claims=site.claims,
     )
     return made if site.accelerator is None else _with_accelerator(made, site.accelerator, site.accelerator_model)
 
@@ -78,7 +79,7 @@ def _with_accelerator(
 
 
 def _attested(found: sites.Attested | None) -> attributes.Attested | None:
-    return attributes.Attested(found.tee, found.verified, found.at) if found is not None else None
+    return attributes.Attested(found.tee, found.verified, found.at, until=found.until) if found else None
 
 
 def _site_places(site: sites.Site) -> tuple[attributes.Place, ...]:
@@ -109,25 +110,28 @@ def _reach(operator: sites.Operator | None, admin_from: Iterable[str]) -> tuple[
 def _certificate(cert: sites.Certification, site: sites.Site) -> attributes.Paper:
     # Certificates hold for a service in a region: one that states no scope proves nothing about this site.
     in_scope = cert.service is not None and cert.service == site.service and site.location.region in cert.regions
-    level = DOCUMENTED if cert.evidence and cert.digest else DECLARED
+    level = CERTIFIED if cert.certified else DOCUMENTED if cert.evidence and cert.digest else DECLARED
     return attributes.Paper(cert.scheme, cert.valid_from, cert.valid_to, in_scope, cert.evidence, level)
 
 
 def _evidence(each: sites.Evidence) -> attributes.Paper:
-    level = DOCUMENTED if each.ref and each.digest else DECLARED
+    level = CERTIFIED if each.certified else DOCUMENTED if each.ref and each.digest else DECLARED
     return attributes.Paper(each.type, each.valid_from, each.valid_to, source=each.ref, assurance=level)
 
 
 def earned(stamp: facts.FactStamp) -> facts.FactStamp:
     """Return the stamp with the assurance that what it names can carry: a document alone never certifies anything.
 
-    ``documented`` needs a source and the day on which somebody read it; more than that is earned by signed claims.
+    ``documented`` needs a source and the day on which somebody read it; more than that is earned by signed claims,
+    which raise the stamp by themselves. On days on which such a claim does not count, its flaw refuses the site.
     """
+    if stamp.proven > DOCUMENTED:
+        return dataclasses.replace(stamp, assurance=stamp.proven)
     most = DOCUMENTED if stamp.source and stamp.as_of else DECLARED
     return stamp if stamp.assurance <= most else dataclasses.replace(stamp, assurance=most)
 
 
-DECLARED, DOCUMENTED = facts.Assurance.DECLARED, facts.Assurance.DOCUMENTED
+DECLARED, DOCUMENTED, CERTIFIED = facts.Assurance.DECLARED, facts.Assurance.DOCUMENTED, facts.Assurance.CERTIFIED
 
 
 def of_job(

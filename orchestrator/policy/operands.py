@@ -7,11 +7,12 @@ into columns; all others are the same for every site, so they are read once a jo
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain import facts
+from orchestrator.domain import claims, facts
 from orchestrator.policy import attributes, constraints, dated
 
 SITE = "site"
@@ -50,6 +51,12 @@ class SealDemand:
 
 def _itself(value: Any) -> Any:
     return value
+
+
+def _until(site: attributes.SiteAttributes, fault: claims.Fault) -> dt.date | None:
+    """Return the last day before a claim of the site has this fault; None: none ever has."""
+    first = claims.first_day(site.claims, fault)
+    return None if first is None else first - dt.timedelta(days=1)
 
 
 def _tenant(read: Callable[[attributes.TenantAttributes], Any]) -> Callable[[attributes.JobAttributes], Any]:
@@ -143,6 +150,18 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("site.log_retention_days", SITE, lambda site: site.log_retention_days, "backend.logRetentionDays"),
     ("site.backend_stamp", SITE, lambda site: site.backend_stamp, "backend.facts"),
     ("site.operator_stamp", SITE, lambda site: site.operator_stamp, "operator.facts"),
+    ("site.claims", SITE, lambda site: site.claims, "claims"),
+    ("site.claim_faults", SITE, lambda site: claims.lasting(site.claims), "claims"),
+    ("site.claims_valid_to", SITE, lambda site: _until(site, claims.Fault.EXPIRED), "claims.validTo"),
+    (
+        "site.claims_pending_to",
+        SITE,
+        lambda site: claims.last_day(site.claims, claims.Fault.NOT_YET_VALID),
+        "claims.validFrom",
+    ),
+    ("site.claims_trusted_to", SITE, lambda site: _until(site, claims.Fault.UNTRUSTED_ISSUER), "claims.issuer"),
+    ("site.claims_unrevoked_to", SITE, lambda site: _until(site, claims.Fault.REVOKED), "claims.revoked"),
+    ("site.contradicted", SITE, lambda site: ",".join(claims.contradicted(site.claims)) or None, "claims"),
     ("job.control_plane_assurance", JOB, lambda job: job.control_plane_stamp.assurance, "controlPlane.facts.assurance"),
     ("assurance", "assurance", _itself, "spec.sovereignty.minAssurance"),
     ("site.backend_assurance", SITE, lambda site: site.backend_stamp.assurance, "backend.facts.assurance"),

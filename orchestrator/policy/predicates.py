@@ -134,8 +134,8 @@ def score_below(_day: dt.date, levels: Iterable[tuple[str, int]], least: float, 
 
 
 def fresh(at: dt.datetime, attested: attributes.Attested | None, hours: float) -> bool:
-    """The attestation was verified and is at most so many hours old at the policy clock; unknown age is too old."""
-    if attested is None or not attested.verified:
+    """The attestation was verified, has not ended, and is at most so many hours old; unknown age is too old."""
+    if attested is None or not attested.verified or (attested.until is not None and at > attested.until):
         return False
     if attested.at is not None:
         return dt.timedelta(0) <= at - attested.at <= dt.timedelta(hours=hours)

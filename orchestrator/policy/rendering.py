@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.domain import facts, reasons
+from orchestrator.domain import claims, facts, reasons
 from orchestrator.policy import attributes, dated, operands, rulebook, rules
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -160,6 +160,8 @@ def text_of(value: Any) -> str:
             return value.code or attributes.UNKNOWN
         case attributes.Paper():
             return _paper(value)
+        case claims.Claim():
+            return f"{value.kind or 'a claim'} of {value.issuer or 'nobody known'}"
         case attributes.Licence():
             end = f" valid to {value.valid_to.isoformat()}" if value.valid_to is not None else ""
             return f"{value.ref or 'a licence'} for {', '.join(sorted(value.destinations)) or 'no place'}{end}"
@@ -215,6 +217,8 @@ def _matches(item: Any, key: str) -> bool:
             return code == key
         case attributes.Paper():
             return item.kind == key
+        case claims.Claim():
+            return any(flaw.fault.value == key for flaw in item.flaws)
         case (str() as name, int()):
             return name == key
         case _:
@@ -225,6 +229,9 @@ def _citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts)
     found: dict[reasons.FactCitation, None] = {}
     for cite in rule.cite:
         picked = _picked(cite, rule, binding, day)
+        if cite.operand.name == "site.claims":
+            found.update(dict.fromkeys(_flaw_citations(picked, cite.key, day)))
+            continue
         stamp = _stamp(cite.operand.path, binding)
         items = [item for item in picked if isinstance(item, attributes.Place | attributes.Reach | attributes.Paper)]
         for item in items:
@@ -237,6 +244,21 @@ def _citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts)
         found[set_citation] = None
     found[reasons.FactCitation(f"rules.{rule.id}", rule.effect.value, rule.source)] = None
     return tuple(found)
+
+
+def _flaw_citations(
+    picked: Iterable[claims.Claim], fault: str | None, day: dated.DayFacts
+) -> Iterable[reasons.FactCitation]:
+    """Cite what is wrong with claims on the day: both sides of a contradiction stand in its detail."""
+    for claim in picked:
+        for flaw in claim.flaws:
+            if flaw.fault.value == fault and flaw.on(day.day):
+                source = claim.label + (f", key {claim.key}" if claim.key else "")
+                text = f"{claim.kind or 'a claim'}: {flaw.detail}"[:_TEXT_MAX]
+                level = facts.Assurance.CERTIFIED if claim.sound else facts.Assurance.DECLARED
+                yield reasons.FactCitation(
+                    flaw.path or claim.path, text, source[:_TEXT_MAX], claim.issued, claim.valid_to, level
+                )
 
 
 def _item_citation(cite: rules.Cite, item: Any, binding: operands.Binding) -> reasons.FactCitation:

@@ -97,6 +97,7 @@ class SiteTable:
         days = {day for site in self.sites for day in _boundaries(site)}
         self._days = sorted(days)
         self._attested = sorted({moment for site in self.sites if (moment := _attested_at(site)) is not None})
+        self._edges = sorted({moment for site in self.sites for moment in _attested_edges(site)})
         self._combined: dict[tuple[str, ...], Combined] = {}
         self._spreads: memory.Memory[Spread] = memory.Memory(REMEMBERED_MAX)
         self.outcomes: memory.Memory[Any] = memory.Memory(REMEMBERED_MAX)
@@ -201,8 +202,9 @@ class SiteTable:
         return self._days[at] if at < len(self._days) else None
 
     def next_moments(self, at: dt.datetime, hours: Iterable[float]) -> list[dt.datetime]:
-        """Return, for each age, the first moment after ``at`` at which an attestation of a site is older than that."""
-        found = []
+        """Return the next moments after ``at`` at which an attestation begins, ends, or passes one of the ages."""
+        after = bisect.bisect_right(self._edges, at)
+        found = self._edges[after : after + 1]
         for age in (dt.timedelta(hours=each) for each in hours):
             first = bisect.bisect_left(self._attested, at - age)
             found += [moment + age + _TICK for moment in self._attested[first : first + 1]]
@@ -217,8 +219,14 @@ def _attested_at(site: attributes.SiteAttributes) -> dt.datetime | None:
     return site.attested.at if site.attested is not None and site.attested.verified else None
 
 
+def _attested_edges(site: attributes.SiteAttributes) -> Iterable[dt.datetime]:
+    """Return when the attestation of a site begins to count, and when its verifier lets it end."""
+    at, until = _attested_at(site), site.attested.until if site.attested is not None else None
+    return [*([at] if at is not None else []), *([until + _TICK] if until is not None else [])]
+
+
 def _boundaries(site: attributes.SiteAttributes) -> Iterable[dt.date]:
-    if not site.certs and not site.evidence and site.facts_valid_to is None:
+    if not site.certs and not site.evidence and not site.claims and site.facts_valid_to is None:
         return ()
     return site.boundaries()
 

@@ -85,6 +85,31 @@ Word = Annotated[
 Line = Annotated[
     str, patterned(r"^[^\n\r]*$", "one line of at most 1024 characters", length_max=1024), Field(min_length=1)
 ]
+_CLAIMS = ("jws:", "dsse:")
+_LINE_MAX = 1024
+
+
+def _no_claim(value: str) -> str:
+    if value.startswith(_CLAIMS):
+        raise errors.ValueProblemError("is a signed claim", "claims are read on places and operators, not here")
+    return value
+
+
+def _short_or_claim(value: str) -> str:
+    if len(value) > _LINE_MAX and not value.startswith(_CLAIMS):
+        raise errors.ValueProblemError("is too long", f"one line of at most {_LINE_MAX} characters, or a signed claim")
+    return value
+
+
+Reference = Annotated[Line, AfterValidator(_no_claim)]
+"""What names a paper or a source; never a claim."""
+Proof = Annotated[
+    str,
+    patterned(r"^[^\n\r]*$", "one line: the name of a paper, or signed claims (jws:..., dsse:...)", length_max=16_384),
+    Field(min_length=1),
+    AfterValidator(_short_or_claim),
+]
+"""The same, or signed claims, which are longer."""
 Text = Annotated[str, StringConstraints(max_length=65_536)]
 Argument = Annotated[str, StringConstraints(max_length=131_072)]
 """One argument of a command, or the value of one variable; Linux takes no longer one."""

@@ -28,7 +28,6 @@ TABLE: tuple[Unsupported, ...] = (
     Unsupported("Job", ("spec", "env", ANY, "fromSecret"), "no adapter reads secrets of its backend yet"),
     Unsupported("Job", ("spec", "checkpoint"), "no adapter writes checkpoints yet; leave it out"),
     Unsupported("Job", ("spec", "verification"), "results are not compared yet; leave it out"),
-    Unsupported("Backend", ("spec", "attestation"), "no verifier reads attestations yet; leave it out"),
 )
 
 _BY_KIND: dict[str, tuple[Unsupported, ...]] = {

@@ -232,7 +232,8 @@ class Writer:
         age = f"context.now.durationSince({have}.at)"
         within = f'({have} has at && {age} >= duration("0h") && {age} <= duration("{int(hours.value * 3600)}s"))'
         counted = f"({have} has age_milli && {have}.age_milli >= 0 && {have}.age_milli <= {int(hours.value * 1000)})"
-        return self.guarded(f"{have}.verified && ({within} || {counted})", attested)
+        lasting = f"(if {have} has until then context.now <= {have}.until else true)"
+        return self.guarded(f"{have}.verified && {lasting} && ({within} || {counted})", attested)
 
     def _p_outside(self, place: Any, territory: Any, union: Any) -> str:
         area, home, here = self.members(union), self.ref(territory), self.ref(place)

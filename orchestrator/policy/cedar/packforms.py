@@ -37,7 +37,7 @@ CEDAR = {
     PLACES: "Set<String>",
     LICENCES: "Set<String>",
     LEVELS: "{ " + ", ".join(f'"{name}"?: Long' for name in operands.OBJECTIVES) + " }",
-    ATTESTED: "{ verified: Bool, at?: datetime, age_milli?: Long }",
+    ATTESTED: "{ verified: Bool, at?: datetime, age_milli?: Long, until?: datetime }",
 }
 """Kind of an operand -> its type in Cedar."""
 
@@ -72,6 +72,12 @@ _OTHERS: Mapping[str, Any] = {
     "site.assurance": str,
     "site.backend_assurance": facts.Assurance,
     "site.operator_assurance": facts.Assurance,
+    "site.claim_faults": frozenset[str],
+    "site.claims_valid_to": dt.date | None,
+    "site.claims_pending_to": dt.date | None,
+    "site.claims_trusted_to": dt.date | None,
+    "site.claims_unrevoked_to": dt.date | None,
+    "site.contradicted": str | None,
     "job.control_plane_assurance": facts.Assurance,
     "data.persons_us": int,
     "data.persons_cn": int,
@@ -165,6 +171,8 @@ def attested(raw: attributes.Attested) -> Any:
         found["at"] = moment(raw.at)
     elif raw.age_hours is not None:
         found["age_milli"] = number(raw.age_hours, MILLI)
+    if raw.until is not None:
+        found["until"] = moment(raw.until)
     return found
 
 

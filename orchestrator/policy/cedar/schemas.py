@@ -122,6 +122,13 @@ LEFT_OUT: Mapping[str, str] = {
     "data.persons_cn": "data.count is what one data set says; totals over the ledger are judged by the packs",
     "data.sensitive_cn": "data.sensitive_count is what one data set says; totals are judged by the packs",
     "location": "context.locations has them all",
+    **dict.fromkeys(
+        (
+            *("site.claims", "site.claim_faults", "site.contradicted", "site.claims_valid_to"),
+            *("site.claims_pending_to", "site.claims_trusted_to", "site.claims_unrevoked_to"),
+        ),
+        "the pack core judges signed claims; what they prove is in the assurance of facts and papers",
+    ),
     "site.attested": "the pack tee judges it against the clock; site.tee says the kind",
     "site.backend_stamp": "a stamp says where facts come from, it is no fact",
     "site.operator_stamp": "a stamp says where facts come from, it is no fact",

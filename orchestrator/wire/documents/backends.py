@@ -43,7 +43,7 @@ class Pool(fields.Model):
     log_store: common.Place | None = None
     certifications: common.Certifications | None = None
     accepts: common.Accepts | None = None
-    facts: common.Facts | None = None
+    facts: common.ProvableFacts | None = None
 
 
 class BackendSpec(fields.Model):
@@ -65,7 +65,7 @@ class BackendSpec(fields.Model):
     carbon: Carbon | None = None
     china_state_funded: fields.Bool | None = None
     attestation: Attestation | None = None
-    facts: common.Facts | None = None
+    facts: common.ProvableFacts | None = None
 
 
 class Backend(common.Document):

@@ -44,17 +44,23 @@ class Location(Place):
 class Facts(fields.Model):
     """Where the facts of a document come from, and until when they hold (the day named is included)."""
 
-    source: fields.Line | None = None
+    source: fields.Reference | None = None
     as_of: fields.Date | None = None
     valid_from: fields.Date | None = None
     valid_to: fields.Date | None = None
     assurance: Assurance | None = None
 
 
+class ProvableFacts(Facts):
+    """The same of a place or an operator, whose source may be signed claims."""
+
+    source: fields.Proof | None = None
+
+
 class Paper(fields.Model):
     """A paper about a backend or a data set; ``digest`` is that of the paper itself."""
 
-    ref: fields.Line | None = None
+    ref: fields.Reference | None = None
     valid_from: fields.Date | None = None
     valid_to: fields.Date | None = None
     digest: fields.Sha256 | None = None
@@ -63,6 +69,7 @@ class Paper(fields.Model):
 class Evidence(Paper):
     """A licence, a licence exception or a clearance of a backend."""
 
+    ref: fields.Proof | None = None
     type: vocabulary.PaperType
 
 
@@ -80,7 +87,7 @@ class Certification(fields.Model):
     regions: fields.Words = []
     valid_from: fields.Date | None = None
     valid_to: fields.Date | None = None
-    evidence: fields.Line | None = None
+    evidence: fields.Proof | None = None
     digest: fields.Sha256 | None = None
 
 

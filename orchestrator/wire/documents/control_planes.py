@@ -17,7 +17,7 @@ class ControlPlaneSpec(fields.Model):
     admin_from: fields.Countries = []
     log_store: common.Place | None = None
     backup_store: common.Place | None = None
-    facts: common.Facts | None = None
+    facts: common.ProvableFacts | None = None
 
 
 class ControlPlane(common.Document):

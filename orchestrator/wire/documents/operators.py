@@ -43,7 +43,7 @@ class OperatorSpec(fields.Model):
     listed: fields.Bool | None = None
     listed_ownership_percent: fields.Percent | None = None
     ear_supplement8: vocabulary.Supplement8 | None = None
-    facts: common.Facts | None = None
+    facts: common.ProvableFacts | None = None
 
 
 class Operator(common.Document):

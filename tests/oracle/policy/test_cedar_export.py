@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain import facts, jobs
+from orchestrator.domain import claims, facts, ids, jobs
 from orchestrator.policy import attributes, constraints, conversions, evaluator, operands, predicates, rulebook
 from orchestrator.policy.cedar import askings, engine, exports, packforms
 from orchestrator.sources import packs
@@ -48,6 +48,7 @@ class Draw:
 
     def __init__(self, seed: int) -> None:
         self.r = random.Random(seed)
+        self.more = random.Random(seed + 1)  # drawn apart: what was drawn before claims came stays as it was
 
     def maybe(self, *values: Any) -> Any:
         return None if self.r.random() < 0.25 else self.r.choice(values)
@@ -159,6 +160,7 @@ class Draw:
             self.r.random() < 0.8,
             verified_at,
             self.maybe(0.0, 23.5, 24.0, 24.001),
+            self.more.choice((None, None, at, at - dt.timedelta(seconds=1), at + dt.timedelta(hours=2))),
         )
         places = [attributes.Place(country, "backend.location.country")] if country else []
         return attributes.SiteAttributes(
@@ -198,10 +200,34 @@ class Draw:
             state_funded=self.maybe(True, False),
             seal=tuple((name, self.r.randint(0, 4)) for name in operands.OBJECTIVES if self.r.random() < 0.8),
             attested=self.maybe(attested),
+            claims=self.claims(),
             assurance=self.r.choice(tuple(facts.Assurance)),
             backend_stamp=facts.FactStamp(assurance=self.r.choice(tuple(facts.Assurance))),
             operator_stamp=facts.FactStamp(assurance=self.r.choice(tuple(facts.Assurance))),
         )
+
+    def claims(self) -> tuple[claims.Claim, ...]:
+        found = []
+        for _ in range(self.more.choice((0, 0, 1, 2))):
+            fault = self.more.choice(tuple(claims.Fault))
+            first = self.more.choice((None, *(clock.date() for clock in CLOCKS))) if fault in _BEGINNING else None
+            last = (
+                self.more.choice((None, *(clock.date() for clock in CLOCKS)))
+                if fault is claims.Fault.NOT_YET_VALID
+                else None
+            )
+            if fault in (claims.Fault.EXPIRED, claims.Fault.REVOKED, claims.Fault.NOT_YET_VALID) and not (
+                first or last
+            ):
+                continue  # a date is what these are
+            path = self.more.choice(("operator.lei", "backend.seal")) if fault is claims.Fault.CONTRADICTION else None
+            flaw = claims.Flaw(fault, "drawn", first, last, path)
+            found.append(claims.Claim("backend.facts", ids.NO_DIGEST, flaws=(flaw,)))
+        return tuple(found)
+
+
+_BEGINNING = (claims.Fault.EXPIRED, claims.Fault.REVOKED, claims.Fault.UNTRUSTED_ISSUER)
+"""Faults that may begin on a day."""
 
 
 def book() -> rulebook.RuleBook:
@@ -260,5 +286,5 @@ def test_every_predicate_and_operand_can_be_exported() -> None:
     writer = exports.Writer(book())
     assert [name for name in predicates.PREDICATES if not hasattr(writer, f"_p_{name}")] == []
     for operand in operands.OPERANDS.values():
-        if not operand.name.endswith("_stamp"):
+        if not operand.name.endswith(("_stamp", "site.claims")):  # cited, never asked
             packforms.of(operand)

@@ -44,11 +44,11 @@ def test_a_site_carries_the_catalogues_entry() -> None:
 
 
 def test_a_site_has_the_facts_of_its_backend() -> None:
-    """Levels, funding and the claim of an attestation are the backend's; nothing is verified by being claimed."""
+    """Levels and funding are the backend's; nothing is attested by being written, and a token that is none is told."""
     claim = sites.AttestationClaim("t", "v")
     site = made(backend(seal=(("SOV-1", 3),), china_state_funded=True, attestation=claim))
-    assert (site.seal, site.china_state_funded, site.attestation) == ((("SOV-1", 3),), True, claim)
-    assert site.attested is None
+    assert (site.seal, site.china_state_funded, site.attested) == ((("SOV-1", 3),), True, None)
+    assert [flaw.fault.value for one in site.claims for flaw in one.flaws] == ["malformed"]
 
 
 @pytest.mark.parametrize("level", list(facts.Assurance))

@@ -166,6 +166,7 @@ FULL: dict[str, dict[str, Any]] = {
             ],
             "seal": {"SOV-1": 3, "SOV-8": 0},
             "chinaStateFunded": False,
+            "attestation": {"token": "a.b.c", "verifier": "https://verifier.example"},
             "carbon": {"gramsPerKwh": 56, "source": "grid"},
             "facts": FACTS,
         },
@@ -345,6 +346,8 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "seal.SOV-1": 4,
                 "seal.SOV-8": 1,
                 "chinaStateFunded": True,
+                "attestation.token": "d.e.f",
+                "attestation.verifier": "https://other.example",
                 "carbon.gramsPerKwh": 57,
                 "carbon.source": "plant",
                 "pools.0.name": "other",
@@ -423,7 +426,6 @@ UNSUPPORTED: dict[str, dict[str, Any]] = {
         "spec.checkpoint": {"path": "/ckpt"},
         "spec.verification": {"replicas": 3},
     },
-    "Backend": {"spec.attestation": {"token": "t", "verifier": "v"}},
 }
 
 
