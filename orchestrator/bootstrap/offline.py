@@ -1,0 +1,139 @@
+"""A plan without a server: documents of files, judged and ranked as a control plane that knows just them would.
+
+Every declared place is taken to answer and to be empty, because there is nobody to ask. All data sets belong to the
+tenant who asks. Nothing is kept: no ledger, no lists, no running jobs; sanctions lists are consulted by a server only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.bootstrap import catalogues
+from orchestrator.domain import ids, offers, sites, tenants
+from orchestrator.inventory import assembly, sightings
+from orchestrator.placement import requirements, rows
+from orchestrator.policy import rulebook
+from orchestrator.scheduler import answers, snapshots
+from orchestrator.scheduler import worlds as scheduler_worlds
+from orchestrator.sources import distances, packs
+from orchestrator.wire import errors
+from orchestrator.wire.convert import answers as answer_conversion
+from orchestrator.wire.convert import jobs as job_conversion
+from orchestrator.wire.convert import places
+from orchestrator.wire.documents import reading
+
+KINDS = frozenset({"ControlPlane", "Operator", "Backend", "DataSet", "Tenant"})
+"""What can be judged with; a Policy of the house is tested with ``comity policy test``."""
+_ROOM = 10**15
+"""Of what a pool does not state, there is enough."""
+_NODES_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the documents declare, once for many questions."""
+
+    declared: scheduler_worlds.World
+    sites: tuple[sites.Site, ...]
+    offers: Mapping[ids.SiteName, offers.Offer]
+    backends: Mapping[str, rows.BackendState] = field(default_factory=dict)
+
+
+def read(
+    documents: Iterable[Mapping[str, Any]], *, tenant: str, at: dt.datetime, book: rulebook.RuleBook | None = None
+) -> World:
+    """Return the world that documents declare. Raises InvalidDocumentError with every problem."""
+    found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    problems: list[errors.DocumentError] = []
+    for document in documents:
+        try:
+            one = reading.read(dict(document))
+        except errors.InvalidDocumentError as error:
+            problems += error.errors
+            continue
+        if one.kind not in KINDS:
+            problems.append(errors.DocumentError(f"{one.kind} cannot be judged with without a server", "kind"))
+        elif one.name in found[one.kind]:
+            problems.append(errors.DocumentError(f"{one.kind} {one.name} stands here twice", "metadata.name"))
+        else:
+            found[one.kind][one.name] = _VALUES[one.kind](one.model, tenant)
+    if len(found["ControlPlane"]) > 1:
+        problems.append(errors.DocumentError("there is one ControlPlane", "kind"))
+    if problems:
+        raise errors.InvalidDocumentError(problems)
+    catalogue = catalogues.ShippedCatalogue()
+    made = tuple(
+        site
+        for backend in found["Backend"].values()
+        for site in assembly.sites_of(
+            backend,
+            operators=found["Operator"],
+            seen=_seen(backend),
+            catalogue=catalogue,
+            owner_tenant=tenant,
+        )
+    )
+    declared = scheduler_worlds.World(
+        rulebook=book if book is not None else packs.load(),
+        tenants=found["Tenant"],
+        data_sets={tenant: found["DataSet"]},
+        control_plane=next(iter(found["ControlPlane"].values()), None),
+        tables=requirements.Tables(distances=distances.load()),
+        accelerators=catalogue.slugs,
+    )
+    states = {name: rows.BackendState(name, nodes_max=_NODES_MAX) for name in found["Backend"]}
+    return World(declared, made, {site.name: _empty(site, at) for site in made}, states)
+
+
+def plan(job: Mapping[str, Any], world: World, *, tenant: str, at: dt.datetime) -> dict[str, Any]:
+    """Return the answer as the HTTP interface gives it. Raises InvalidDocumentError for what is no Job, or names what
+    is not there.
+    """
+    document = reading.read(dict(job))
+    if document.kind != "Job":
+        raise errors.InvalidDocumentError([errors.DocumentError("is not Job", "kind")])
+    spec = job_conversion.job_spec(document.model)  # type: ignore[arg-type]  # its kind says so
+    known = world.declared.data_sets[tenant]
+    missing = [use.name for use in (spec.data.reads if spec.data else ()) if use.name not in known]
+    if missing:
+        raise errors.InvalidDocumentError(
+            errors.DocumentError(f"no data set {name!r} is declared", "spec.data.reads", "give its file too")
+            for name in missing
+        )
+    snapshot = snapshots.Snapshot(
+        at=at, term=ids.Term(0), world=world.declared, sites=world.sites, offers=world.offers, backends=world.backends
+    )
+    answer = answers.plan_one(spec, snapshot, tenant=tenant).answer
+    return answer_conversion.plan(answer, chosen=answer.ranking[0] if answer.ranking else None)
+
+
+def _seen(backend: sites.Backend) -> sightings.Facts:
+    """Return what an adapter that can do everything would say; one pool where none is declared."""
+    pools = () if backend.pools else (sites.Pool("default"),)
+    powers = offers.Capabilities(frozenset(offers.Capability), max_nodes=_NODES_MAX)
+    return sightings.Facts(capabilities=powers, pools=pools, isolation_none=frozenset())
+
+
+def _empty(site: sites.Site, at: dt.datetime) -> offers.Offer:
+    count = site.count if site.count is not None else _ROOM
+    room = offers.Room(
+        cpu_milli=_ROOM,
+        memory_bytes=_ROOM,
+        accelerators=count if site.accelerator is not None else 0,
+        slots=None if site.accelerator is not None else count,
+    )
+    return offers.Offer(site=site.name, free=room, total=room, observed_at=at)
+
+
+_VALUES: Mapping[
+    str, Callable[[Any, str], tenants.ControlPlane | tenants.Tenant | tenants.DataSet | sites.Operator | sites.Backend]
+] = {
+    "ControlPlane": lambda model, _: places.control_plane(model),
+    "Operator": lambda model, _: places.operator(model),
+    "Backend": lambda model, _: places.backend(model),
+    "DataSet": lambda model, tenant: places.data_set(model, tenant=tenant),
+    "Tenant": lambda model, _: places.tenant(model),
+}
