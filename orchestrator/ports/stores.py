@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from orchestrator.domain import decisions, ids, jobs, journal
+from orchestrator.domain import decisions, ids, jobs, journal, obligations
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ class Changes:
     decisions: Sequence[decisions.Decision] = ()
     documents: Sequence[Document] = ()
     delete_documents: Sequence[tuple[str, str, str, int]] = ()
+    obligations: Sequence[obligations.Obligation] = ()
+    """Likewise by version."""
     tokens: Sequence[Token] = ()
     keys: Sequence[IdempotencyKey] = ()
     entries: Sequence[journal.Entry] = ()
@@ -180,6 +182,27 @@ class JobPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ObligationFilter:
+    """Which obligations to list, by job and code. ``tenant`` None: of all tenants (never from a request body).
+
+    ``jobs`` None: of any job. ``due_by``: those that are due then at the latest, by their day instead.
+    """
+
+    tenant: str | None = None
+    jobs: frozenset[ids.JobId] | None = None
+    states: frozenset[obligations.State] | None = None
+    due_by: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationPage:
+    """A page of obligations; ``cursor`` None: the last one."""
+
+    items: Sequence[obligations.Obligation]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """Who may act as the controller. Times are the store's own clock."""
 
@@ -253,6 +276,15 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def documents_version(self) -> int:
         """Return a number that grows with every change of a document: cheap to poll."""
+
+    @abc.abstractmethod
+    def list_obligations(self, wanted: ObligationFilter, *, limit: int, cursor: str | None = None) -> ObligationPage:
+        """Return a page of obligations by job and code; with ``due_by`` set the first ``limit`` of them by their day,
+        and no cursor. Raises ValueError for a cursor that is not ours."""
+
+    @abc.abstractmethod
+    def count_obligations(self) -> dict[obligations.State, int]:
+        """Return how many obligations of all tenants are in each state. Reads an index: for metrics."""
 
     @abc.abstractmethod
     def tokens(self) -> Sequence[Token]:

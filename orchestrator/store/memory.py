@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
-from orchestrator.domain import decisions, ids, jobs, journal
+from orchestrator.domain import decisions, ids, jobs, journal, obligations
 from orchestrator.evidence import chain
 from orchestrator.ports import environment, stores
 from orchestrator.store import blobs, failpoints, leases, rules
@@ -32,6 +32,7 @@ class MemoryStore(stores.Store):
         self._placements: dict[str, decisions.Placement] = {}
         self._documents: dict[tuple[str, str, str], stores.Document] = {}
         self._tokens: dict[str, stores.Token] = {}
+        self._obligations: dict[tuple[str, str], obligations.Obligation] = {}
         self._blobs: dict[str, bytes] = {}
         self._entries: list[journal.ChainedEntry] = []
         self._by_subject: dict[str, list[journal.ChainedEntry]] = {}
@@ -72,6 +73,8 @@ class MemoryStore(stores.Store):
             self._documents[document.key] = document
         for token in taken.tokens:
             self._tokens[token.id] = token
+        for obligation in taken.obligations:
+            self._obligations[obligation.key] = obligation
         for link in links:
             self._entries.append(link)
             self._by_subject.setdefault(link.entry.subject, []).append(link)
@@ -146,6 +149,28 @@ class MemoryStore(stores.Store):
     def documents_version(self) -> int:
         """See the port."""
         return self._view.documents_version
+
+    def list_obligations(
+        self, wanted: stores.ObligationFilter, *, limit: int, cursor: str | None = None
+    ) -> stores.ObligationPage:
+        """See the port."""
+        after = rules.read_obligation_cursor(cursor)
+        with self._lock:
+            found = [one for one in self._obligations.values() if rules.obliges(one, wanted)]
+        if wanted.due_by is not None:
+            found.sort(key=lambda one: (one.due_at or dt.datetime.max.replace(tzinfo=dt.UTC), one.key))
+            return stores.ObligationPage(found[:limit], None)
+        found = sorted((one for one in found if after is None or one.key > after), key=lambda one: one.key)
+        more = len(found) > limit
+        return stores.ObligationPage(found[:limit], rules.obligation_cursor(found[limit - 1]) if more else None)
+
+    def count_obligations(self) -> dict[obligations.State, int]:
+        """See the port."""
+        counts: dict[obligations.State, int] = {}
+        with self._lock:
+            for one in self._obligations.values():
+                counts[one.state] = counts.get(one.state, 0) + 1
+        return counts
 
     def tokens(self) -> Sequence[stores.Token]:
         """See the port."""

@@ -12,10 +12,11 @@ import re
 from collections.abc import MutableMapping, MutableSet, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.domain import ids, jobs
+from orchestrator.domain import ids, jobs, obligations
 from orchestrator.ports import stores
 
 _ELEMENT_CURSOR = re.compile(r"e1\.([0-9]{1,18})", re.ASCII)
+_OBLIGATION_CURSOR = re.compile(r"o1\.([!-~]{1,100}?)~(\S{1,400})")
 _JOB_CURSOR = re.compile(r"j1\.([!-~]{1,100})", re.ASCII)
 
 
@@ -33,6 +34,8 @@ class View:
     documents: MutableMapping[tuple[str, str, str], tuple[int, dt.datetime]] = field(default_factory=dict)
     """(kind, tenant, name) -> (version, created_at)"""
     tokens: MutableMapping[str, int] = field(default_factory=dict)
+    obligations: MutableMapping[tuple[str, str], int] = field(default_factory=dict)
+    """(job, code) -> version"""
 
 
 def has_new_jobs(changes: stores.Changes) -> bool:
@@ -66,6 +69,9 @@ def check(changes: stores.Changes, view: View) -> None:
     for token in changes.tokens:
         if token.version != view.tokens.get(token.id, 0):
             raise stores.VersionConflictError(f"token/{token.id}")
+    for obligation in changes.obligations:
+        if obligation.version != view.obligations.get(obligation.key, 0):
+            raise stores.VersionConflictError(f"obligation/{obligation.job}/{obligation.duty.code}")
 
 
 def check_shape(changes: stores.Changes) -> None:
@@ -76,6 +82,7 @@ def check_shape(changes: stores.Changes) -> None:
     named = [document.key for document in changes.documents]
     _once("document", named + [(kind, tenant, name) for kind, tenant, name, _ in changes.delete_documents])
     _once("token", [token.id for token in changes.tokens])
+    _once("obligation", [obligation.key for obligation in changes.obligations])
     for job in changes.jobs:
         if not job.spec_digest:
             raise ValueError(f"job {job.id} has no spec digest")
@@ -93,6 +100,7 @@ class Taken:
     jobs: tuple[jobs.Job, ...]
     documents: tuple[stores.Document, ...]
     tokens: tuple[stores.Token, ...]
+    obligations: tuple[obligations.Obligation, ...] = ()
 
 
 _NOTHING = Taken((), (), ())
@@ -105,8 +113,9 @@ def take(changes: stores.Changes, view: View, now: dt.datetime) -> Taken:
         view.keys[key.tenant, key.key] = key
     for placement in changes.placements:
         view.placements.add(placement.key)
+    obliged = tuple(_take_obligation(one, view) for one in changes.obligations) if changes.obligations else ()
     if not (changes.jobs or changes.documents or changes.delete_documents or changes.tokens):
-        return _NOTHING
+        return Taken((), (), (), obliged) if obliged else _NOTHING
     taken_jobs = tuple([_take_job(job, view) for job in changes.jobs])
     documents: list[stores.Document] = []
     if changes.documents or changes.delete_documents:
@@ -123,7 +132,12 @@ def take(changes: stores.Changes, view: View, now: dt.datetime) -> Taken:
     for token in changes.tokens:
         view.tokens[token.id] = token.version + 1
         tokens.append(dataclasses.replace(token, version=token.version + 1))
-    return Taken(taken_jobs, tuple(documents), tuple(tokens))
+    return Taken(taken_jobs, tuple(documents), tuple(tokens), obliged)
+
+
+def _take_obligation(one: obligations.Obligation, view: View) -> obligations.Obligation:
+    view.obligations[one.key] = one.version + 1
+    return dataclasses.replace(one, version=one.version + 1)
 
 
 def _take_job(job: jobs.Job, view: View) -> jobs.Job:
@@ -195,3 +209,28 @@ def read_cursor(wanted: stores.JobFilter, cursor: str | None) -> tuple[ids.JobId
         if found:
             return ids.JobId(found[1]), None
     raise ValueError("this cursor is not from a list of this kind")
+
+
+def obliges(one: obligations.Obligation, wanted: stores.ObligationFilter) -> bool:
+    """Say whether an obligation is wanted, the cursor aside."""
+    return (
+        (wanted.tenant is None or one.tenant == wanted.tenant)
+        and (wanted.jobs is None or one.job in wanted.jobs)
+        and (wanted.states is None or one.state in wanted.states)
+        and (wanted.due_by is None or (one.due_at is not None and one.due_at <= wanted.due_by))
+    )
+
+
+def obligation_cursor(one: obligations.Obligation) -> str:
+    """Return the cursor that goes on after an obligation."""
+    return f"o1.{one.job}~{one.duty.code}"
+
+
+def read_obligation_cursor(cursor: str | None) -> tuple[str, str] | None:
+    """Return the (job, code) to go on after. Raises ValueError for a cursor that is not ours."""
+    if cursor is None:
+        return None
+    found = _OBLIGATION_CURSOR.fullmatch(cursor)
+    if found is None:
+        raise ValueError("this cursor is not from a list of this kind")
+    return found[1], found[2]

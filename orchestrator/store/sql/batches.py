@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from orchestrator.domain import jobs, journal
+from orchestrator.domain import jobs, journal, obligations
 from orchestrator.evidence import chain
 from orchestrator.ports import stores
 from orchestrator.store import codec, rules
@@ -60,6 +60,7 @@ class Batch:
     _jobs: dict[str, tuple[jobs.Job, str]] = field(default_factory=dict)
     _documents: dict[tuple[str, str, str], stores.Document | None] = field(default_factory=dict)
     _tokens: dict[str, stores.Token] = field(default_factory=dict)
+    _obligations: dict[tuple[str, str], obligations.Obligation] = field(default_factory=dict)
     _entries: statements.Rows = field(default_factory=list)
     _accepted: list[prepared.Prepared] = field(default_factory=list)
 
@@ -120,6 +121,9 @@ class Batch:
             view.documents[kind, tenant, name] = (version, codec.moment(created))
         tokens = [token.id for ready in batch for token in ready.changes.tokens]
         view.tokens.update(tuple(row) for row in self._find(schema.tokens, ("id", "version"), "id", tokens))
+        owing = [one.job for ready in batch for one in ready.changes.obligations]
+        for job, code, version in self._find(schema.obligations, ("job", "code", "version"), "job", owing):
+            view.obligations[job, code] = version
 
     def _judge(self, ready: prepared.Prepared) -> Answer:
         try:
@@ -134,6 +138,8 @@ class Batch:
             self._documents[document.key] = document
         for token in taken.tokens:
             self._tokens[token.id] = token
+        for obligation in taken.obligations:
+            self._obligations[obligation.key] = obligation
         seq, link = self._seq, self._link
         for word, subject, whose, at, actor, body, data in ready.entries:
             seq, previous, link = seq + 1, link, chain.link(link, data)
@@ -157,6 +163,8 @@ class Batch:
         self._many(texts.insert_document, [rows.document_row(document) for document in kept])
         self._many(texts.delete_token, [(name,) for name in self._tokens])
         self._many(texts.insert_token, [rows.token_row(token) for token in self._tokens.values()])
+        self._many(texts.delete_obligation, list(self._obligations))
+        self._many(texts.insert_obligation, [rows.obligation_row(one) for one in self._obligations.values()])
         view = self._view
         self._many(texts.update_state, [(self._seq, self._link, view.queue_seq, view.documents_version)])
 

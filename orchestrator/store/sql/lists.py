@@ -1,4 +1,4 @@
-"""Lists of jobs: pages, newest first, from two tables at one moment.
+"""Lists of jobs: pages, newest first, from two tables at one moment; and lists of obligations, by job and code.
 
 Each phase is asked for by itself, so that one compound index answers each question in order and without sorting;
 ids first (from the index alone), whole rows only for the page that is shown.
@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.domain import ids, jobs
+from orchestrator.domain import ids, jobs, obligations
 from orchestrator.ports import stores
+from orchestrator.store import codec
 from orchestrator.store.sql import schema
 
 _LIVE = (jobs.Phase.QUEUED, jobs.Phase.PLACED, jobs.Phase.STARTING, jobs.Phase.RUNNING, jobs.Phase.STOPPING)
@@ -81,3 +82,26 @@ def _questions(
         some = [] if wanted.phases is None else [columns.phase.in_([phase.value for phase in phases])]
         return [same + some]
     return [[*same, columns.phase == phase.value] for phase in phases]
+
+
+def of_obligations(
+    wanted: stores.ObligationFilter, *, limit: int, after: tuple[str, str] | None
+) -> list[sa.Select[tuple[object, ...]]]:
+    """Return queries, each answered in order by one index, that together find the first ``limit`` wanted ones."""
+    table = schema.obligations
+    columns = table.c
+    same: list[sa.ColumnElement[bool]] = [] if wanted.tenant is None else [columns.tenant == wanted.tenant]
+    if after is not None:
+        job, code = after
+        same.append(sa.or_(columns.job > job, sa.and_(columns.job == job, columns.code > code)))
+        same.append(columns.job >= job)
+    order: list[sa.ColumnElement[object]] = [columns.job, columns.code]
+    if wanted.due_by is not None:
+        same += [columns.due_at.is_not(None), columns.due_at <= codec.micros(wanted.due_by)]
+        order = [columns.due_at, *order]
+    states = [state.value for state in wanted.states or obligations.State]
+    if wanted.jobs is not None:
+        some = [*same, columns.job.in_(sorted(wanted.jobs))]
+        some += [] if wanted.states is None else [columns.state.in_(sorted(states))]
+        return [sa.select(table).where(*some).order_by(*order).limit(limit)]
+    return [sa.select(table).where(*same, columns.state == state).order_by(*order).limit(limit) for state in states]

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from orchestrator.domain import decisions, ids, jobs, journal
+from orchestrator.domain import decisions, ids, jobs, journal, obligations
 from orchestrator.evidence import chain
 from orchestrator.ports import stores
 from orchestrator.store import codec, codec_specs, rules
@@ -164,6 +164,25 @@ class Reader:
     def documents_version(self) -> int:
         """See the port."""
         return int(self._rows(sa.select(schema.state.c.documents_version))[0][0])
+
+    def list_obligations(self, wanted: stores.ObligationFilter, *, limit: int, cursor: str | None) -> stores.ObligationPage:
+        """See the port."""
+        after = rules.read_obligation_cursor(cursor)
+        found: list[obligations.Obligation] = []
+        with self._connect(snapshot=True) as connection:
+            for query in lists.of_obligations(wanted, limit=limit + 1, after=after):
+                found += [rows.obligation(row) for row in connection.execute(query)]
+        if wanted.due_by is not None:
+            return stores.ObligationPage(sorted(found, key=lambda one: (one.due_at, one.key))[:limit], None)
+        found.sort(key=lambda one: one.key)
+        more = len(found) > limit
+        return stores.ObligationPage(found[:limit], rules.obligation_cursor(found[limit - 1]) if more else None)
+
+    def count_obligations(self) -> dict[obligations.State, int]:
+        """See the port."""
+        table = schema.obligations
+        query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
+        return {obligations.State(state): int(count) for state, count in self._rows(query)}
 
     def tokens(self) -> list[stores.Token]:
         """See the port."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.domain import decisions, ids, jobs, journal
+from orchestrator.domain import decisions, ids, jobs, journal, obligations
 from orchestrator.evidence import canonical, chain
 from orchestrator.ports import stores
-from orchestrator.store import codec
+from orchestrator.store import codec, codec_obligations
 
 Row = Sequence[Any]
 
@@ -95,6 +95,20 @@ def document(row: Row) -> stores.Document:
     """Return the document of a row."""
     name, kind, tenant, body, version, status, created, updated = row
     return stores.Document(kind, name, tenant, body, version, status, codec.moment(created), codec.moment(updated))
+
+
+def obligation_row(one: obligations.Obligation) -> tuple[Any, ...]:
+    """Return an obligation as a row."""
+    due = codec.micros_or_none(one.due_at)
+    return one.job, one.duty.code, one.tenant, one.state.value, due, one.version, codec_obligations.encode(one)
+
+
+def obligation(row: Row) -> obligations.Obligation:
+    """Return the obligation of a row. Raises CodecError."""
+    job, code, tenant, state, due, version, body = row
+    return codec_obligations.decode(
+        body, job=job, code=code, tenant=tenant, state=state, due_at=codec.moment_or_none(due), version=version
+    )
 
 
 def token_row(token: stores.Token) -> tuple[Any, ...]:

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision of ``store/migrations``."""
-KNOWN = ("0001", "0002")
+KNOWN = ("0001", "0002", "0003")
 """Every revision from which a migration leads here, oldest first."""
 
 metadata = sa.MetaData()
@@ -158,6 +158,21 @@ placements = sa.Table(
     sa.Column("expires", sa.BigInteger),
     sa.Column("placed_at", sa.BigInteger, nullable=False),
     sa.Column("term", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+obligations = sa.Table(
+    "obligations",
+    metadata,
+    sa.Column("job", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("due_at", sa.BigInteger),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("ix_obligations_due", "state", "due_at"),
+    sa.Index("ix_obligations_tenant", "tenant", "state", "job", "code"),
     sqlite_with_rowid=False,
 )
 

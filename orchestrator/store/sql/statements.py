@@ -42,6 +42,8 @@ class Statements:
         self.delete_document = self._delete(_T.documents, "name", "kind", "tenant")
         self.insert_token = self._insert(_T.tokens)
         self.delete_token = self._delete(_T.tokens, "id")
+        self.insert_obligation = self._insert(_T.obligations)
+        self.delete_obligation = self._delete(_T.obligations, "job", "code")
         self.update_state = self._text(
             sa.update(_T.state).values(
                 {name: sa.bindparam(name) for name in ("head_seq", "head_hash", "queue_seq", "documents_version")}

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 import sqlalchemy as sa
 
-from orchestrator.domain import decisions, ids, jobs, journal
+from orchestrator.domain import decisions, ids, jobs, journal, obligations
 from orchestrator.ports import environment
 from orchestrator.ports import stores as port
 from orchestrator.store import blobs, codec, leases
@@ -87,6 +87,16 @@ class SqlStore(port.Store):
         """See the port."""
         known = self._writer.versions
         return self._reader.documents_version() if known is None else known.documents
+
+    def list_obligations(
+        self, wanted: port.ObligationFilter, *, limit: int, cursor: str | None = None
+    ) -> port.ObligationPage:
+        """See the port."""
+        return self._reader.list_obligations(wanted, limit=limit, cursor=cursor)
+
+    def count_obligations(self) -> dict[obligations.State, int]:
+        """See the port."""
+        return self._reader.count_obligations()
 
     def tokens(self) -> Sequence[port.Token]:
         """See the port."""
