@@ -16,7 +16,18 @@ import uvicorn
 
 from orchestrator import version
 from orchestrator.api import app, guards, services
-from orchestrator.bootstrap import cases, catalogues, declared, listings, loops, protocols, sealing, signing, states
+from orchestrator.bootstrap import (
+    cases,
+    catalogues,
+    declared,
+    listings,
+    loops,
+    protocols,
+    sealing,
+    signing,
+    states,
+    trusts,
+)
 from orchestrator.control import arrivals, lanes
 from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
@@ -48,6 +59,7 @@ class Server:
     heart: loops.Heart
     seals: sealing.Sealer
     lists: listings.ListKeeper
+    trust: trusts.TrustKeeper
     adapters: fleet.PluginFleet
     calls: executors.BulkheadExecutor
 
@@ -55,6 +67,7 @@ class Server:
         """Stop the loop, let go of adapters and of the store. Jobs go on."""
         self.heart.stop()
         self.lists.stop()
+        self.trust.stop()
         self.seals.stop()
         self.adapters.close()
         self.calls.close()
@@ -80,7 +93,16 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     seen = sightings.Sightings()
     wake = wakes.ConditionWake()
     keeper = listings.ListKeeper(settings.state_dir, store=store, clock=clock, nudge=wake.nudge, log=logs.get("lists"))
-    inventory = worlds.Inventory(store, packs.load(), models, seen, lists=keeper.screener)
+    origin = f"comity.dev/{installation}"
+    trusted = trusts.TrustKeeper(
+        settings.trust or settings.state_dir / trusts.FILE,
+        audience=origin,
+        store=store,
+        clock=clock,
+        nudge=wake.nudge,
+        log=logs.get("trust"),
+    )
+    inventory = worlds.Inventory(store, packs.load(), models, seen, lists=keeper.screener, trust=trusted.verifier)
     inbox = inboxes.Inbox(wake)
     door = arrivals.Arrivals(store, inbox, wake)
     calls = executors.BulkheadExecutor()
@@ -105,7 +127,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         documents_of_cases=cases.reader(),
     )
     shelf = signing.Shelf(settings.state_dir)
-    sealed = checkpoints.Checkpoints(context, keyring, origin=f"comity.dev/{installation}", shelf=shelf)
+    sealed = checkpoints.Checkpoints(context, keyring, origin=origin, shelf=shelf)
     counters = metrics.Metrics()
     heart = loops.Heart(
         loops.Parts(
@@ -126,7 +148,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     )
     application = app.create(given, hosts=hosts_of(settings))
     seals = sealing.Sealer(sealed, log=logs.get("log"))
-    return Server(settings, store, context, given, application, heart, seals, keeper, adapters, calls)
+    return Server(settings, store, context, given, application, heart, seals, keeper, trusted, adapters, calls)
 
 
 def _tables(settings: server_settings.ServerSettings) -> requirements.Tables:
@@ -233,6 +255,7 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
     server.heart.start()
     server.seals.start()
     server.lists.start()
+    server.trust.start()
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
     web.run(sockets=[listener])
     return 0

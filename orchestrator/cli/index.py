@@ -50,6 +50,7 @@ POLICY: dict[str, Entry] = {
     "test": Entry("policy", "test", "Run cases against the packs."),
     "packs": Entry("policy", "packs", "The packs in force."),
     "lists": Entry("policy_lists", "lists", "Sanctions and entity lists: show, import, answer."),
+    "trust": Entry("policy_trust", "trust", "Whom this installation trusts to certify facts."),
     "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
     "check": Entry("policy_text", "check", "Check policies and packs before they hold."),
     "replay": Entry("policy_change", "replay", "Judge recorded placements by other rules."),

@@ -49,6 +49,7 @@ class Revocation:
 
     issuer: str
     on: dt.date
+    by: str
     why: str
     key: str | None = None
     claim: str | None = None

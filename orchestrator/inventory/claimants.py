@@ -73,12 +73,15 @@ CONTROL_PLANE_FACTS: Facts = {
 class Claimants:
     """Verifies the claims of documents by one trust list. Thread-safe; another list is another object.
 
-    ``audience`` is this control plane's name; ``presented`` are the attestation results that were shown here before.
+    ``audience`` is this control plane's name for issuers; ``problem`` says what is wrong with the list's file.
     """
 
-    def __init__(self, trusted: trust.TrustList | None = None, *, audience: str = "") -> None:
+    def __init__(
+        self, trusted: trust.TrustList | None = None, *, audience: str = "", problem: str | None = None
+    ) -> None:
         self.trusted = trusted or trust.TrustList()
         self.audience = audience
+        self.problem = problem
         self._opened: dict[str, tokens.Opened] = {}
         self._lock = threading.Lock()
 

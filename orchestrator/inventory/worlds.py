@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from orchestrator.domain import ids, listings
+from orchestrator.domain import ids, listings, modes
 from orchestrator.domain import lineages as lineage_values
 from orchestrator.domain import policies as policy_values
 from orchestrator.domain import sites as site_values
@@ -31,6 +31,7 @@ from orchestrator.inventory import (
     presentations,
     screeners,
     sightings,
+    standings,
 )
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
@@ -106,6 +107,8 @@ class World:
     catalogue: catalogues.Catalogue = field(default_factory=catalogues.EmptyCatalogue)
     """Of accelerators."""
     facts: ids.Digest = ids.NO_DIGEST
+    mode: modes.Mode = modes.Mode.ONE_PERSON
+    """Whether one person may hold every right here."""
     screenings: Mapping[str, listings.Screening] = field(default_factory=dict)
     """What the sanctions lists in force say about each operator, by name; empty where none is in force."""
     proofs: claimants.Proofs = field(default_factory=claimants.Proofs)
@@ -187,6 +190,10 @@ class Inventory:
                 self._world = known = self._make(marks, book)
                 self._base = book
             return known
+
+    def verifier(self) -> claimants.Claimants:
+        """Return who verifies claims now."""
+        return self._trust()
 
     def screener(self) -> screeners.Screener | None:
         """Return what screens operators now; None: no sanctions list is in force."""
@@ -274,6 +281,7 @@ class Inventory:
             facts=canonical.digest(facts),
             screenings=screenings,
             proofs=proofs,
+            mode=standings.mode_of(next((d for d in stored if d.kind == standings.KIND), None)),
         )
 
     def _book_with(

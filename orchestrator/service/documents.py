@@ -13,6 +13,7 @@ from orchestrator.domain import journal, tenants
 from orchestrator.ports import stores
 from orchestrator.service import (
     access,
+    attestations,
     contexts,
     lineages,
     policies,
@@ -96,8 +97,10 @@ def put(
             return Applied(new, change, hits)
         entry = _entry(context, who, f"document.{change}", new, {"kind": kind, "name": name, "body": json.loads(body)})
         kept, said = _still_inherited(context, who, old, body)
+        shown, gone = attestations.shown(context, old, new)
+        changes = stores.Changes(documents=(new, *kept, *shown), delete_documents=gone, entries=(entry, *said))
         try:
-            receipt = contexts.commit(context, stores.Changes(documents=(new, *kept), entries=(entry, *said)))
+            receipt = contexts.commit(context, changes)
         except stores.VersionConflictError as error:
             if match is Match.ANY:
                 continue
@@ -205,8 +208,10 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
         status |= lineages.shown(context, document.tenant, document.name)
     if document.kind == "Operator":
         status |= screenings.shown(context, document.name)
-    if document.kind == "ControlPlane" and (wrong := screenings.conditions(context)):
-        status["conditions"] = wrong
+    status |= attestations.carried(context, document.kind, document.name)
+    if document.kind == "ControlPlane":
+        wrong = [*screenings.conditions(context), *attestations.conditions(context)]
+        status |= {"conditions": wrong} if wrong else {}
     if document.kind == "Policy":
         status["conditions"] = policies.conditions(context, document)
     for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):
@@ -333,6 +338,7 @@ def _entry(
         declared.get("spec", {}).pop("settings", None)
     subject = f"{document.kind.lower()}/{document.name}"
     tenant = document.name if document.kind == "Tenant" else document.tenant
+    body = {**body, "mode": who.mode.value}
     return journal.Entry(word, subject, context.clock.now(), who.token_id, body, tenant or None)
 
 

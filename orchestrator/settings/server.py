@@ -47,6 +47,8 @@ class ServerSettings(pydantic.BaseModel):
     forget_after: dt.timedelta | None = FORGET_AFTER
     """So long after a job ended its backend forgets it, with logs and kept outputs; None: never."""
     log_level: str = "info"
+    trust: pathlib.Path | None = None
+    """File of whom to trust to certify facts; None: ``trust.yaml`` of the state folder."""
     policy_tests_required: bool = False
     """Take no policy of the house's own that brings no tests."""
 
@@ -68,6 +70,7 @@ class ServerSettings(pydantic.BaseModel):
         forget_after: dt.timedelta | None = FORGET_AFTER,
         log_level: str = "info",
         policy_tests_required: bool = False,
+        trust: str | None = None,
     ) -> Self:
         """Return the settings; raises :class:`adapters.SettingsError` with every problem at once."""
         problems: list[str] = []
@@ -89,6 +92,7 @@ class ServerSettings(pydantic.BaseModel):
                 ("--tls-cert", tls_cert),
                 ("--tls-key", tls_key),
                 *(("--distances", path) for path in distances),
+                ("--trust", trust),
             )
             if path and not pathlib.Path(path).is_file()
         ]
@@ -112,6 +116,7 @@ class ServerSettings(pydantic.BaseModel):
                 forget_after=forget_after,
                 log_level=log_level,
                 policy_tests_required=policy_tests_required,
+                trust=_path(trust),
             )
         except pydantic.ValidationError as error:
             raise adapters.SettingsError(adapters.problems_of(error)) from error

@@ -127,10 +127,10 @@ def _revocations(data: Mapping[str, Any], problems: list[Problem]) -> Iterator[t
         row = _row(raw, path, ("issuer", "key", "claim", "from", "by", "why"), problems)
         if "key" in row and "claim" in row:
             problems.append((path, "revokes a key or a claim; write two lines for both"))
-        _text(row, "by", path, problems)
         yield trust.Revocation(
             issuer=_text(row, "issuer", path, problems),
             on=_day(row, "from", path, problems, required=True) or dt.date.min,
+            by=_text(row, "by", path, problems),
             why=_text(row, "why", path, problems),
             key=_text(row, "key", path, problems) if "key" in row else None,
             claim=_text(row, "claim", path, problems) if "claim" in row else None,

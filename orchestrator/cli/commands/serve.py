@@ -35,6 +35,7 @@ def _retention(_context: click.Context, _parameter: click.Parameter, value: str)
 @click.option("--insecure-behind-proxy", is_flag=True, help="A proxy in front ends TLS; say so aloud.")
 @click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name under which we are reached.")
 @click.option("--policy-tests-required", is_flag=True, help="Take no policy of the house's own without tests.")
+@click.option("--trust", metavar="FILE", help="Whom to trust to certify facts.  [trust.yaml in the state folder]")
 @click.option("--distances", multiple=True, metavar="FILE", help="Round-trip times of yours, over those that ship.")
 @click.option(
     "--forget-after",
@@ -58,6 +59,7 @@ def serve(
     insecure_behind_proxy: bool,
     allowed_hosts: tuple[str, ...],
     policy_tests_required: bool,
+    trust: str | None,
     distances: tuple[str, ...],
     forget_after: dt.timedelta | None,
     log_level: str,
@@ -88,6 +90,7 @@ def serve(
             forget_after=forget_after,
             log_level=log_level,
             policy_tests_required=policy_tests_required,
+            trust=trust,
         )
     except adapters.SettingsError as error:
         for problem in error.problems:

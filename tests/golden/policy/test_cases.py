@@ -27,8 +27,10 @@ def test_the_golden_cases_are_many_and_their_ids_unique() -> None:
 
 
 def test_every_rule_that_ships_fires_in_some_golden_case() -> None:
-    """No denying or obliging rule is without a case in which it fires; cases have no word for assurance."""
+    """No denying or obliging rule is without a case in which it fires. Cases have no word for assurance, and claims
+    need a trust list: their rules fire in ``tests/unit/policy/test_claims.py``."""
     codes = {rule for path in FILES for case in cases.read(yamls.read(path).data) for rule in case.expected.rules}
     stems = {rule.code.partition("{")[0] for rule in packs.load().rules}
     unfired = {stem for stem in stems if not any(code.startswith(stem) for code in codes)}
+    unfired = {stem for stem in unfired if not stem.startswith("claim.")}
     assert unfired == {f"core.assurance:{path}.facts" for path in ("backend", "operator", "controlPlane")}

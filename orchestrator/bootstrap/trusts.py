@@ -1,0 +1,122 @@
+"""The trust list in force: read when the server starts, and again whenever its file changes.
+
+What fails keeps the last good list, is told in the log and in the conditions of the control plane, and is tried again
+when the file changes. Who comes in, with whose word and why, and who is taken back is journaled: trust loosens.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.domain import journal, trust
+from orchestrator.inventory import claimants
+from orchestrator.plugins import lazy
+from orchestrator.ports import environment, stores
+
+FILE = "trust.yaml"
+EVERY_S = 2.0
+STOP_S = 5.0
+
+
+class TrustKeeper:
+    """Holds who verifies claims now. ``verifier`` is safe to call from any thread, and cheap."""
+
+    def __init__(
+        self,
+        path: pathlib.Path,
+        *,
+        audience: str,
+        store: stores.Store,
+        clock: environment.Clock,
+        nudge: Callable[[], None],
+        log: Any,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._path, self._store, self._clock, self._nudge, self._log = path, store, clock, nudge, log
+        self._audience, self._every_s = audience, every_s
+        self._mark: object = ()
+        self._good: trust.TrustList | None = None
+        self._claimants = claimants.Claimants(audience=audience)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trust", daemon=True)
+        self.look()
+
+    def verifier(self) -> claimants.Claimants:
+        """Return who verifies claims by the list in force."""
+        return self._claimants
+
+    def start(self) -> None:
+        """Begin to look for changes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def look(self) -> bool:
+        """Read the file if it changed; says whether another list, or another problem, is in force now."""
+        mark = self._state()
+        if mark == self._mark:
+            return False
+        self._mark = mark
+        before = self._claimants
+        loaded = lazy.lazy("orchestrator.sources.trust").load(self._path, self._good)
+        if loaded.problem is not None:
+            self._log.error("trust.failed", problem=loaded.problem, last_good_kept=self._good is not None)
+        if (loaded.trusted, loaded.problem) == (before.trusted, before.problem):
+            return False
+        if loaded.problem is None and (self._path.exists() or self._good is not None):
+            self._good = loaded.trusted
+        self._claimants = claimants.Claimants(loaded.trusted, audience=self._audience, problem=loaded.problem)
+        if loaded.trusted != before.trusted:
+            self._log.info("trust.in-force", digest=loaded.trusted.digest, issuers=len(loaded.trusted.issuers))
+            self._journal(before.trusted, loaded.trusted)
+        return True
+
+    def _state(self) -> object:
+        try:
+            state = os.stat(self._path)
+        except OSError as error:
+            return error.errno
+        return state.st_ino, state.st_size, state.st_mtime_ns
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            try:
+                if self.look():
+                    self._nudge()
+            except Exception as error:  # noqa: BLE001 -- the list in force stays; the next change is looked at again
+                self._log.error("trust.failed", error=type(error).__name__, exc_info=error)
+
+    def _journal(self, old: trust.TrustList, new: trust.TrustList) -> None:
+        """Note what is in force from now on, and what is new in it. A full disk does not stop a list."""
+        body: dict[str, object] = {
+            "digest": new.digest,
+            "asOf": new.as_of.isoformat() if new.as_of else None,
+            "issuers": len(new.issuers),
+            "trusted": [_issuer(each) for each in new.issuers if each not in old.issuers],
+            "dropped": [each.id for each in old.issuers if new.issuer(each.id) is None],
+            "revoked": [_revocation(each) for each in new.revocations if each not in old.revocations],
+            "revokedNoMore": [_revocation(each) for each in old.revocations if each not in new.revocations],
+        }
+        entry = journal.Entry("trust.in-force", "trust", self._clock.now(), "system", body)
+        try:
+            self._store.commit(stores.Changes(entries=(entry,)))
+        except stores.StoreError as error:
+            self._log.warning("trust.not-journaled", error=type(error).__name__)
+
+
+def _issuer(issuer: trust.Issuer) -> dict[str, object]:
+    keys = [each.id for each in issuer.keys]
+    return {"id": issuer.id, "kinds": list(issuer.kinds), "keys": keys, "by": issuer.by, "why": issuer.why}
+
+
+def _revocation(one: trust.Revocation) -> dict[str, object]:
+    found: dict[str, object] = {"issuer": one.issuer, "from": one.on.isoformat(), "by": one.by, "why": one.why}
+    return found | {name: value for name, value in (("key", one.key), ("claim", one.claim)) if value is not None}
