@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from orchestrator.domain import ids, sites
 from orchestrator.domain import offers as offer_values
+from orchestrator.evidence import canonical
 
 
 class Circuit(enum.Enum):
@@ -119,8 +120,11 @@ class Sightings:
         self._change(backend, capabilities=capabilities)
 
     def record_offers(self, backend: str, found: Sequence[offer_values.Offer], *, at: dt.datetime) -> None:
-        """Note the answer of ``offers()``, in place of the one before. Foreign sites are left out."""
-        kept = {offer.site: offer for offer in found if str(offer.site).startswith(f"{backend}/")}
+        """Note the answer of ``offers()``, in place of the one before. Foreign sites are left out.
+
+        Amounts beyond what a decision can record exactly are taken down to that: less room is never a wrong yes.
+        """
+        kept = {offer.site: _recordable(offer) for offer in found if str(offer.site).startswith(f"{backend}/")}
         self._change(backend, offers=MappingProxyType(kept), seen_at=at, **_REACHABLE)
 
     def record_answer(self, backend: str, *, at: dt.datetime) -> None:
@@ -156,6 +160,23 @@ class Sightings:
             grown = int(facts_of(before) != facts_of(after))
             changed = MappingProxyType({**old.backends, backend: after})
             self._seen = Seen(old.version + grown, old.revision + 1, changed)
+
+
+def _recordable(offer: offer_values.Offer) -> offer_values.Offer:
+    """Return an offer whose amounts canonical JSON can hold; tens of thousands of accelerators have more bytes."""
+    rooms = {"free": offer.free, "total": offer.total, "largest_node": offer.largest_node}
+    bounded = {name: _bounded(room) for name, room in rooms.items() if room is not None}
+    changed = {name: room for name, room in bounded.items() if room != rooms[name]}
+    return dataclasses.replace(offer, **changed) if changed else offer  # type: ignore[arg-type]  # rooms by their names
+
+
+def _bounded(room: offer_values.Room) -> offer_values.Room:
+    return offer_values.Room(
+        cpu_milli=min(room.cpu_milli, canonical.INT_MAX),
+        memory_bytes=min(room.memory_bytes, canonical.INT_MAX),
+        accelerators=min(room.accelerators, canonical.INT_MAX),
+        slots=None if room.slots is None else min(room.slots, canonical.INT_MAX),
+    )
 
 
 _REACHABLE: Mapping[str, object] = MappingProxyType({"unreachable_since": None, "error_code": "", "error_message": ""})

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from orchestrator.domain import facts, ids, offers, sites
+from orchestrator.evidence import canonical
 from orchestrator.inventory import assembly, catalogues, inboxes, sightings, worlds
 from orchestrator.ports import stores
 from orchestrator.store import memory
@@ -55,6 +56,15 @@ def test_the_world_is_made_once_a_version(store, inventory, seen):
     assert inventory.world() is first
     put(store, "Operator", "o", {"legalCountry": "FR"})
     assert inventory.world() is not first
+
+
+def test_amounts_that_no_decision_can_record_are_taken_down(seen):
+    """60,000 accelerators have more bytes beside them than canonical JSON can hold; the offer stays, with less."""
+    huge = offers.Room(memory_bytes=60_400 * 2**39, accelerators=60_400, slots=None)
+    seen.record_offers("b", [offers.Offer(ids.SiteName("b/p"), huge, huge, fakes.START)], at=fakes.START)
+    kept = seen.of("b").offers["b/p"]
+    assert kept.free == kept.total == offers.Room(memory_bytes=2**53 - 1, accelerators=60_400, slots=None)
+    canonical.dumps(kept.free.memory_bytes)
 
 
 def test_a_pool_overrides_its_backend(store, inventory):
