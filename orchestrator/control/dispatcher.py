@@ -28,6 +28,9 @@ STOP_AGAIN_S = 30.0
 FACTS_CHANGED = "FactsChanged"
 """Code of a launch that was dropped because facts are not those of the last judgement."""
 
+CLOCK_WENT_BACK = "ClockWentBack"
+"""Code of a launch that was dropped because the clock is behind a time that was seen."""
+
 LATE_S = 5.0
 """A first submit later than this after the placement is made durable as tried before it is made."""
 
@@ -246,8 +249,8 @@ class Dispatcher:
 
     def _dropped(self, job: jobs.Job, attempt: jobs.Attempt, one: Ready, error: batches.DroppedError) -> None:
         now = self._clock.now()
-        if error.code == FACTS_CHANGED and not one.fresh:
-            return  # tried before, so it cannot be withdrawn: the next review judges it by the new facts
+        if error.code in (FACTS_CHANGED, CLOCK_WENT_BACK) and not one.fresh:
+            return  # tried before, so it cannot be withdrawn: the next review judges it, by facts and time as they are
         if one.fresh:
             self._book.stage(job.id, events.Withdrawn(now, attempt.number, error.code, error.message))
         else:

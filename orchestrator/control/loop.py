@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from orchestrator.control import (
     arrivals,
     batches,
+    compliance,
     dispatcher,
     forgets,
     index,
@@ -24,6 +25,7 @@ from orchestrator.control import (
     observer,
     orphans,
     planning,
+    policy_clock,
     reviews,
     steady,
 )
@@ -48,6 +50,8 @@ class World:
     inbox: inboxes.Inbox
     planner: planning.Planner
     pace: lanes.Pace = field(default_factory=lanes.Pace)
+    stale_grace: dt.timedelta = compliance.STALE_GRACE
+    """So long a running job may stay where nothing but the age of facts refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,9 @@ class Report:
     """Nothing waits and nothing was done: a job that comes now would be alone."""
     error: str = ""
     """The failure of the store that ended the tick early; empty: none."""
+    review_s: float | None = None
+    """How long a review of running jobs took, from the turn that saw a change to what follows made durable; None: no
+    review was due."""
     broken: Mapping[ids.JobId, str] = field(default_factory=dict)
     """Jobs whose rows contradict themselves: a bug. They are left as they are, the others go on."""
 
@@ -121,6 +128,17 @@ class Loop:
         )
         self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
         self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
+        self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
+        self._compliance = compliance.Compliance(
+            w.store,
+            self._live,
+            self._book,
+            w.clock,
+            self._times,
+            w.planner,
+            self._dispatcher.is_fresh,
+            w.stale_grace,
+        )
         self._reviews = reviews.Reviews(
             self._live,
             self._book,
@@ -128,8 +146,8 @@ class Loop:
             seen,
             w.clock,
             self._steady,
-            w.planner,
             self._dispatcher.is_fresh,
+            self._compliance,
         )
         self._read_at_s = float("-inf")
         self._fitted: worlds.World | None = None
@@ -158,6 +176,7 @@ class Loop:
             term = self._lead()
             if term is None:
                 return Report(leads=False)
+            self._times.look(term)
             planned: _Grounds | None = None
             if self._absorb(arrival) and self._settled is self._w.inventory.world():
                 placed = self._plan_and_commit(term, arrival)
@@ -182,7 +201,8 @@ class Loop:
             self._read_at_s = float("-inf")
         due = self._dispatcher.due
         idle = self._settled is not None and not (self._live.waiting or placed or launched or due)
-        return Report(True, placed, launched, stopped, due, in_flight, idle, broken=broken)
+        took_s, self._compliance.took_s = self._compliance.took_s, None
+        return Report(True, placed, launched, stopped, due, in_flight, idle, review_s=took_s, broken=broken)
 
     def close(self) -> None:
         """Let go of the lease."""
@@ -222,9 +242,9 @@ class Loop:
         self._forgets.start(term)
         self._settle(term)
         reviewed = self._w.inventory.world()
-        self._reviews.run(reviewed)
+        self._reviews.run(reviewed, term)
         self._commit(term)
-        self._reviews.committed()
+        self._reviews.committed(term)
         self._settled = world if reviewed is world else None
 
     def _grounds(self) -> _Grounds:
@@ -287,6 +307,8 @@ class Loop:
     # --- 3. plan, 4. commit -------------------------------------------------------------------------------------------
 
     def _plan_and_commit(self, term: ids.Term, arrival: arrivals.Arrival | None = None) -> int:
+        if self._times.back:
+            return 0
         if arrival is None:
             return self._plan(term)
         self._live.put(arrival.job)
@@ -379,7 +401,7 @@ class Loop:
             return
         self._observer.absent.clear()
         now, stamp = self._w.clock.now(), self._reviews.stamp
-        if stamp is None:
+        if stamp is None or self._times.back:
             return
         wanted: dict[ids.AttemptKey, ids.JobId] = {}
         for key, id in absent.items():
@@ -401,6 +423,8 @@ class Loop:
         self._check_term(term)
         w = self._w
         now = w.clock.now()
+        if self._times.is_back(now):
+            raise batches.DroppedError(dispatcher.CLOCK_WENT_BACK, "the clock is behind a time that was seen before")
         if placement.expires is not None and now >= placement.expires:
             raise batches.DroppedError("VerdictExpired", "a dated fact changed between decision and launch")
         world = w.inventory.world()

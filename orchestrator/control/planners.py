@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import planning
-from orchestrator.domain import decisions, events, ids, jobs, reasons, sites
+from orchestrator.domain import decisions, events, ids, jobs, sites
 from orchestrator.inventory import ledgers, worlds
 from orchestrator.placement import requirements, rows
-from orchestrator.placement.filters import countries, isolation, registry
-from orchestrator.policy import evaluator
-from orchestrator.scheduler import caches, classes, cycle, queues, snapshots
+from orchestrator.scheduler import caches, cycle, queues, snapshots, standings
 from orchestrator.scheduler import worlds as scheduler_worlds
 
 HELD = "Held"
-_KINDS = (countries.Countries, isolation.Isolation)
-_BINDING = sum(1 << bit for bit, item in enumerate(registry.FILTERS) if isinstance(item, _KINDS))
-"""Filters that bind a running job too; the others only decide where it starts."""
 
 
 def _as_written(name: str) -> tuple[str, ...]:
@@ -82,47 +77,11 @@ class SchedulerPlanner:
             notes=_notes(plan, cycle_.at),
         )
 
-    def violations(
-        self, world: worlds.World, occupying: Sequence[jobs.Job], at: dt.datetime
-    ) -> Mapping[ids.JobId, planning.Violation]:
-        """See the port. A site that is not declared any more, or a job that cannot be judged, is a violation."""
-        if world.book is None or not occupying:
-            return {}
-        memory = caches.Cache()
-        snapshot = snapshots.Snapshot(at=at, term=ids.Term(0), world=self._declared(world, at), sites=world.sites)
-        table = memory.refresh(snapshot)
-        found: dict[ids.JobId, planning.Violation] = {}
-        for job in occupying:
-            attempt = job.attempt
-            row = table.index.get(attempt.site) if attempt is not None else None
-            if attempt is None:
-                continue
-            violation = self._judge(memory, job, attempt, row, at)
-            if violation is not None:
-                found[job.id] = violation
-        return found
-
-    def _judge(
-        self, memory: caches.Cache, job: jobs.Job, attempt: jobs.Attempt, row: int | None, at: dt.datetime
-    ) -> planning.Violation | None:
-        if row is None:
-            # Nothing is known of the place any more: a pool that an adapter does not see just now is no wrongdoing.
-            return None
-        try:
-            verdict = memory.verdict(memory.class_of(classes.kind_of(job.tenant, job.spec)), at)
-        except Exception as error:  # noqa: BLE001 - what cannot be judged is not allowed
-            return planning.Violation("core.unjudgeable", f"{type(error).__name__} while judging the job again")
-        if bool(verdict.judgement.denied[row]):
-            judgement = verdict.judgement
-            found = judgement.reasons(row) if isinstance(judgement, evaluator.Judgement) else ()
-            codes = tuple(one.code for one in found if one.effect is reasons.Effect.DENY) or ("core.denied",)
-            text = f"{attempt.site} may not have it any more: {', '.join(codes)}"
-            return planning.Violation(codes[0], text, codes[1:])
-        bits = int(verdict.bits[row]) & _BINDING
-        if bits:
-            code = registry.FILTERS[bits.bit_length() - 1].name
-            return planning.Violation(code, f"{attempt.site} may not have it any more: {code}")
-        return None
+    def standings(self, world: worlds.World, here: Sequence[jobs.Job], at: dt.datetime) -> standings.Standings:
+        """See the port."""
+        if world.book is None or not here:
+            return standings.Standings()
+        return standings.judge(self._declared(world, at), world.sites, here, at)
 
     def _declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
         # What was counted falls out of its window as days pass.
@@ -138,6 +97,7 @@ class SchedulerPlanner:
                 data_sets=world.data_sets,
                 control_plane=world.control_plane,
                 directives=world.directives,
+                mode=world.mode.value,
                 ledger=ledgers.view(world.ledger, world.book, at),
                 tables=self.tables,
                 accelerators=self.accelerators,

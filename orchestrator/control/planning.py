@@ -9,6 +9,7 @@ from typing import Protocol
 
 from orchestrator.domain import decisions, events, ids, jobs, tallies
 from orchestrator.inventory import sightings, worlds
+from orchestrator.scheduler import standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,6 @@ class Plan:
     """What each placement adds to the ledger; committed with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Why a job may not stay where it is."""
-
-    code: str
-    message: str
-    others: tuple[str, ...] = field(default=())
-
-
 class Planner(Protocol):
     """Orders, judges and places. Used by the loop only; it is told of every committed job, as stored."""
 
@@ -74,7 +66,5 @@ class Planner(Protocol):
     def stamp(self, world: worlds.World, at: dt.datetime) -> Stamp:
         """Return what a verdict given now rests on. Quick, and safe from the executor's threads."""
 
-    def violations(
-        self, world: worlds.World, occupying: Sequence[jobs.Job], at: dt.datetime
-    ) -> Mapping[ids.JobId, Violation]:
-        """Judge jobs again at the sites where they are; return those that may not stay."""
+    def standings(self, world: worlds.World, here: Sequence[jobs.Job], at: dt.datetime) -> standings.Standings:
+        """Judge jobs again at the sites where they are, or were last. Without a rule book nobody can be judged."""

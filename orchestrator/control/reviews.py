@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.control import index, lanes, ledger, planning, steady
+from orchestrator.control import compliance, index, lanes, ledger, planning, steady
 from orchestrator.domain import events, ids, jobs, offers
 from orchestrator.inventory import sightings, worlds
 from orchestrator.ports import environment
 
 UNREACHABLE = "Unreachable"
-NON_COMPLIANT = "NonCompliant"
-HELD = "Held"
 _BY = "controller"
 
 
@@ -27,21 +25,17 @@ class Reviews:
     seen: sightings.Sightings
     clock: environment.Clock
     steady: steady.SteadyClock
-    planner: planning.Planner
     is_fresh: Callable[[jobs.Job], bool]
-    _judged: tuple[object, ...] = ()
-    _judging: tuple[object, ...] = ()
-    _stamp: planning.Stamp | None = None
-    _next_stamp: planning.Stamp | None = None
+    compliance: compliance.Compliance
     _up: set[str] = field(default_factory=set)
     """Backends that can be reached, and all of whose jobs say so."""
     _up_next: set[str] = field(default_factory=set)
 
-    def run(self, world: worlds.World) -> None:
-        """Stage what changed."""
+    def run(self, world: worlds.World, term: ids.Term) -> None:
+        """Stage what changed. Raises StoreError."""
         self._limits()
         self._up_next.clear()
-        self._rules(world)
+        self._rules(world, term)
         self._drains(world)
         self._reachability()
         self._arrays()
@@ -54,56 +48,19 @@ class Reviews:
                 self.book.stage(job.id, events.StopRequested(at, jobs.StopCause.DEADLINE, _BY, passed))
                 self.live.remind(now + dt.timedelta(seconds=30), job.id)  # should the commit fail
 
-    def _rules(self, world: worlds.World) -> None:
-        now = self.clock.now()
-        stamp = self.planner.stamp(world, now)
-        mark = (stamp, now.date())
-        self._next_stamp = stamp
-        if mark == self._judged:
-            return
-        self._judging = mark
-        here = list(self.live.occupying.values())
-        self._release(world, now)
-        found = self.planner.violations(world, [job for job in here if job.phase is not jobs.Phase.STOPPING], now)
-        for job in here:
-            violation = found.get(job.id)
-            condition = job.condition(NON_COMPLIANT)
-            if violation is None:
-                if condition is not None and condition.status and job.phase is not jobs.Phase.STOPPING:
-                    self.book.stage(job.id, events.ConditionChanged(now, NON_COMPLIANT, False, "Compliant", ""))
-            elif not self.is_fresh(job):
-                # A placement that was never tried is left to the guard: it is withdrawn, not stopped.
-                self._non_compliant(job, violation, now)
+    def _rules(self, world: worlds.World, term: ids.Term) -> None:
+        self.compliance.run(world, term)
 
     @property
     def stamp(self) -> planning.Stamp | None:
         """Return under which stamp every live attempt was judged last, and what followed made durable."""
-        return self._stamp
+        return self.compliance.stamp
 
-    def committed(self) -> None:
-        """Note that what the last run staged is durable: only then is it not to be judged again."""
-        self._judged = self._judging
-        self._stamp = self._next_stamp
+    def committed(self, term: ids.Term) -> None:
+        """Note that what the last run staged is durable: only then it is not looked at again. Raises StoreError."""
+        self.compliance.committed(term)
         self._up |= self._up_next
         self._up_next.clear()
-
-    def _release(self, world: worlds.World, now: dt.datetime) -> None:
-        """Let go of held jobs whose last site may have them again."""
-        waiting = held(self.live.waiting)
-        refused = self.planner.violations(world, waiting, now) if waiting else {}
-        for job in waiting:
-            if job.id not in refused:
-                self.book.stage(job.id, events.ConditionChanged(now, HELD, False, "Compliant", ""))
-
-    def _non_compliant(self, job: jobs.Job, violation: planning.Violation, now: dt.datetime) -> None:
-        self.book.stage(
-            job.id, events.ConditionChanged(now, NON_COMPLIANT, True, violation.code, violation.message[:1000])
-        )
-        if job.spec.on_non_compliant is jobs.OnNonCompliant.HOLD:
-            note = "stopped by policy; held until its site may have it again, or somebody cancels it"
-            self.book.stage(job.id, events.ConditionChanged(now, HELD, True, violation.code, note))
-        stop = events.StopRequested(now, jobs.StopCause.NON_COMPLIANT, _BY, violation.message[:1000])
-        self.book.stage(job.id, stop)
 
     def _drains(self, world: worlds.World) -> None:
         now = self.clock.now()
@@ -170,11 +127,6 @@ class Reviews:
 
 
 _FINAL = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE})
-
-
-def held(live: Mapping[ids.JobId, jobs.Job]) -> list[jobs.Job]:
-    """Return the queued jobs that are held."""
-    return [job for job in live.values() if (c := job.condition(HELD)) is not None and c.status]
 
 
 def _passed_limit(job: jobs.Job, now: dt.datetime) -> str:

@@ -11,7 +11,7 @@ import enum
 from dataclasses import replace
 from typing import assert_never
 
-from orchestrator.domain import conditions, errors, events, ids, jobs
+from orchestrator.domain import changes, conditions, errors, events, ids, jobs
 
 MAX_UNCHARGED = 16
 """Attempts without an outcome (refused, moved, withdrawn) that are kept; older ones stand in the journal."""
@@ -19,7 +19,9 @@ MAX_UNCHARGED = 16
 FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE})
 """Causes after which the job is over; the others only move it."""
 
-_OVER_WHEN_PLACED = ("Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable")
+_OVER_WHEN_PLACED = (
+    "Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable", changes.EXPIRED, changes.HELD,
+)  # fmt: skip
 """Conditions of a job that waits, or of the place it came from."""
 
 

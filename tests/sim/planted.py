@@ -92,7 +92,7 @@ def _stop_is_done() -> Iterator[None]:
 @contextlib.contextmanager
 def _no_review() -> Iterator[None]:
     """Running jobs are never judged again."""
-    with mock.patch.object(reviews.Reviews, "_rules", lambda self, world: None):
+    with mock.patch.object(reviews.Reviews, "_rules", lambda self, world, term: None):
         yield
 
 
