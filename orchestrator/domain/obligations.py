@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import re
 from dataclasses import dataclass
 
 from orchestrator.domain import ids, reasons
@@ -17,6 +18,8 @@ from orchestrator.domain import ids, reasons
 DUE_DAYS_DEFAULT = 30
 """Days after the placement within which a duty is done whose rule says nothing else."""
 DUE_DAYS_MAX = 3_650
+_DUE = re.compile(r"([0-9]{1,4})d", re.ASCII)
+_STANDING = "none"
 OBLIGED = "Obliged"
 """Condition of a job for whose placement something has to be done."""
 OVERDUE = "ObligationOverdue"
@@ -39,6 +42,21 @@ class State(enum.Enum):
     def pending(self) -> bool:
         """Say whether it is still to be done."""
         return self in (State.OPEN, State.OVERDUE)
+
+
+def parse_due(text: str) -> int | None:
+    """Return the days that a rule gives (``14d``), None for ``none``: while the job lives. Raises ValueError."""
+    if text == _STANDING:
+        return None
+    found = _DUE.fullmatch(text)
+    if found is None or int(found[1]) > DUE_DAYS_MAX:
+        raise ValueError(f"expected days after the placement, as 14d, of {DUE_DAYS_MAX} at most; or {_STANDING}")
+    return int(found[1])
+
+
+def due_text(days: int | None) -> str:
+    """Return days as a rule writes them."""
+    return _STANDING if days is None else f"{days}d"
 
 
 PENDING = frozenset(state for state in State if state.pending)

@@ -9,12 +9,13 @@ can be judged again only by it.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.domain import reasons
+from orchestrator.domain import obligations, reasons
 from orchestrator.policy import (
     attributes,
     columns,
@@ -115,6 +116,31 @@ class Judgement:
             found += self.own.reasons(row, self)
         return rendering.united(found)
 
+    def owed(self, row: int) -> tuple[obligations.Duty, ...]:
+        """Return what placing a job at the site in ``row`` obliges to: one duty a code, sorted, the earliest day of
+        several; just the codes of the duties among ``reasons``."""
+        if not self.obliged[row]:
+            return ()
+        found: dict[str, obligations.Duty] = {}
+        for rule in self.fired(row):
+            if rule.effect is reasons.Effect.OBLIGE:
+                for one in self.row_reader.remembered(rule, self.sites, row):
+                    _owe(found, one, rule.source, rule.due_days)
+        if self.own is not None:
+            for one, source, due_days in self.own.duties(row, self):
+                _owe(found, one, source, due_days)
+        return tuple(found[code] for code in sorted(found))
+
+
+def _owe(found: dict[str, obligations.Duty], one: reasons.Reason, source: str, due_days: int | None) -> None:
+    if one.effect is not reasons.Effect.OBLIGE:
+        return
+    known = found.get(one.code)
+    if known is None:
+        found[one.code] = obligations.Duty(one.code, one.basis, one.message, source, due_days)
+    elif due_days is not None and (known.due_days is None or due_days < known.due_days):
+        found[one.code] = dataclasses.replace(known, due_days=due_days)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Own:
@@ -127,6 +153,11 @@ class Own:
         """Return the sentences of one row."""
         bits = self.column.of(row)
         return self.rules.reasons(bits, judgement.job, judgement.sites.sites[row]) if bits else []
+
+    def duties(self, row: int, judgement: Judgement) -> list[judging.Owed]:
+        """Return what the rules that fire at one row oblige to."""
+        bits = self.column.of(row) & ~self.rules.denies
+        return self.rules.duties(bits, judgement.job, judgement.sites.sites[row]) if bits else []
 
     def where(self, mask: int) -> table.Bools:
         """Return the rows with any of some bits."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain import reasons
+from orchestrator.domain import obligations, reasons
 from orchestrator.evidence import canonical
 from orchestrator.policy import operands, predicates, shapes
 
@@ -128,6 +128,8 @@ class Rule:
     """Document paths of what a job may ask that this rule judges."""
     start: dt.date | None
     end: dt.date | None
+    due_days: int | None = obligations.DUE_DAYS_DEFAULT
+    """Days after the placement within which what an ``oblige`` asks for is done; None: while the job lives."""
     text: str = ""
     """The rule as it was written, as canonical JSON: what two versions of a pack are compared by."""
     location_operands: tuple[operands.Operand, ...] = ()
@@ -170,7 +172,7 @@ class Rule:
 
 _RULE_KEYS = {
     "id", "code", "effect", "basis", "message", "source", "for_each", "when", "unless", "remedy", "cite", "needs",
-    "from", "to",
+    "from", "to", "due",
 }  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _EXTRA_NAMES = {"via", "day"}
@@ -248,6 +250,7 @@ class RuleReader:
             needs=self._needs(row.get("needs"), (*path, "needs")),
             start=shapes.day_or_none(row.get("from"), (*path, "from")),
             end=shapes.day_or_none(row.get("to"), (*path, "to")),
+            due_days=_due(row, path),
             text=canonical.text(raw),
             location_operands=_site_operands(body) if per_location else (),
         )
@@ -352,6 +355,18 @@ def looked_up(leaf: Leaf) -> operands.Operand | None:
     if leaf.location:
         return operands.OPERANDS["location"]
     return leaf.site if leaf.predicate.name == "in" else None
+
+
+def _due(row: Mapping[str, Any], path: shapes.Path) -> int | None:
+    """Return until when a duty is done, in days. ``due`` stands beside ``effect: oblige`` only."""
+    if "due" not in row:
+        return obligations.DUE_DAYS_DEFAULT
+    if row.get("effect") != reasons.Effect.OBLIGE.value:
+        raise shapes.BadShapeError((*path, "due"), "only a rule with `effect: oblige` has a day on which it is due")
+    try:
+        return obligations.parse_due(row["due"] if isinstance(row["due"], str) else "")
+    except ValueError as error:
+        raise shapes.BadShapeError((*path, "due"), str(error)) from error
 
 
 def _job_only(expr: Expr) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.cli.rendering import tables
+from orchestrator.domain import obligations, reasons
 
 NOTE = "Engineering, not legal advice. A decision that no rule refuses says so; it never says that a thing is legal."
 
@@ -44,8 +45,14 @@ def _rule(rule: Any) -> dict[str, Any]:
         "basis": rule.basis.value,
         "from": _day(rule.start),
         "to": _day(rule.end),
+        "due": _due(rule),
         "source": rule.source,
     }
+
+
+def _due(rule: Any) -> str | None:
+    """Return within which time the duty of a rule is done (``14d``); None for rules that oblige to nothing."""
+    return obligations.due_text(rule.due_days) if rule.effect is reasons.Effect.OBLIGE else None
 
 
 def _set(found: Any, origin: str | None) -> dict[str, Any]:
@@ -79,8 +86,11 @@ def page(one: Mapping[str, Any]) -> list[str]:
     lines = [f"{one['name']} {one['version']} ({one['state']}): {one['title']}", NOTE]
     if one["parameters"]:
         lines += ["", "parameters", *tables.aligned([[k, str(v)] for k, v in one["parameters"].items()], margin="  ")]
-    rows = [["RULE", "EFFECT", "BASIS", "IN FORCE", "SOURCE"]]
-    rows += [[rule["id"], rule["effect"], rule["basis"], _window(rule), rule["source"]] for rule in one["rules"]]
+    rows = [["RULE", "EFFECT", "BASIS", "DUE", "IN FORCE", "SOURCE"]]
+    rows += [
+        [rule["id"], rule["effect"], rule["basis"], rule["due"] or "-", _window(rule), rule["source"]]
+        for rule in one["rules"]
+    ]
     lines += ["", *tables.aligned(rows)]
     if one["sets"]:
         rows = [["SET", "MEMBERS", "AS OF", "MARKS", "SOURCE"]]

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain import reasons, words
+from orchestrator.domain import obligations, reasons, words
 from orchestrator.policy import operands
 from orchestrator.policy.cedar import engine, schemas, texts
 
 ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_ANNOTATIONS = ("basis", "effect", "id", "reason", "remedy", "remedy_kind")
+_ANNOTATIONS = ("basis", "due", "effect", "id", "reason", "remedy", "remedy_kind")
 _EFFECTS = {"deny": reasons.Effect.DENY, "oblige": reasons.Effect.OBLIGE}
 _SENTENCE_MAX = 400
 _TRIED_MAX = 100
@@ -37,6 +37,8 @@ class Rule:
     remedy_kind: reasons.RemedyKind
     operands: frozenset[str]
     context: frozenset[str]
+    due_days: int | None = obligations.DUE_DAYS_DEFAULT
+    """Days after the placement within which what it obliges to is done; None: while the job lives."""
 
 
 def check(text: str, sets: Iterable[str]) -> tuple[Rule, ...]:
@@ -177,6 +179,13 @@ def _annotations(
     for name in ("reason", "remedy"):
         if len(notes.get(name) or "") > _SENTENCE_MAX:
             yield source.problem(_note(statement, name), f"@{name} has more than {_SENTENCE_MAX} characters")
+    if "due" in notes:
+        if notes.get("effect") != reasons.Effect.OBLIGE.value:
+            yield source.problem(_note(statement, "due"), '@due belongs to @effect("oblige")', "leave it out")
+        try:
+            obligations.parse_due(notes["due"] or "")
+        except ValueError as error:
+            yield source.problem(_note(statement, "due"), f"@due: {error}")
     if "remedy_kind" in notes and "remedy" not in notes:
         yield source.problem(
             _note(statement, "remedy_kind"), "@remedy_kind says what kind of remedy @remedy is", "add it"
@@ -206,6 +215,7 @@ def _rule(text: str, tree: Mapping[str, Any]) -> Rule:
         remedy_kind=reasons.RemedyKind(kind) if kind else default,
         operands=names,
         context=context,
+        due_days=obligations.parse_due(notes["due"] or "") if "due" in notes else obligations.DUE_DAYS_DEFAULT,
     )
 
 

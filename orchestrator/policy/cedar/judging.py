@@ -29,6 +29,9 @@ REMEMBERED_MAX = 65_536
 
 FIRED, FAILED = 0, 1
 
+Owed = tuple[reasons.Reason, str, int | None]
+"""A duty: its sentence, its source, and the days after the placement within which it is done (None: no day)."""
+
 CODES = (
     ("cedar.<policy>.<id>", "deny, oblige", "the sentence of its @reason"),
     ("cedar.error:<policy>:<id>", "deny", "the rule could not be evaluated, so it refuses"),
@@ -161,6 +164,15 @@ class UserRules:
             k, kind = divmod(low.bit_length() - 1, 2)
             entry = self.entries[k]
             found.append(_said(entry, job, site) if entry.rule and kind == FIRED else _failed(entry))
+        return found
+
+    def duties(self, bits: int, job: attributes.JobAttributes, site: attributes.SiteAttributes) -> list[Owed]:
+        """Return the duties of an answer."""
+        found = []
+        for k, entry in enumerate(self.entries):
+            if entry.rule is not None and bits >> (2 * k + FIRED) & 1:
+                source = f"policy {entry.policy.name}, rule {entry.rule.id}"
+                found.append((_said(entry, job, site), source, entry.rule.due_days))
         return found
 
     def hour_matters(self, day: dt.date) -> bool:

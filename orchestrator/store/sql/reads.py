@@ -165,7 +165,9 @@ class Reader:
         """See the port."""
         return int(self._rows(sa.select(schema.state.c.documents_version))[0][0])
 
-    def list_obligations(self, wanted: stores.ObligationFilter, *, limit: int, cursor: str | None) -> stores.ObligationPage:
+    def list_obligations(
+        self, wanted: stores.ObligationFilter, *, limit: int, cursor: str | None
+    ) -> stores.ObligationPage:
         """See the port."""
         after = rules.read_obligation_cursor(cursor)
         found: list[obligations.Obligation] = []

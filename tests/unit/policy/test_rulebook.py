@@ -204,3 +204,47 @@ def test_named_sets_stand_for_their_countries_on_the_day() -> None:
     assert len(book.countries(("NATO",), dt.date(2024, 3, 6))[0]) == 31
     assert len(book.facts.on(day).sets["eu-adequate"].members) == 16
     assert book.countries(("Atlantis", "FR"), day) == (frozenset({"FR"}), ("Atlantis",))
+
+
+@pytest.mark.parametrize(
+    ("written", "days"),
+    [("", 30), ("  due: 14d\n", 14), ("  due: 0d\n", 0), ("  due: none\n", None)],
+)
+def test_a_duty_says_when_it_is_due(folder: Path, written: str, days: int | None) -> None:
+    """Days after the placement; thirty where nothing is said; none where it lasts as long as the job."""
+    file = folder / "uk-gdpr" / "rules.yaml"
+    file.write_text(file.read_text().replace("  effect: oblige\n", f"  effect: oblige\n{written}", 1))
+    book = packs.load(folder)
+    assert book.failed == ()
+    (rule,) = [one for one in book.rules if one.pack == "uk-gdpr" and one.effect.value == "oblige"]
+    assert rule.due_days == days
+    again = [one.due_days for one in rulebook.decode(book.body).rules if one.id == rule.id]
+    assert again == [days], "the book that is stored says the same"
+
+
+@pytest.mark.parametrize(
+    ("pack", "effect", "due"),
+    [
+        ("uk-gdpr", "oblige", "two weeks"),
+        ("uk-gdpr", "oblige", "14"),
+        ("uk-gdpr", "oblige", "9999d"),
+        ("uk-gdpr", "oblige", "[]"),
+        ("certs", "deny", "14d"),
+    ],
+)
+def test_a_day_that_is_none_is_refused(folder: Path, pack: str, effect: str, due: str) -> None:
+    """The pack fails as a whole: a duty whose day nobody can read is not quietly due in thirty days."""
+    file = folder / pack / "rules.yaml"
+    file.write_text(file.read_text().replace(f"  effect: {effect}\n", f"  effect: {effect}\n  due: {due}\n", 1))
+    assert ".due" in dict(packs.load(folder).failed)[pack]
+
+
+def test_the_days_of_the_table() -> None:
+    """Where the table of policies gives a period, the rule has it; each that lasts as long as the job is named."""
+    days = {rule.id: rule.due_days for rule in packs.load().rules if rule.effect.value == "oblige"}
+    assert {rule: due for rule, due in days.items() if due != 30} == {
+        "eu-aiact.gpai-systemic-notify": 14,
+        "eu-aiact.logs-from-2027-12-02": None,
+        "us-ear.hq-carry-over-until-further-notice": None,
+        "vn.ctia-dossier": 60,
+    }

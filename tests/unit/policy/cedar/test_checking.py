@@ -119,3 +119,18 @@ def test_every_operand_has_a_form_or_a_reason_why_not() -> None:
     """The schema comes from the closed list of operands; what is left out says why, and exists."""
     assert schemas.formless() == ()
     assert set(schemas.LEFT_OUT) <= set(operands.OPERANDS)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ('@id("a") @effect("oblige") @due("two weeks")', "@due: expected days"),
+        ('@id("a") @due("3d")', '@due belongs to @effect("oblige")'),
+        ('@id("a") @effect("deny") @due("3d")', '@due belongs to @effect("oblige")'),
+    ],
+)
+def test_a_due_day_is_checked(notes: str, said: str) -> None:
+    """Only a duty has a day, and it has to be one."""
+    assert [said in problem for problem in problems(rule("true", notes))] == [True]
+    (taken,) = checking.check(rule("true", '@id("a") @effect("oblige") @due("3d")'), ())
+    assert taken.due_days == 3
