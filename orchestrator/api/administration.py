@@ -141,9 +141,12 @@ async def health(request: Request) -> Response:
 
 @router.get("/readyz")
 async def ready(request: Request) -> Response:
-    """Say whether the server can work; tells a stranger no more than that."""
-    reason = services.of(request).unready()
-    return answers.to_json({"status": "ok" if not reason else "unready"}, status=503 if reason else 200)
+    """Say whether the server can work, and whether one person holds every right; tells a stranger no more than that."""
+    given = services.of(request)
+    if given.unready():
+        return answers.to_json({"status": "unready"}, status=503)
+    mode = await run_in_threadpool(lambda: given.tokens.mode)
+    return answers.to_json({"status": "ok", "mode": mode.value})
 
 
 @router.get("/metrics")

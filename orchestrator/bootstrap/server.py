@@ -25,6 +25,7 @@ from orchestrator.bootstrap import (
     protocols,
     sealing,
     signing,
+    standings,
     states,
     trusts,
 )
@@ -210,8 +211,11 @@ def _first_start(server: Server) -> None:
     entry = journal.Entry("server.started", "server", now, "system", {"version": version.__version__})
     path = server.settings.state_dir / states.ADMIN_TOKEN
     log = logs.get("server")
+    mode = server.given.tokens.mode
     try:
-        server.store.commit(stores.Changes(entries=(entry,)))
+        mode = standings.settle(server.context, server.context.world().book, server.settings.one_person)
+        body = {"version": version.__version__, "mode": mode.value}
+        server.store.commit(stores.Changes(entries=(journal.Entry("server.started", "server", now, "system", body),)))
         if not path.exists():
             made = server.given.tokens.create(
                 access.SYSTEM, tenant=None, roles=[access.Role.ADMIN.value], forever=True, note="first administrator"
@@ -219,6 +223,8 @@ def _first_start(server: Server) -> None:
             states.write_private(path, made.text.encode())
     except stores.StoreFullError:
         log.error("disk.full", message="no new jobs until there is room; reads and cancels work")
+    log.info("mode", mode=mode.value)
+    _say(f"comity: {standings.said(mode)}")
     if server.settings.documents_dir is not None:
         done, wrong = declared.apply(server.context, server.settings.documents_dir)
         for problem in wrong:

@@ -44,6 +44,8 @@ class Versions:
     packs: tuple[tuple[str, str], ...] = ()
     """(pack, version) of every pack in force."""
     packs_off: tuple[str, ...] = ()
+    mode: str = ""
+    """Of the installation (``domain.modes``); "": from before that was said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _MEMBERS: Mapping[str, frozenset[str]] = {
     ),
     EXECUTION: frozenset({"attempt", "commitments", "job", "log"}),
 }
+_MAY = {DECISION: frozenset({"mode"}), EXECUTION: frozenset[str]()}
+"""Members that statements of earlier versions do not have."""
 _LOG = frozenset({"entries", "link", "origin", "placed"})
 
 
@@ -62,7 +64,7 @@ def payload(
 ) -> bytes:
     """Return a statement's canonical bytes. ``subjects``: name -> SHA-256 in hexadecimal. Raises ValueError."""
     predicate = {**plain, "commitments": {one.path: one.commitment() for one in hidden}}
-    if set(predicate) != _MEMBERS[kind]:
+    if set(predicate) - _MAY[kind] != _MEMBERS[kind]:
         raise ValueError(f"{kind} has other members than {sorted(predicate)}")
     listed = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]
     return canonical.dumps({"_type": TYPE, "subject": listed, "predicateType": kind, "predicate": predicate})
@@ -87,13 +89,13 @@ def parse(data: bytes) -> Statement:
 
 
 def _check(kind: str, predicate: Any) -> None:
-    if set(predicate) != _MEMBERS[kind] or set(predicate["log"]) != _LOG:
+    if set(predicate) - _MAY[kind] != _MEMBERS[kind] or set(predicate["log"]) != _LOG:
         raise StatementError(f"{kind} with other members")
     log = predicate["log"]
     numbers = [predicate["attempt"], log["placed"], *log["entries"]]
     if any(type(number) is not int or number < 1 for number in numbers):
         raise StatementError("attempts and entries are named by numbers")
-    words = ("job", "chosen", "decision", "evaluator", "factsDigest", "placement", "policy", "policyClock")
+    words = ("job", "chosen", "decision", "evaluator", "factsDigest", "mode", "placement", "policy", "policyClock")
     if not all(isinstance(predicate[name], str) for name in words if name in predicate):
         raise StatementError(f"one of {', '.join(words)} is no text")
     lists = [predicate[name] for name in ("packsAbsent", "packsFailed", "packsOff") if name in predicate]

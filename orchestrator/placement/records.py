@@ -56,6 +56,8 @@ class Policy:
     off: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     first_bit: int = 0
+    mode: str = ""
+    """``one-person`` where one token could state facts, write policy and submit; "": from before that was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def site_references(listed: decisions.Content) -> tuple[ids.Digest, ...]:
 
 def versions(policy: Policy, facts: ids.Digest) -> decisions.Versions:
     """Return what stands behind an answer."""
-    return decisions.Versions(policy.digest, facts, policy.evaluator, policy.packs, policy.off)
+    return decisions.Versions(policy.digest, facts, policy.evaluator, policy.packs, policy.off, policy.mode)
 
 
 def _standing(row: rows.Row) -> Standing:

@@ -161,7 +161,9 @@ def _said(past: records.Past, plain: Mapping[str, Any], book: rulebook.RuleBook,
 def versions(policy: records.Policy, book: rulebook.RuleBook) -> dict[str, Any]:
     """Return what a statement says of the rules: packs on and off, their versions and digests."""
     raw = {name: canonical.digest([rules, facts]) for name, rules, facts in contents_of(book)["packs"]}
+    said = {"mode": policy.mode} if policy.mode else {}  # records from before it was said have none
     return {
+        **said,
         "policy": str(policy.digest),
         "evaluator": policy.evaluator,
         "placement": registry.VERSION,

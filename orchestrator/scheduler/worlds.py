@@ -30,6 +30,8 @@ class World:
     data_sets: Mapping[str, Mapping[str, declared.DataSet]] = field(default_factory=dict)
     control_plane: declared.ControlPlane | None = None
     directives: tuple[policies.Directive, ...] = ()
+    mode: str = ""
+    """Whether one person may hold every right (``domain.modes``); "": nobody said."""
     ledger: tallies.View | None = tallies.NOTHING
     """What was counted towards thresholds that add up; None: it cannot be read."""
     tables: requirements.Tables = requirements.NO_TABLES
@@ -64,6 +66,7 @@ class World:
             off=book.off,
             rules=(*(rule.id for rule in book.rules), *(own.codes if own else ())),
             first_bit=evaluator.FIRST_RULE,
+            mode=self.mode,
         )
 
 

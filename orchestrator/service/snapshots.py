@@ -66,6 +66,7 @@ class Snapshots:
             data_sets=world.data_sets,
             control_plane=world.control_plane,
             directives=world.directives,
+            mode=world.mode.value,
             ledger=ledgers.view(world.ledger, world.book, at),
             tables=self._tables,
             accelerators=self._accelerators,

@@ -15,7 +15,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.domain import ids, journal
+from orchestrator.domain import ids, journal, modes
+from orchestrator.inventory import standings
 from orchestrator.ports import stores
 from orchestrator.service import access, contexts, problems
 
@@ -43,7 +44,14 @@ class TokenBook:
         self._context = context
         self._lock = threading.Lock()
         self._tokens: dict[str, stores.Token] = {}
+        self._mode = modes.Mode.SEPARATE_ROLES
         self._fresh_until = -1.0
+
+    @property
+    def mode(self) -> modes.Mode:
+        """Return whether one person may hold every right here."""
+        self._known()
+        return self._mode
 
     def authenticate(self, text: str | None) -> access.Principal:
         """Return who presents ``text``; raises ``auth.required``, the same for every reason."""
@@ -57,7 +65,7 @@ class TokenBook:
                 "auth.required",
                 "a valid bearer token is needed: Authorization: Bearer TOKEN",
             )
-        return access.Principal(token.id, token.tenant, frozenset(token.roles))
+        return access.Principal(token.id, token.tenant, frozenset(token.roles), self._mode)
 
     def create(
         self,
@@ -69,9 +77,13 @@ class TokenBook:
         note: str = "",
         forever: bool = False,
     ) -> Created:
-        """Make a token; only an administrator may. ``tenant`` None: the caller's own."""
+        """Make a token; only an administrator may. ``tenant`` None: the caller's own.
+
+        Raises ``token.roles-exclusive`` for two of the roles that check each other, where these are separate.
+        """
         access.require(who, access.ADMINISTERS)
         now = self._context.clock.now()
+        self._check_exclusive(roles)
         of = tenant if tenant is not None else who.tenant
         ends = None if forever else expires or now + LIFE_DEFAULT
         self._check(of, roles, ends, now)
@@ -80,7 +92,7 @@ class TokenBook:
         digest = hashlib.sha256(text.encode()).hexdigest()
         unique = tuple(sorted(set(roles)))
         token = stores.Token(id_, digest, of, unique, now, ends, note=note[:200])
-        body = {"roles": list(unique), "expires": ends.isoformat() if ends else None}
+        body = {"roles": list(unique), "expires": ends.isoformat() if ends else None, "mode": self._mode.value}
         entry = journal.Entry("token.created", f"token/{id_}", now, who.token_id, body, of)
         self._commit(stores.Changes(tokens=(token,), entries=(entry,)))
         return Created(token, text)
@@ -108,6 +120,15 @@ class TokenBook:
             return
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "store.busy", "try again")
 
+    def _check_exclusive(self, roles: Sequence[str]) -> None:
+        both = access.exclusive(roles)
+        if both and self.mode is modes.Mode.SEPARATE_ROLES:
+            text = (
+                f"roles {' and '.join(both)} exclude each other: who states facts, who writes policy and who submits "
+                "check each other; make one token for each, or start the server with --one-person"
+            )
+            raise problems.ServiceError(problems.Kind.INVALID, "token.roles-exclusive", text)
+
     def _check(self, tenant: str, roles: Sequence[str], ends: dt.datetime | None, now: dt.datetime) -> None:
         wrong: list[str] = []
         if not ids.is_name(tenant):
@@ -129,6 +150,7 @@ class TokenBook:
         now = self._context.clock.monotonic()
         if refresh or now >= self._fresh_until:
             with self._lock:
+                self._mode = standings.mode_of(self._context.store.document(standings.KIND, standings.NAME))
                 self._tokens = {token.id: token for token in self._context.store.tokens()}
                 self._fresh_until = now + REFRESH_S
         return self._tokens

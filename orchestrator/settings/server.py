@@ -46,6 +46,8 @@ class ServerSettings(pydantic.BaseModel):
     """Files of round-trip times, over those that ship with Comity."""
     forget_after: dt.timedelta | None = FORGET_AFTER
     """So long after a job ended its backend forgets it, with logs and kept outputs; None: never."""
+    one_person: bool | None = None
+    """Whether one token may state facts, write policy and submit; None: as it was, at the first start yes."""
     log_level: str = "info"
     trust: pathlib.Path | None = None
     """File of whom to trust to certify facts; None: ``trust.yaml`` of the state folder."""
@@ -68,6 +70,7 @@ class ServerSettings(pydantic.BaseModel):
         allowed_hosts: tuple[str, ...] = (),
         distances: tuple[str, ...] = (),
         forget_after: dt.timedelta | None = FORGET_AFTER,
+        one_person: bool | None = None,
         log_level: str = "info",
         policy_tests_required: bool = False,
         trust: str | None = None,
@@ -114,6 +117,7 @@ class ServerSettings(pydantic.BaseModel):
                 allowed_hosts=allowed_hosts,
                 distances=tuple(pathlib.Path(path).absolute() for path in distances),
                 forget_after=forget_after,
+                one_person=one_person,
                 log_level=log_level,
                 policy_tests_required=policy_tests_required,
                 trust=_path(trust),

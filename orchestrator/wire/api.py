@@ -92,6 +92,8 @@ class Versions(Answer):
     evaluator: str
     packs: dict[str, str] = {}
     packs_off: list[str] = []
+    mode: str = ""
+    """``one-person`` or ``separate-roles``."""
 
 
 class Plan(Answer):

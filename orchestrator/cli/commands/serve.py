@@ -46,6 +46,11 @@ def _retention(_context: click.Context, _parameter: click.Parameter, value: str)
     help="So long after a job ended its logs and kept outputs go at its backend; or never.",
 )
 @click.option(
+    "--one-person/--no-one-person",
+    default=None,
+    help="Whether one token may state facts, write policy and submit. It stays as it was; at the first start it may.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 def serve(
@@ -62,6 +67,7 @@ def serve(
     trust: str | None,
     distances: tuple[str, ...],
     forget_after: dt.timedelta | None,
+    one_person: bool | None,
     log_level: str,
 ) -> int:
     """Run a control plane until it is told to stop; jobs outlive it. State is one folder with one SQLite file.
@@ -88,6 +94,7 @@ def serve(
             allowed_hosts=allowed_hosts,
             distances=distances,
             forget_after=forget_after,
+            one_person=one_person,
             log_level=log_level,
             policy_tests_required=policy_tests_required,
             trust=trust,

@@ -94,6 +94,7 @@ def plan(value: decisions.Answer, *, chosen: ids.SiteName | None, notices: Seque
             "evaluator": versions.evaluator,
             "packs": dict(versions.packs),
             "packsOff": list(versions.packs_off),
+            "mode": versions.mode,
         },
         "nearestChange": [remedy(entry) for entry in value.nearest_change],
         "notices": list(notices),
