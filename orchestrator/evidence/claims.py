@@ -59,6 +59,8 @@ def split(text: str) -> tuple[str, ...]:
 
 def public_key(id: str, raw: Mapping[str, Any] | str, first: dt.date | None, last: dt.date | None) -> trust.Key:
     """Return a key of a trust list, from a JWK or PEM text. Raises UntrustableKeyError for what may not be one."""
+    if isinstance(raw, Mapping) and raw.get("kty") not in ("OKP", "EC", "RSA"):
+        raise UntrustableKeyError(f"keys are Ed25519, P-256 or RSA, not {str(raw.get('kty'))[:20]}")
     try:
         made = _import(raw)
     except (errors.JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
