@@ -208,7 +208,6 @@ def _run(settings: server_settings.ServerSettings, lock: states.ServerLock) -> i
 def _first_start(server: Server) -> None:
     """Note the start, make the administrator's token if there is none, apply what the folder declares."""
     now = server.context.clock.now()
-    entry = journal.Entry("server.started", "server", now, "system", {"version": version.__version__})
     path = server.settings.state_dir / states.ADMIN_TOKEN
     log = logs.get("server")
     mode = server.given.tokens.mode
