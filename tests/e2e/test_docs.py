@@ -27,6 +27,9 @@ ELSEWHERE = {
     "make demo": "tests/e2e/test_demo.py runs what it calls",
     "make test": "is what runs this",
     "comity demo": "tests/e2e/test_demo.py",
+    "comity apply -f examples/atlas": "tests/e2e/test_atlas.py: other pages need no places of the whole world",
+    "comity token create --tenant example-bank --role submit --role steward": "tests/e2e/test_atlas.py",
+    "comity plan -f examples/atlas/jobs/open-batch.yaml --at 2026-11-22": "tests/e2e/test_atlas.py",
     "comity serve": "the fixture of this test runs it, on another port",
     'comity policy lists answer us-sdn:900001 --operator nimbus --not-the-same --by "A. Martin" --reason "other LEI"': (
         "tests/unit/api/test_list_answers.py"

@@ -8,6 +8,7 @@ STOPS = (
     ("Why not there? Every site, every reason, every fact with source and date", "explain JOB", True),
     ("The answer on another day, when a certificate has expired", "plan -f job.yaml --at 2031-06-01", True),
     ("The nearest change that would make a job placeable, proved by judging it again", "plan -f job.yaml", True),
+    ("Where in the world may this job go? Offers of real operators", "plan -f JOB --with examples/atlas", True),
     ("Rules are data: run your own cases against them", "policy test cases.yaml", True),
     ("A control plane that dies loses nothing, and starts nothing twice", "demo", True),
     ("An append-only record, each entry chained to the one before", "log verify", True),
