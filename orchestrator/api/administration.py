@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from orchestrator.api import answers, bodies, openapi, params, services
 from orchestrator.domain import journal as journal_values
 from orchestrator.ports import stores
-from orchestrator.service import access, checkpoints, journal, problems, screenings
+from orchestrator.service import access, changes, checkpoints, contexts, expiries, journal, problems, screenings
 from orchestrator.telemetry import metrics
 from orchestrator.wire.convert import answers as convert
 
@@ -159,7 +159,14 @@ async def read_metrics(request: Request) -> Response:
     head = health_now.journal.seq if health_now.journal is not None else 0
     given.metrics.store(journal_entries=head, queue_depth=health_now.queue_depth)
     given.metrics.lists(await run_in_threadpool(screenings.days_left, given.context))
+    given.metrics.facts(await run_in_threadpool(expiries.seconds_left, given.context))
+    held, back = await run_in_threadpool(_waiting_for_people, given.context)
+    given.metrics.held(held, clock_is_back=back)
     return Response(given.metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+
+def _waiting_for_people(context: contexts.Context) -> tuple[int, bool]:
+    return changes.held(context), changes.clock_is_back(context)
 
 
 @router.get("/openapi.json")

@@ -8,7 +8,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.api import administration, answers, datasets, documents, files, guards, hot, jobs, operators, services
+from orchestrator.api import (
+    administration,
+    answers,
+    changes,
+    datasets,
+    documents,
+    files,
+    guards,
+    hot,
+    jobs,
+    operators,
+    services,
+)
 from orchestrator.service import problems
 from orchestrator.wire import errors
 
@@ -34,6 +46,7 @@ def create_inner(given: services.Services) -> fastapi.FastAPI:
         jobs.router,
         files.router,
         administration.router,
+        changes.router,
         datasets.router,
         operators.router,
         documents.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import socket
 import threading
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.control import arrivals, lanes, loop, pacemaker, planners
+from orchestrator.control import arrivals, compliance, lanes, loop, pacemaker, planners
 from orchestrator.inventory import inboxes, worlds
 from orchestrator.placement import requirements
 from orchestrator.ports import backends, environment, stores
@@ -36,14 +37,18 @@ class Parts:
     accelerators: Callable[[str], tuple[str, ...]]
     tables: requirements.Tables
     pace: lanes.Pace = field(default_factory=lanes.Pace)
+    stale_grace: dt.timedelta = compliance.STALE_GRACE
 
 
 class Heart:
     """The thread that ticks. Implements ``pacemaker.Watcher``."""
 
-    def __init__(self, parts: Parts, *, ticked: Callable[[float], None], log: Any) -> None:
+    def __init__(
+        self, parts: Parts, *, ticked: Callable[[float], None], reviewed: Callable[[float], None], log: Any
+    ) -> None:
         self._parts = parts
         self._ticked = ticked
+        self._reviewed = reviewed
         self._log = log
         self._beat_s = parts.clock.monotonic()
         self._error = ""
@@ -85,12 +90,16 @@ class Heart:
     def ticked(self, report: loop.Report, seconds: float) -> None:
         """Take the report of a turn."""
         self._beat_s = self._parts.clock.monotonic()
+        if report.review_s is not None:
+            self._reviewed(report.review_s)
         if report.error != self._error:
             self._error = report.error
             if report.error:
                 self._log.error("loop.commit-failed", error=report.error)
             else:
                 self._log.info("loop.well-again")
+        for one in report.overdue:
+            self._log.warning("obligation.overdue", job=str(one.job), tenant=one.tenant, code=one.duty.code)
         self._ticked(seconds)
 
     def crashed(self, error: Exception) -> None:
@@ -111,5 +120,6 @@ class Heart:
             inbox=parts.inbox,
             planner=planners.SchedulerPlanner(tables=parts.tables, accelerators=parts.accelerators),
             pace=parts.pace,
+            stale_grace=parts.stale_grace,
         )
         return loop.Loop(world, holder=holder)

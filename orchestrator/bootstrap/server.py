@@ -132,9 +132,22 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     counters = metrics.Metrics()
     heart = loops.Heart(
         loops.Parts(
-            store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, tables, _pace(settings)
+            store,
+            clock,
+            ids,
+            wake,
+            calls,
+            adapters,
+            inventory,
+            inbox,
+            door,
+            models.slugs,
+            tables,
+            _pace(settings),
+            settings.stale_grace,
         ),
         ticked=counters.ticked,
+        reviewed=counters.reviewed,
         log=logs.get("loop"),
     )
     adapters.on_built(heart.watch)

@@ -182,6 +182,14 @@ class Client:
         """Take a source off what a data set inherits."""
         return self._post(f"/v1/datasets/{segment(name)}:declassify", {"from": source, "by": by, "reason": reason})
 
+    def changes(self) -> Sequence[results.JsonObject]:
+        """Return the changes that are held because they would stop many running jobs, or were."""
+        return list(self._get("/v1/changes").get("items", []))
+
+    def confirm_change(self, id_: str, *, by: str, reason: str) -> results.JsonObject:
+        """Let a held change go on."""
+        return self._post(f"/v1/changes/{segment(id_)}:confirm", {"by": by, "reason": reason})
+
     def answer_match(
         self,
         operator: str,

@@ -31,6 +31,8 @@ CHANGES_MAX = 100
 """Changes that are kept; the oldest that hold nobody go."""
 NAMED_MAX = 20
 """Jobs of a tenant, codes and documents that a change names."""
+SWEEP_EVERY_S = 10.0
+"""From one look for changes that hold nobody to the next."""
 RUNS = frozenset({jobs.Phase.STARTING, jobs.Phase.RUNNING})
 """Only what runs is spared: an attempt that may not have begun is not begun."""
 _BY = "controller"
@@ -75,6 +77,7 @@ class Compliance:
     _next_stamp: planning.Stamp | None = None
     _reviewed: tuple[stored_changes.Reviewed, int] | None = None
     _began_s: float | None = None
+    _swept_at_s: float = float("-inf")
     _known: tuple[int, dict[str, tuple[changes.Change, int]]] = field(default=(-1, {}))
 
     @property
@@ -108,6 +111,7 @@ class Compliance:
             self._keep_mark(term)
             self._judged, self._again_at = self._judging, self._again_next
         self._stamp = self._next_stamp
+        self._forget_empty(term)
 
     # --- who may not stay -------------------------------------------------------------------------------------------
 
@@ -261,10 +265,29 @@ class Compliance:
             )
         )
 
+    def _forget_empty(self, term: ids.Term) -> None:
+        """Drop changes that wait for a person and hold nobody any more: undone, or all their jobs have ended."""
+        waiting = {id: kept for id, kept in self._changes().items() if kept[0].confirmed is None}
+        now_s = self.clock.monotonic()
+        if not waiting or now_s < self._swept_at_s + SWEEP_EVERY_S:
+            return
+        self._swept_at_s = now_s
+        used = self._in_use()
+        over = [(id, version) for id, (_, version) in sorted(waiting.items()) if id not in used]
+        if over:
+            now = self.clock.now()
+            entries = [journal.Entry("change.over", f"change/{id}", now, _BY, {}) for id, _ in over]
+            gone = [(stored_changes.KIND, "", id, version) for id, version in over]
+            self.store.commit(stores.Changes(delete_documents=gone, entries=entries, term=term))
+
+    def _in_use(self) -> set[str]:
+        """Return the changes by which some job says that it is held."""
+        return {c.reason for job in self.live.occupying.values() if (c := job.condition(changes.HELD)) and c.status}
+
     def _outlived(self) -> list[tuple[str, str, str, int]]:
         """Return changes that are one too many and hold nobody, oldest first."""
         held = self._changes()
-        used = {c.reason for job in self.live.jobs.values() if (c := job.condition(changes.HELD)) and c.status}
+        used = self._in_use()
         free = sorted((one.at, id, version) for id, (one, version) in held.items() if id not in used)
         excess = len(held) + 1 - CHANGES_MAX
         return [(stored_changes.KIND, "", id, version) for _, id, version in free[: max(0, excess)]]

@@ -28,6 +28,7 @@ from orchestrator.control import (
     policy_clock,
     reviews,
     steady,
+    warnings,
 )
 from orchestrator.domain import decisions, events, ids, jobs
 from orchestrator.inventory import inboxes, sightings, worlds
@@ -139,6 +140,7 @@ class Loop:
             self._dispatcher.is_fresh,
             w.stale_grace,
         )
+        self._warnings = warnings.Warnings(w.store)
         self._reviews = reviews.Reviews(
             self._live,
             self._book,
@@ -245,6 +247,7 @@ class Loop:
         self._reviews.run(reviewed, term)
         self._commit(term)
         self._reviews.committed(term)
+        self._warnings.run(reviewed, self._times.review_now(), term)
         self._settled = world if reviewed is world else None
 
     def _grounds(self) -> _Grounds:

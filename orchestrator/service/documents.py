@@ -14,7 +14,9 @@ from orchestrator.ports import stores
 from orchestrator.service import (
     access,
     attestations,
+    changes,
     contexts,
+    expiries,
     lineages,
     policies,
     problems,
@@ -214,6 +216,8 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
         status |= {"conditions": wrong} if wrong else {}
     if document.kind == "Policy":
         status["conditions"] = policies.conditions(context, document)
+    if held := [*changes.conditions(context, document), *expiries.conditions(context, document)]:
+        status["conditions"] = [*status.get("conditions", []), *held]
     for word, at in (("createdAt", document.created_at), ("updatedAt", document.updated_at)):
         if at is not None:
             status[word] = at.isoformat().replace("+00:00", "Z")

@@ -20,6 +20,7 @@ from orchestrator.settings import adapters
 DEFAULT_LISTEN = "127.0.0.1:7070"
 HOST_MAX = 253
 FORGET_AFTER = dt.timedelta(days=7)
+STALE_GRACE = dt.timedelta(hours=72)
 FORGET_AFTER_MIN = dt.timedelta(minutes=1)
 
 
@@ -51,6 +52,8 @@ class ServerSettings(pydantic.BaseModel):
     log_level: str = "info"
     trust: pathlib.Path | None = None
     """File of whom to trust to certify facts; None: ``trust.yaml`` of the state folder."""
+    stale_grace: dt.timedelta = STALE_GRACE
+    """So long a running job may stay where nothing but the age of facts refuses it."""
     policy_tests_required: bool = False
     """Take no policy of the house's own that brings no tests."""
 
@@ -72,6 +75,7 @@ class ServerSettings(pydantic.BaseModel):
         forget_after: dt.timedelta | None = FORGET_AFTER,
         one_person: bool | None = None,
         log_level: str = "info",
+        stale_grace: dt.timedelta = STALE_GRACE,
         policy_tests_required: bool = False,
         trust: str | None = None,
     ) -> Self:
@@ -119,6 +123,7 @@ class ServerSettings(pydantic.BaseModel):
                 forget_after=forget_after,
                 one_person=one_person,
                 log_level=log_level,
+                stale_grace=stale_grace,
                 policy_tests_required=policy_tests_required,
                 trust=_path(trust),
             )

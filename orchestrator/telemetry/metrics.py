@@ -45,6 +45,20 @@ class Metrics:
             "comity_list_days_left", "Days that a sanctions list may be relied on; -1: not any more", ["list"],
             registry=registry,
         )  # fmt: skip
+        self._review = prometheus_client.Histogram(
+            "comity_review_seconds", "From the turn that saw a change to running jobs judged and asked to stop",
+            registry=registry, buckets=_SECONDS,
+        )  # fmt: skip
+        self._facts = prometheus_client.Gauge(
+            "comity_facts_expire_seconds", "Time until the first of a backend's facts ends; negative: it has ended",
+            ["backend"], registry=registry,
+        )  # fmt: skip
+        self._held = prometheus_client.Gauge(
+            "comity_changes_held", "Changes that would stop many running jobs and wait for a person", registry=registry
+        )
+        self._clock_back = prometheus_client.Gauge(
+            "comity_clock_went_back", "1: the clock went back, and nothing is placed", registry=registry
+        )
         self._children: dict[tuple[str, str], tuple[prometheus_client.Counter, prometheus_client.Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -63,6 +77,21 @@ class Metrics:
     def ticked(self, seconds: float) -> None:
         """Count one turn of the loop."""
         self._ticks.observe(seconds)
+
+    def reviewed(self, seconds: float) -> None:
+        """Count one review of running jobs."""
+        self._review.observe(seconds)
+
+    def facts(self, seconds_left: Mapping[str, float]) -> None:
+        """Set for each backend how long until the first of its facts ends; one that went is forgotten."""
+        self._facts.clear()
+        for name, seconds in seconds_left.items():
+            self._facts.labels(self._bounded("backend", name)).set(seconds)
+
+    def held(self, changes: int, *, clock_is_back: bool) -> None:
+        """Set how many changes wait for a person, and whether placements stop because of the clock."""
+        self._held.set(changes)
+        self._clock_back.set(int(clock_is_back))
 
     def backend_called(self, backend: str, outcome: str) -> None:
         """Count one call of an adapter; ``outcome`` is ``ok``, ``error``, ``timeout`` or ``full``."""

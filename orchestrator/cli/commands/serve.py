@@ -24,6 +24,15 @@ def _retention(_context: click.Context, _parameter: click.Parameter, value: str)
     return found
 
 
+def _grace(_context: click.Context, _parameter: click.Parameter, value: str) -> dt.timedelta:
+    """Return the length of time that was written."""
+    try:
+        found: dt.timedelta = lazy("orchestrator.wire.quantities").parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write 72h or 7d") from error
+    return found
+
+
 @click.command(short_help="Run a control plane.")
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.  [127.0.0.1:7070]")
 @click.option("--state", "state_dir", metavar="DIR", help="State folder.  [$COMITY_STATE_DIR or ~/.local/state/comity]")
@@ -51,6 +60,14 @@ def _retention(_context: click.Context, _parameter: click.Parameter, value: str)
     help="Whether one token may state facts, write policy and submit. It stays as it was; at the first start it may.",
 )
 @click.option(
+    "--stale-grace",
+    metavar="TIME",
+    callback=_grace,
+    default="72h",
+    show_default=True,
+    help="So long a running job may stay where nothing but the age of facts refuses it.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 def serve(
@@ -68,6 +85,7 @@ def serve(
     distances: tuple[str, ...],
     forget_after: dt.timedelta | None,
     one_person: bool | None,
+    stale_grace: dt.timedelta,
     log_level: str,
 ) -> int:
     """Run a control plane until it is told to stop; jobs outlive it. State is one folder with one SQLite file.
@@ -95,6 +113,7 @@ def serve(
             distances=distances,
             forget_after=forget_after,
             one_person=one_person,
+            stale_grace=stale_grace,
             log_level=log_level,
             policy_tests_required=policy_tests_required,
             trust=trust,

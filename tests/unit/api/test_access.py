@@ -98,6 +98,7 @@ _READS = {
     "POST /v1/plans",
 }
 _BACKENDS = {f"POST /v1/backends/{{name}}:{verb}" for verb in ("check", "cordon", "uncordon", "drain")}
+_HELD = {"GET /v1/changes", "POST /v1/changes/{name}:confirm"}
 MAY = {
     "submit": {
         *_READS,
@@ -118,10 +119,18 @@ MAY = {
         "GET /v1/jobs/{id}/logs",
         "GET /v1/events",
         "GET /metrics",
+        *_HELD,
     },
     "facts": {"POST /v1/operators/{name}:answer"},
-    "policy": {"POST /v1/plans", "POST /v1/policies:test", "POST /v1/operators/{name}:answer"},
-    "audit": {*_READS, "GET /v1/events", "GET /v1/log/checkpoint", "POST /v1/log:verify", "GET /metrics"},
+    "policy": {"POST /v1/plans", "POST /v1/policies:test", "POST /v1/operators/{name}:answer", *_HELD},
+    "audit": {
+        *_READS,
+        "GET /v1/changes",
+        "GET /v1/events",
+        "GET /v1/log/checkpoint",
+        "POST /v1/log:verify",
+        "GET /metrics",
+    },
     "steward": {*_READS, "POST /v1/datasets/{name}:declassify"},
 }
 
