@@ -98,15 +98,17 @@ class Claimants:
 
     def operator(self, operator: sites.Operator) -> tuple[sites.Operator, tuple[claims.Claim, ...]]:
         """Return an operator with what claims make of its facts, and the claims."""
-        stamp, found = self._stamped(
-            operator.facts, "operator", _names_of(operator), (operator, OPERATOR_FACTS), (operator, OPERATOR_FACTS)
-        )
+        if not tokens.is_claim(operator.facts.source):
+            return operator, ()
+        stamp, found = self._stamped(operator.facts, "operator", _names_of(operator), (operator, OPERATOR_FACTS))
         return dataclasses.replace(operator, facts=stamp), found
 
     def control_plane(self, plane: tenants.ControlPlane) -> tuple[tenants.ControlPlane, tuple[claims.Claim, ...]]:
         """Return the control plane with what claims make of its facts, and the claims."""
+        if not tokens.is_claim(plane.facts.source):
+            return plane, ()
         held = (plane, CONTROL_PLANE_FACTS)
-        stamp, found = self._stamped(plane.facts, "controlPlane", {f"control-plane/{plane.name}"}, held, held)
+        stamp, found = self._stamped(plane.facts, "controlPlane", {f"control-plane/{plane.name}"}, held)
         return dataclasses.replace(plane, facts=stamp), found
 
     def site(
@@ -116,8 +118,11 @@ class Claimants:
 
         ``site.operator`` has gone through :meth:`operator` before; the claims of others are the caller's to add.
         """
-        ours = {f"backend/{backend.name}", f"backend/{site.name}"}
         stamp, found = self._site_stamp(site, backend)
+        texts = (*(one.evidence for one in site.certifications), *(one.ref for one in site.evidence))
+        if not found and site.attestation is None and not any(map(tokens.is_claim, texts)):
+            return site, ()
+        ours = {f"backend/{backend.name}", f"backend/{site.name}"}
         of_papers = ours | (_names_of(site.operator) if site.operator else set())
         certs, evidence = [], []
         for cert in site.certifications:
@@ -169,15 +174,13 @@ class Claimants:
         return self.trusted.ours(said.subject) if said else ""
 
     def _stamped(
-        self, stamp: facts.FactStamp, document: str, ours: set[str], held: tuple[Any, Facts], covers: tuple[Any, Facts]
+        self, stamp: facts.FactStamp, document: str, ours: set[str], held: tuple[Any, Facts]
     ) -> tuple[facts.FactStamp, tuple[claims.Claim, ...]]:
-        if not tokens.is_claim(stamp.source):
-            return stamp, ()
         read = [
             self._facts(text, f"{document}.facts", document, ours, held) for text in tokens.split(stamp.source or "")
         ]
         found = tuple(claim for claim, _ in read)
-        return _proved(stamp, found, [said for _, said in read], covers), found
+        return _proved(stamp, found, [said for _, said in read], held), found
 
     def _facts(
         self, text: str, path: str, document: str, ours: set[str], held: tuple[Any, Facts]
@@ -347,8 +350,8 @@ class Proofs:
     def site(self, site: sites.Site, backend: sites.Backend) -> sites.Site:
         """Return a site proved as far as claims go, with all claims that it rests on."""
         proved, found = self.claimants.site(site, backend, self.presented)
-        theirs = self.operators.get(site.operator_name or "", ())
-        return dataclasses.replace(proved, claims=(*found, *theirs, *self.control_plane))
+        rests_on = (*found, *self.operators.get(site.operator_name or "", ()), *self.control_plane)
+        return dataclasses.replace(proved, claims=rests_on) if rests_on else proved
 
 
 def prove(

@@ -53,15 +53,17 @@ def carried(context: contexts.Context, kind: str, name: str) -> dict[str, Any]:
     """Return the claims of a document as its status says them; empty where it carries none."""
     world, today = context.world(), context.clock.now().date()
     found: dict[claims.Claim, None] = {}
+    said: dict[str, Any] = {}
     match kind:
         case "Operator":
             found = dict.fromkeys(world.proofs.operators.get(name, ()))
         case "ControlPlane":
             found = dict.fromkeys(world.proofs.control_plane)
+            said = {"audience": context.inventory.verifier().audience}  # what issuers write as aud
         case "Backend":
             own = (one for site in world.sites if site.backend == name for one in site.claims)
             found = dict.fromkeys(one for one in own if one.path.startswith("backend."))
-    return {"claims": [_said(one, today) for one in found]} if found else {}
+    return said | ({"claims": [_said(one, today) for one in found]} if found else {})
 
 
 def conditions(context: contexts.Context) -> list[dict[str, Any]]:
