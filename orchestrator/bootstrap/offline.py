@@ -1,7 +1,8 @@
 """A plan without a server: documents of files, judged and ranked as a control plane that knows just them would.
 
 Every declared place is taken to answer and to be empty, because there is nobody to ask. All data sets belong to the
-tenant who asks. Nothing is kept: no ledger, no lists, no running jobs; sanctions lists are consulted by a server only.
+tenant who asks. Nothing is kept and nobody is trusted: no ledger, no running jobs, no sanctions lists, no issuer of a
+claim.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 
 from orchestrator.bootstrap import catalogues
 from orchestrator.domain import ids, offers, sites, tenants
-from orchestrator.inventory import assembly, sightings
+from orchestrator.inventory import assembly, sightings, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.policy import rulebook
 from orchestrator.scheduler import answers, snapshots
 from orchestrator.scheduler import worlds as scheduler_worlds
+from orchestrator.service import access, problems, references
 from orchestrator.sources import distances, packs
 from orchestrator.wire import errors
 from orchestrator.wire.convert import answers as answer_conversion
@@ -37,6 +39,8 @@ class World:
     """What the documents declare, once for many questions."""
 
     declared: scheduler_worlds.World
+    known: worlds.World
+    """The same for the question whether what a job names exists."""
     sites: tuple[sites.Site, ...]
     offers: Mapping[ids.SiteName, offers.Offer]
     backends: Mapping[str, rows.BackendState] = field(default_factory=dict)
@@ -47,23 +51,23 @@ def read(
 ) -> World:
     """Return the world that documents declare. Raises InvalidDocumentError with every problem."""
     found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
-    problems: list[errors.DocumentError] = []
+    wrong: list[errors.DocumentError] = []
     for document in documents:
         try:
             one = reading.read(dict(document))
         except errors.InvalidDocumentError as error:
-            problems += error.errors
+            wrong += error.errors
             continue
         if one.kind not in KINDS:
-            problems.append(errors.DocumentError(f"{one.kind} cannot be judged with without a server", "kind"))
+            wrong.append(errors.DocumentError(f"{one.kind} cannot be judged with without a server", "kind"))
         elif one.name in found[one.kind]:
-            problems.append(errors.DocumentError(f"{one.kind} {one.name} stands here twice", "metadata.name"))
+            wrong.append(errors.DocumentError(f"{one.kind} {one.name} stands here twice", "metadata.name"))
         else:
             found[one.kind][one.name] = _VALUES[one.kind](one.model, tenant)
     if len(found["ControlPlane"]) > 1:
-        problems.append(errors.DocumentError("there is one ControlPlane", "kind"))
-    if problems:
-        raise errors.InvalidDocumentError(problems)
+        wrong.append(errors.DocumentError("there is one ControlPlane", "kind"))
+    if wrong:
+        raise errors.InvalidDocumentError(wrong)
     catalogue = catalogues.ShippedCatalogue()
     made = tuple(
         site
@@ -76,16 +80,18 @@ def read(
             owner_tenant=tenant,
         )
     )
+    data_sets = {tenant: found["DataSet"]}
     declared = scheduler_worlds.World(
         rulebook=book if book is not None else packs.load(),
         tenants=found["Tenant"],
-        data_sets={tenant: found["DataSet"]},
+        data_sets=data_sets,
         control_plane=next(iter(found["ControlPlane"].values()), None),
         tables=requirements.Tables(distances=distances.load()),
         accelerators=catalogue.slugs,
     )
     states = {name: rows.BackendState(name, nodes_max=_NODES_MAX) for name in found["Backend"]}
-    return World(declared, made, {site.name: _empty(site, at) for site in made}, states)
+    known = worlds.World(data_sets=data_sets, tenants=found["Tenant"], sites=made, catalogue=catalogue)
+    return World(declared, known, made, {site.name: _empty(site, at) for site in made}, states)
 
 
 def plan(job: Mapping[str, Any], world: World, *, tenant: str, at: dt.datetime) -> dict[str, Any]:
@@ -96,18 +102,17 @@ def plan(job: Mapping[str, Any], world: World, *, tenant: str, at: dt.datetime) 
     if document.kind != "Job":
         raise errors.InvalidDocumentError([errors.DocumentError("is not Job", "kind")])
     spec = job_conversion.job_spec(document.model)  # type: ignore[arg-type]  # its kind says so
-    known = world.declared.data_sets[tenant]
-    missing = [use.name for use in (spec.data.reads if spec.data else ()) if use.name not in known]
-    if missing:
-        raise errors.InvalidDocumentError(
-            errors.DocumentError(f"no data set {name!r} is declared", "spec.data.reads", "give its file too")
-            for name in missing
-        )
+    who = access.Principal("", tenant, frozenset({access.Role.ADMIN.value}))
+    try:
+        references.check(who, spec, world.known)
+    except problems.ServiceError as error:
+        raise errors.InvalidDocumentError(error.errors) from error
     snapshot = snapshots.Snapshot(
         at=at, term=ids.Term(0), world=world.declared, sites=world.sites, offers=world.offers, backends=world.backends
     )
     answer = answers.plan_one(spec, snapshot, tenant=tenant).answer
-    return answer_conversion.plan(answer, chosen=answer.ranking[0] if answer.ranking else None)
+    notices = references.notices(who, spec, world.known)
+    return answer_conversion.plan(answer, chosen=answer.ranking[0] if answer.ranking else None, notices=notices)
 
 
 def _seen(backend: sites.Backend) -> sightings.Facts:

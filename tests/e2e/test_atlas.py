@@ -1,4 +1,4 @@
-"""The atlas on a real control plane: all documents apply, and a tenant gets the golden answer; and the page prints it."""
+"""The atlas on a real control plane: all documents apply, tenants get the golden answers, and the page prints them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "atlas.md").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def world(plane: Shell) -> Shell:
-    """Give a control plane that has applied the atlas: everything is new or changed, nothing is warned of or refused."""
+    """Give a control plane that has applied the atlas: everything is new, nothing is warned of."""
     applied = plane.run(f"comity apply -f {FOLDER}")
     assert applied.returncode == 0, applied.stderr
     assert applied.stderr == ""
