@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import arrivals, entries, index, retry
-from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle, tallies
+from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle, obligations, tallies
 from orchestrator.inventory import ledgers
+from orchestrator.inventory import obligations as owings
 from orchestrator.ports import stores
 
 JOBS_MAX = 2_000
@@ -28,6 +29,8 @@ class Step:
     placement: decisions.Placement | None = None
     counted: Sequence[tallies.Tally] = ()
     """What the placement adds to thresholds that add up."""
+    owed: Sequence[obligations.Duty] = ()
+    """What the placement obliges to."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class _Draft:
     entries: list[journal.Entry] = field(default_factory=list)
     placements: list[decisions.Placement] = field(default_factory=list)
     counted: list[tallies.Tally] = field(default_factory=list)
+    deeds: list[owings.Deed] = field(default_factory=list)
 
 
 class Ledger:
@@ -54,9 +58,10 @@ class Ledger:
         event: events.Event,
         placement: decisions.Placement | None = None,
         counted: Sequence[tallies.Tally] = (),
+        owed: Sequence[obligations.Duty] = (),
     ) -> None:
         """Note that ``event`` happened to ``job``."""
-        self._steps.append(Step(job, event, placement, counted))
+        self._steps.append(Step(job, event, placement, counted, owed))
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -108,6 +113,8 @@ class Ledger:
                 self.broken[step.job] = f"{type(error).__name__}: {error}"
         if not draft.rows:
             return []
+        settled = owings.settle(self._store, draft.rows, draft.deeds, entries.CONTROLLER)
+        draft.rows.update(settled.rows)
         wanted = {placement.decision for placement in draft.placements}
         changes = stores.Changes(
             jobs=tuple(draft.rows.values()),
@@ -115,9 +122,10 @@ class Ledger:
             decisions=tuple(one for one in made if one.digest in wanted or not one.placeable) if made else (),
             contents=tuple(contents),
             keys=arrival.changes.keys if arrival is not None else (),
-            # A placement and what it counts are durable together, or neither is.
+            # A placement, what it counts and what it obliges to are durable together, or nothing of it is.
             documents=ledgers.documents(draft.counted, self._store) if draft.counted else (),
-            entries=tuple(draft.entries),
+            obligations=settled.obligations,
+            entries=(*draft.entries, *settled.entries),
             term=term,
         )
         try:
@@ -151,6 +159,7 @@ class Ledger:
                 draft.entries += [entry] if entry is not None else []
                 draft.rows[parent_id] = moved
         draft.rows[step.job] = new
+        _owe(draft, step, draft.rows.get(parent_id) or parent or new)
         if (entry := entries.of(job, new, step.event)) is not None:
             draft.entries.append(entry)
         if step.placement is not None:
@@ -167,6 +176,18 @@ class Ledger:
                 self._live.drop(id)
             else:
                 self._live.put(stored)
+
+
+def _owe(draft: _Draft, step: Step, owner: jobs.Job) -> None:
+    """Note what the step does to the obligations of its owner; next to nothing where no duty ever fired."""
+    if step.owed and step.placement is not None:
+        draft.rows.setdefault(owner.id, owner)
+        draft.deeds.append(owings.Brought(step.placement, step.owed))
+    elif owings.owes(owner):
+        if owner.phase.terminal:
+            draft.deeds.append(owings.Over(owner.id, step.event.at))
+        elif isinstance(step.event, events.Withdrawn) and step.job == owner.id:
+            draft.deeds.append(owings.Undone(owner.id, step.event.number, step.event.at))
 
 
 def _touch(parent: jobs.Job, number: int) -> tuple[jobs.Job, jobs.Job | None]:

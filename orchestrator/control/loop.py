@@ -17,6 +17,7 @@ from orchestrator.control import (
     batches,
     compliance,
     dispatcher,
+    duties,
     forgets,
     index,
     lanes,
@@ -30,7 +31,7 @@ from orchestrator.control import (
     steady,
     warnings,
 )
-from orchestrator.domain import decisions, events, ids, jobs
+from orchestrator.domain import decisions, events, ids, jobs, obligations
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.ports import environment, stores
 
@@ -75,6 +76,8 @@ class Report:
     broken: Mapping[ids.JobId, str] = field(default_factory=dict)
     """Jobs whose rows contradict themselves: a bug. They are left as they are, the others go on."""
 
+    overdue: Sequence[obligations.Obligation] = ()
+    """What was not done in time, each told once."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grounds:
@@ -132,6 +135,7 @@ class Loop:
         self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
         self._compliance = compliance.Compliance(
             w.store,
+        self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
             self._live,
             self._book,
             w.clock,
@@ -204,7 +208,10 @@ class Loop:
         due = self._dispatcher.due
         idle = self._settled is not None and not (self._live.waiting or placed or launched or due)
         took_s, self._compliance.took_s = self._compliance.took_s, None
-        return Report(True, placed, launched, stopped, due, in_flight, idle, review_s=took_s, broken=broken)
+        late = self._duties.take()
+        return Report(
+            True, placed, launched, stopped, due, in_flight, idle, review_s=took_s, broken=broken, overdue=late
+        )
 
     def close(self) -> None:
         """Let go of the lease."""
@@ -252,6 +259,7 @@ class Loop:
 
     def _grounds(self) -> _Grounds:
         return _Grounds(self._w.inventory.world(), self._w.inventory.sightings.seen(), self._live.changes)
+        self._duties.run(term)
 
     def _absorb(self, arrival: arrivals.Arrival | None) -> bool:
         """Take what the use cases committed; read everything again from time to time, and when something was lost.
@@ -331,7 +339,8 @@ class Loop:
         plan = w.planner.plan(planning.Cycle(now, term, world, w.inventory.sightings.seen(), self._live.jobs))
         for placement in plan.placements:
             event = events.Placed(now, placement.number, placement.site, placement.decision)
-            self._book.stage(placement.job, event, placement, plan.counted.get(placement.key, ()))
+            counted, owed = plan.counted.get(placement.key, ()), plan.owed.get(placement.key, ())
+            self._book.stage(placement.job, event, placement, counted, owed)
         for job, note in plan.notes:
             self._book.stage(job, note)
         placed = self._commit(term, made=plan.made, contents=plan.contents, arrival=arrival)

@@ -68,10 +68,11 @@ class SchedulerPlanner:
             return planning.Plan()
         plan = cycle.plan(self._snapshot(cycle_), self._cache)
         placements = [self._placement(placed, cycle_) for placed in plan.placements]
-        pairs = zip(placements, plan.placements, strict=True)
+        pairs = list(zip(placements, plan.placements, strict=True))
         return planning.Plan(
             placements=placements,
             counted={placement.key: placed.counted for placement, placed in pairs if placed.counted},
+            owed={placement.key: placed.owed for placement, placed in pairs if placed.owed},
             made=tuple(plan.decisions.values()),
             contents=tuple(plan.contents.values()),
             notes=_notes(plan, cycle_.at),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestrator.domain import decisions, events, ids, jobs, tallies
+from orchestrator.domain import decisions, events, ids, jobs, obligations, tallies
 from orchestrator.inventory import sightings, worlds
 from orchestrator.scheduler import standings
 
@@ -46,6 +46,8 @@ class Plan:
     notes: Sequence[tuple[ids.JobId, events.ConditionChanged]] = ()
     counted: Mapping[ids.AttemptKey, Sequence[tallies.Tally]] = field(default_factory=dict)
     """What each placement adds to the ledger; committed with it."""
+    owed: Mapping[ids.AttemptKey, Sequence[obligations.Duty]] = field(default_factory=dict)
+    """What each placement obliges to; committed with it."""
 
 
 class Planner(Protocol):

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.domain import reasons, sites
+from orchestrator.domain import obligations, reasons, sites
 from orchestrator.placement import columns
 
 
@@ -26,6 +26,9 @@ class Judgement(Protocol):
     @property
     def obliged(self) -> columns.Bools:
         """Where something obliges."""
+
+    def owed(self, row: int, /) -> tuple[obligations.Duty, ...]:
+        """Return what placing a job at the site in ``row`` obliges to: one duty a code."""
 
     @property
     def expires(self) -> dt.datetime | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.domain import decisions as made
-from orchestrator.domain import ids, offers, tallies
+from orchestrator.domain import ids, obligations, offers, tallies
 from orchestrator.placement import columns, select
 from orchestrator.scheduler import (
     caches,
@@ -42,6 +42,8 @@ class Placed:
     expires: dt.datetime | None
     counted: tuple[tallies.Tally, ...] = ()
     """What it adds to the ledger."""
+    owed: tuple[obligations.Duty, ...] = ()
+    """What it obliges to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class _Cycle:
         self._contents: dict[ids.Digest, made.Content] = {}
         self._waiting: list[Waiting] = []
         self._quarantined: list[tuple[ids.JobId, str]] = list(snapshot.queue.broken.items())
+        self._owed: dict[tuple[ids.Digest, int], tuple[obligations.Duty, ...]] = {}
         self._counting = countings.Counting(snapshot.world, snapshot.at, cache.table())
 
     def judge(self) -> None:
@@ -228,7 +231,7 @@ class _Cycle:
             return False
         row, times = found
         try:
-            decision = self._decide(turn)
+            decision, owed = self._decide(turn), self._owes(turn, row)
         except Exception as error:  # noqa: BLE001 - a poisonous job must not stop the others (fault 28)
             turn.broken = True
             turn.line.leave()
@@ -247,6 +250,7 @@ class _Cycle:
                 facts=self._cache.facts().facts.digest,
                 expires=decision.expires,
                 counted=counted,
+                owed=owed,
             )
             self._placements.append(placed)
         return True
@@ -259,6 +263,17 @@ class _Cycle:
             needed = (*own, self._cache.book(), facts.facts, facts.shapes, *facts.each)
             self._contents.update({c.digest: c for c in needed if not self._cache.is_given(c.digest)})
         return decision
+
+    def _owes(self, turn: _Turn, row: int) -> tuple[obligations.Duty, ...]:
+        """Return what a placement obliges to: nothing is asked where no duty fires, and once a class and site else."""
+        judgement = turn.selection.verdict.judgement
+        if not judgement.obliged[row]:
+            return ()
+        key = (turn.walk.job.digest, row)
+        known = self._owed.get(key)
+        if known is None:
+            known = self._owed[key] = judgement.owed(row)
+        return known
 
     def _quarantine(self, lane: queues.Lane, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"[:500]

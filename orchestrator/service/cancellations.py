@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.domain import events, jobs, journal, lifecycle
+from orchestrator.inventory import obligations as owings
 from orchestrator.ports import stores
 
 
@@ -16,7 +17,13 @@ def changes(store: stores.Store, old: jobs.Job, stop: events.StopRequested) -> s
         return None
     told = [moved[0], *(pair for pair in moved[1:] if pair[0].phase is not pair[1].phase)]
     entries = [_entry(before, after, stop) for before, after in told]
-    return stores.Changes(jobs=[after for _, after in moved], entries=entries)
+    rows = {after.id: after for _, after in moved}
+    over = [owings.Over(row.id, stop.at) for row in rows.values() if row.phase.terminal and owings.owes(row)]
+    settled = owings.settle(store, rows, over, stop.by)
+    rows |= settled.rows
+    return stores.Changes(
+        jobs=list(rows.values()), obligations=settled.obligations, entries=[*entries, *settled.entries]
+    )
 
 
 def _moved(store: stores.Store, old: jobs.Job, stop: events.StopRequested) -> list[tuple[jobs.Job, jobs.Job]] | None:
