@@ -75,9 +75,9 @@ class Report:
     review was due."""
     broken: Mapping[ids.JobId, str] = field(default_factory=dict)
     """Jobs whose rows contradict themselves: a bug. They are left as they are, the others go on."""
-
     overdue: Sequence[obligations.Obligation] = ()
     """What was not done in time, each told once."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grounds:
@@ -132,10 +132,10 @@ class Loop:
         )
         self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
         self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
+        self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
         self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
         self._compliance = compliance.Compliance(
             w.store,
-        self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
             self._live,
             self._book,
             w.clock,
@@ -254,12 +254,12 @@ class Loop:
         self._reviews.run(reviewed, term)
         self._commit(term)
         self._reviews.committed(term)
+        self._duties.run(term)
         self._warnings.run(reviewed, self._times.review_now(), term)
         self._settled = world if reviewed is world else None
 
     def _grounds(self) -> _Grounds:
         return _Grounds(self._w.inventory.world(), self._w.inventory.sightings.seen(), self._live.changes)
-        self._duties.run(term)
 
     def _absorb(self, arrival: arrivals.Arrival | None) -> bool:
         """Take what the use cases committed; read everything again from time to time, and when something was lost.
