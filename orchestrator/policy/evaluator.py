@@ -173,6 +173,12 @@ class Own:
         return wide
 
 
+def names(book: rulebook.RuleBook) -> tuple[str, ...]:
+    """Return the names of all rules in the order of their bits: those of packs by id, the house's own by code."""
+    own = own_rules(book)
+    return (*(rule.id for rule in book.rules), *(own.codes if own else ()))
+
+
 def own_rules(book: rulebook.RuleBook) -> judging.UserRules | None:
     """Return the policies of the house's own, ready to be asked; None where there are none."""
     return judging.rules_of(book.user, book.public_sets) if book.user else None

@@ -116,7 +116,7 @@ def _again(past: records.Past, job: Mapping[str, Any], book: rulebook.RuleBook, 
     known = table.SiteTable(conversions.of_site(row.site) for row in past.rows)
     judged = evaluator.judge(asked, known, book, at)
     names = [str(row.site.name) for row in past.rows]
-    if tuple(rule.id for rule in book.rules) != past.policy.rules:
+    if evaluator.names(book) != past.policy.rules:
         raise _DifferentError("the rules in force are not those that the record lists")
     for at_row, bits in enumerate(past.policy_bits):
         mine = sum(int(judged.bits[word, at_row]) << (64 * word) for word in range(judged.bits.shape[0]))
@@ -143,7 +143,7 @@ def _again(past: records.Past, job: Mapping[str, Any], book: rulebook.RuleBook, 
 
 
 def _which(past: records.Past, book: rulebook.RuleBook, bits: int) -> str:
-    wrong = [rule.id for number, rule in enumerate(book.rules) if bits >> (past.policy.first_bit + number) & 1]
+    wrong = [name for number, name in enumerate(evaluator.names(book)) if bits >> (past.policy.first_bit + number) & 1]
     return f"answers differ in {', '.join(wrong[:5]) or 'what nobody can judge'}"
 
 

@@ -58,13 +58,12 @@ class World:
     def policy(self) -> records.Policy:
         """Return the policy in force as a decision names it."""
         book = self.rulebook
-        own = evaluator.own_rules(book)
         return records.Policy(
             digest=book.digest,
             evaluator=evaluator.EVALUATOR_VERSION,
             packs=book.versions,
             off=book.off,
-            rules=(*(rule.id for rule in book.rules), *(own.codes if own else ())),
+            rules=evaluator.names(book),
             first_bit=evaluator.FIRST_RULE,
             mode=self.mode,
         )

@@ -117,6 +117,25 @@ def test_a_bundle_verifies_and_keeps_names_closed(installation: Installation, ra
     assert sorted(opened(answer.json())) == ["candidates", "obligations"]
 
 
+def test_rules_of_the_house_are_judged_again(installation: Installation) -> None:
+    """A decision made under policies of the house verifies, those that matched and those that did not."""
+    declare(installation)
+    for name, effect, land in (("duty", '@effect("oblige")', "FR"), ("elsewhere", "", "IT")):
+        text = (
+            f'@id("r") @reason("so we want it") {effect} forbid(principal, action, resource) '
+            f'when {{ resource has country && resource.country == "{land}" }};'
+        )
+        body = document("Policy", name, engine="cedar", text=text)
+        put = installation.client().put(f"/v1/policies/{name}", json=body)
+        assert put.status_code == 201, put.text
+    id = installation.client().post("/v1/jobs", json=job("ruled")).json()["id"]
+    run(installation, id)
+    answer = installation.client().get(f"/v1/jobs/{id}/evidence")
+    assert "cedar.duty.r" in answer.text
+    report = verifications.verify(answer.content, trusted(installation))
+    assert (report.verified, report.rejudged.word.value) == (True, "same"), report.problems
+
+
 def test_chosen_fields_are_opened(installation: Installation, ran: str) -> None:
     """``open`` opens what it names and nothing else; ``all`` opens everything; the bundle still verifies."""
     client = installation.client()
