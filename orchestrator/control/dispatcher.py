@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from orchestrator.control import batches, index, lanes, ledger, observer, planning, retry, seals
+from orchestrator.control import batches, identities, index, lanes, ledger, observer, planning, retry, seals
 from orchestrator.domain import decisions, errors, events, ids, jobs
 from orchestrator.inventory import worlds
 from orchestrator.ports import backends, environment, stores
@@ -143,6 +143,8 @@ class Dispatcher:
     ) -> batches.Batch[backends.Handle]:
         now, now_s = self._clock.now(), self._clock.monotonic()
         items: list[batches.Item[backends.Handle]] = []
+        known = world.identities.get(lane.backend)
+        door = identities.Door(adapter, known.pinned if known is not None else None)
         for key, one in list(ready.items()):
             if len(items) >= lane.submit_batch:
                 break
@@ -160,15 +162,24 @@ class Dispatcher:
                 one.tried_noted = True
                 continue
             sealed = seals.seal(job, attempt, term=term, world=world, read_blob=self._store.blob, now=now)
-            items.append(self._item(one, adapter, sealed))
+            items.append(self._item(one, adapter, sealed, door))
             self._busy.add(key)
         return batches.Batch(items)
 
     def _item(
-        self, one: Ready, adapter: backends.BackendAdapter, sealed: backends.SealedPlacement
+        self,
+        one: Ready,
+        adapter: backends.BackendAdapter,
+        sealed: backends.SealedPlacement,
+        door: identities.Door,
     ) -> batches.Item[backends.Handle]:
         placement, stamp, term = one.placement, one.stamp, sealed.fence.term
-        return batches.Item(sealed.key, lambda: self._guard(placement, stamp, term), lambda: adapter.submit(sealed))
+
+        def guard() -> None:
+            self._guard(placement, stamp, term)
+            door.check()
+
+        return batches.Item(sealed.key, guard, lambda: adapter.submit(sealed))
 
     def _lags(self, adapter: backends.BackendAdapter) -> bool:
         try:
@@ -249,7 +260,7 @@ class Dispatcher:
 
     def _dropped(self, job: jobs.Job, attempt: jobs.Attempt, one: Ready, error: batches.DroppedError) -> None:
         now = self._clock.now()
-        if error.code in (FACTS_CHANGED, CLOCK_WENT_BACK) and not one.fresh:
+        if error.code in (FACTS_CHANGED, CLOCK_WENT_BACK, identities.CHANGED) and not one.fresh:
             return  # tried before, so it cannot be withdrawn: the next review judges it, by facts and time as they are
         if one.fresh:
             self._book.stage(job.id, events.Withdrawn(now, attempt.number, error.code, error.message))

@@ -83,6 +83,8 @@ class Lane:
     observe_batch: int = 500
     submit_batch: int = 1
     nudged: bool = False
+    stranger: bool = False
+    """Another answers in the backend's place."""
     round: list[ids.JobId] = field(default_factory=list)
     """Jobs still to be observed in this round."""
     adapter: backends.BackendAdapter | None = None

@@ -19,6 +19,7 @@ from orchestrator.control import (
     dispatcher,
     duties,
     forgets,
+    identities,
     index,
     lanes,
     lease,
@@ -111,6 +112,7 @@ class Loop:
         self._live = index.JobIndex(w.planner)
         self._book = ledger.Ledger(w.store, self._live)
         self._touches = observer.Touches(w.clock)
+        self._identities = identities.Identities(w.store, w.clock, w.inventory)
         self._observer = observer.Observer(
             live=self._live,
             book=self._book,
@@ -119,6 +121,7 @@ class Loop:
             seen=seen,
             jitter=w.ids.jitter,
             touches=self._touches,
+            met=self._identities,
         )
         self._dispatcher = dispatcher.Dispatcher(
             live=self._live,
@@ -247,9 +250,11 @@ class Loop:
             lane = self._lanes.lane(name)
             self._lanes.equip(lane)
             self._observer.start(lane, self._dispatcher.knows)
-            self._orphans.start(lane)
+            if not lane.stranger:
+                self._orphans.start(lane)
         self._forgets.start(term)
         self._settle(term)
+        self._identities.commit(term)
         reviewed = self._w.inventory.world()
         self._reviews.run(reviewed, term)
         self._commit(term)
@@ -446,6 +451,8 @@ class Loop:
         if current != stamp:
             raise batches.DroppedError(dispatcher.FACTS_CHANGED, "facts changed between decision and launch")
         site = world.site(placement.site)
+        if site is not None and site.identity is not None and site.identity.changed_to is not None:
+            raise batches.DroppedError(identities.CHANGED, f"another answers in the place of {site.backend}")
         if site is None or world.closed(site):
             raise batches.DroppedError("SiteClosed", f"{placement.site} takes nothing new any more")
 

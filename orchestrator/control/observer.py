@@ -12,7 +12,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import index, lanes, ledger, retry
+from orchestrator.control import identities, index, lanes, ledger, retry
 from orchestrator.domain import events, ids, jobs, lifecycle, offers
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
@@ -94,6 +94,7 @@ class Observer:
         clock: environment.Clock,
         jitter: Callable[[], float],
         touches: Touches,
+        met: identities.Identities,
     ) -> None:
         self._live = live
         self._book = book
@@ -102,6 +103,7 @@ class Observer:
         self._clock = clock
         self._jitter = jitter
         self._touches = touches
+        self._met = met
         self.absent: dict[ids.AttemptKey, ids.JobId] = {}
         """PLACED attempts that the backend certainly does not have: their submit is due again."""
 
@@ -113,11 +115,11 @@ class Observer:
         if not lane.breaker.closed:
             if lane.breaker.may_probe(now_s) and not lane.in_flight("offers"):
                 lane.breaker.probe()
-                self._lanes.start(lane, "offers", adapter.offers, pace.call_timeout_s)
+                self._lanes.start(lane, "offers", identities.asked(adapter, adapter.offers), pace.call_timeout_s)
             return
         if now_s - lane.offers_at_s >= pace.offers_every_s and not lane.in_flight("offers"):
             lane.offers_at_s = now_s
-            self._lanes.start(lane, "offers", adapter.offers, pace.call_timeout_s)
+            self._lanes.start(lane, "offers", identities.asked(adapter, adapter.offers), pace.call_timeout_s)
         if not lane.round and (lane.nudged or now_s - lane.observed_at_s >= pace.observe_every_s):
             lane.nudged, lane.observed_at_s = False, now_s
             lane.round = list(self._live.by_backend.get(lane.backend, ()))
@@ -141,7 +143,8 @@ class Observer:
             refs.append(backends.AttemptRef(attempt.key, attempt.handle, attempt.submitted_at))
         if refs:
             pace = self._lanes.pace
-            self._lanes.start(lane, "observe", lambda: adapter.observe(refs), pace.call_timeout_s, owners)
+            what = identities.asked(adapter, lambda: adapter.observe(refs))
+            self._lanes.start(lane, "observe", what, pace.call_timeout_s, owners)
 
     def take_offers(self, lane: lanes.Lane, call: lanes.Call) -> None:
         """Take the answer of ``offers()``."""
@@ -150,8 +153,13 @@ class Observer:
             self._lanes.failed(lane, error)
             return
         self._lanes.answered(lane)
-        found = [offer for offer in call.future.result() if isinstance(offer, offers.Offer)]
-        self._seen.record_offers(lane.backend, found, at=self._clock.now())
+        answer: identities.Answer = call.future.result()
+        found = [offer for offer in answer.found if isinstance(offer, offers.Offer)]
+        at = self._clock.now()
+        who = self._met.meet(
+            lane.backend, answer.identity, lambda: self._seen.record_offers(lane.backend, found, at=at)
+        )
+        lane.stranger = who is identities.Who.STRANGER
 
     def take_observations(self, lane: lanes.Lane, call: lanes.Call) -> None:
         """Take the answer of ``observe()``."""
@@ -165,7 +173,11 @@ class Observer:
             return
         lane.observe_batch = min(self._lanes.pace.observe_max, lane.observe_batch * 2)
         self._lanes.answered(lane)
-        self.apply(lane.backend, call.future.result(), call.payload, call.serial)
+        answer: identities.Answer = call.future.result()
+        if self._met.meet(lane.backend, answer.identity) is identities.Who.STRANGER:
+            lane.stranger = True
+            return  # what it says of attempts is about others: unreachable is not lost, and neither is this
+        self.apply(lane.backend, answer.found, call.payload, call.serial)
 
     def apply(self, backend: str, found: Iterable[object], owners: dict[ids.AttemptKey, ids.JobId], read: int) -> None:
         """Turn observations into events. What is malformed, or was not asked for, is left out."""

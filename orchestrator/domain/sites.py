@@ -222,6 +222,21 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a backend proved itself by when it was first met, by digest, and what became of that."""
+
+    pinned: ids.Digest
+    since: dt.datetime
+    changed_to: ids.Digest | None = None
+    """Another identity that answered since and that nobody confirmed (``NO_DIGEST``: it proves nothing any more)."""
+    changed_at: dt.datetime | None = None
+    contradicts: tuple[str, ...] = ()
+    """Other backends of this identity that claim other facts."""
+    agrees: tuple[str, ...] = ()
+    """Other backends of this identity with the same facts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What is judged: one pool of one backend, with every override already applied.
 
@@ -271,5 +286,7 @@ class Site:
     """What the sanctions and entity lists in force say about the operator; None: none is in force."""
     claims: tuple[claims.Claim, ...] = ()
     """Signed claims on the documents that this site rests on: backend, operator, control plane."""
+    identity: Identity | None = None
+    """None: it was not met yet, or its adapter cannot tell."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

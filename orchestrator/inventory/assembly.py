@@ -27,6 +27,7 @@ def sites_of(
     owner_tenant: str | None,
     screen: Screen | None = None,
     proofs: claimants.Proofs | None = None,
+    identity: sites.Identity | None = None,
 ) -> tuple[sites.Site, ...]:
     """Return the sites of one backend, in order of name.
 
@@ -41,6 +42,7 @@ def sites_of(
             site = _screened(site, screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
+        site = dataclasses.replace(site, identity=identity)
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))
     return tuple(sorted(made, key=lambda site: site.name))
 

@@ -26,6 +26,7 @@ from orchestrator.inventory import (
     catalogues,
     claimants,
     digests,
+    identities,
     ledgers,
     lineages,
     presentations,
@@ -111,6 +112,8 @@ class World:
     """Whether one person may hold every right here."""
     screenings: Mapping[str, listings.Screening] = field(default_factory=dict)
     """What the sanctions lists in force say about each operator, by name; empty where none is in force."""
+    identities: Mapping[str, site_values.Identity] = field(default_factory=dict)
+    """What each backend that was met proved itself by."""
     proofs: claimants.Proofs = field(default_factory=claimants.Proofs)
     """The claims of operators and control plane, and who verifies; those of backends are in the sites."""
 
@@ -244,7 +247,8 @@ class Inventory:
         )
         by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
         screenings = self._screenings(by_kind["Operator"], statuses)
-        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs)
+        met = identities.of_statuses(by_kind["Backend"], statuses)
+        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
@@ -280,6 +284,7 @@ class Inventory:
             catalogue=self._catalogue,
             facts=canonical.digest(facts),
             screenings=screenings,
+            identities=met,
             proofs=proofs,
             mode=standings.mode_of(next((d for d in stored if d.kind == standings.KIND), None)),
         )
@@ -315,6 +320,7 @@ class Inventory:
         owners: Mapping[str, str],
         screenings: Mapping[str, listings.Screening],
         proofs: claimants.Proofs,
+        met: Mapping[str, site_values.Identity],
     ) -> tuple[site_values.Site, ...]:
         screener = self._screener
 
@@ -330,7 +336,7 @@ class Inventory:
             runs = sorted(map(str, named))
             shown = proofs.presented if backend.attestation is not None else None
             key = (
-                *(backend, seen, owner, shown, proofs.control_plane),
+                *(backend, seen, owner, shown, proofs.control_plane, met.get(name)),
                 *((operators_.get(each), screenings.get(each), proofs.operators.get(each)) for each in runs),
             )
             known = self._made.get(name)
@@ -347,6 +353,7 @@ class Inventory:
                     owner_tenant=owner,
                     screen=screen if screener is not None else None,
                     proofs=proofs,
+                    identity=met.get(name),
                 ),
             )
         self._made = made

@@ -39,7 +39,9 @@ _INT_NAMES = (
     "lists_to", "clear_from", "clear_to",
 )  # fmt: skip
 _CODE_NAMES = ("country", "accelerator", "interconnect", "owner")
-_BOOL_NAMES = ("offered", "reachable", "cordoned", "queues", "isolation_none", "country_stated")
+_BOOL_NAMES = ("offered", "reachable", "cordoned", "queues", "isolation_none", "country_stated",
+    "identity_changed", "identity_shared",
+)  # fmt: skip
 
 
 class Vocabulary:
@@ -190,6 +192,8 @@ def _write_site(columns: Columns, position: int, site: sites.Site) -> None:
     memory = site.accelerator_memory_gb
     columns.ints["accelerator_memory"][position] = UNKNOWN if memory is None else memory
     _write_screening(columns, position, site)
+    columns.bools["identity_changed"][position] = site.identity is not None and site.identity.changed_to is not None
+    columns.bools["identity_shared"][position] = site.identity is not None and bool(site.identity.contradicts)
     known = vocabularies["capability"].codes
     # A capability that this version does not know is asked for by no job, so it needs no bit.
     bits = sum(1 << known[name] for name in site.capabilities if name in known)

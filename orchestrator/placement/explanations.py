@@ -9,8 +9,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.domain import decisions, ids, reasons
-from orchestrator.placement import changes, columns, judgements, records, requirements, rows, screenings, select
+from orchestrator.domain import decisions, ids, reasons, sites
+from orchestrator.placement import (
+    changes,
+    columns,
+    identities,
+    judgements,
+    records,
+    requirements,
+    rows,
+    screenings,
+    select,
+)
 from orchestrator.placement.filters import registry
 
 PolicyOf = Callable[[records.Past], judgements.Explains | None]
@@ -38,7 +48,7 @@ def explain(
     for position, row in enumerate(table.items):
         allowed = not bits[position] and not denied[position]
         why = filter_reasons(verdict.question, row, bits[position], now=True)
-        found = _sorted((*explains(position, row.site), *why, *screenings.caveats(row.site)))
+        found = _sorted((*explains(position, row.site), *why, *_caveats(row.site)))
         own = {name: column[position] for name, column in scores.items()} if allowed else {}
         answers.append(
             site_answer(
@@ -72,7 +82,7 @@ def render(
     for position, row in enumerate(past.rows):
         bits, denied = past.filter_bits[position], past.denied[position]
         why = filter_reasons(past.question, row, bits, now=False)
-        found = _sorted((*_policy_reasons(past, position, explains), *why, *screenings.caveats(row.site)))
+        found = _sorted((*_policy_reasons(past, position, explains), *why, *_caveats(row.site)))
         allowed = not bits and not denied
         at = rank.get(position)
         scored = allowed and at is not None
@@ -135,6 +145,10 @@ def site_answer(
         grams_per_hour=rows.grams_per_hour(site, question),
         rtt_ms=rows.rtt_ms(site, question),
     )
+
+
+def _caveats(site: sites.Site) -> tuple[reasons.Reason, ...]:
+    return (*screenings.caveats(site), *identities.caveats(site))
 
 
 def _policy_reasons(

@@ -16,6 +16,7 @@ from orchestrator.placement.filters import (
     cpus,
     full,
     host_memory,
+    identity,
     interconnect,
     isolation,
     memory,
@@ -49,6 +50,8 @@ FILTERS: tuple[base.Filter, ...] = (
     *(capability.Capability(power) for power in offers.Capability if power in capability.WORDS),
     sanctions.ListsStale(),
     sanctions.Review(),
+    identity.IdentityChanged(),
+    identity.IdentityShared(),
 )
 """At most 64."""
 

@@ -1,0 +1,82 @@
+"""Is the backend still what it was when it was first met, and nobody else's?"""
+
+from __future__ import annotations
+
+from orchestrator.domain import reasons
+from orchestrator.placement import columns, requirements, rows
+from orchestrator.placement.filters import base
+
+
+class IdentityChanged(base.Filter):
+    """``identity.changed``: what answers under the backend's name is not what was pinned at the first contact.
+
+    Nobody knows whether its facts still hold, so nothing new starts there; what runs is left, and not believed to be
+    over by what the stranger says. Look at it (``comity backend check``), then confirm (``comity backend confirm``).
+    """
+
+    name = "identity.changed"
+
+    def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
+        """See the class."""
+        found = table.bools["identity_changed"]
+        return found.copy() if found.any() else None
+
+    def check(self, question: requirements.Question, row: rows.Row) -> reasons.Reason | None:
+        """See the class."""
+        identity = row.site.identity
+        if identity is None or identity.changed_to is None:
+            return None
+        path = f"backends.{row.site.backend}.status"
+        when = identity.changed_at.isoformat() if identity.changed_at else None
+        return reasons.Reason(
+            code=self.name,
+            effect=reasons.Effect.DENY,
+            basis=reasons.Basis.DILIGENCE,
+            message=f"{row.site.backend} is not what was pinned at the first contact",
+            facts=(
+                reasons.FactCitation(f"{path}.identity.digest", identity.pinned, f"seen {identity.since.isoformat()}"),
+                reasons.FactCitation(
+                    f"{path}.identityChanged.digest", identity.changed_to or "none", when and f"seen {when}"
+                ),
+            ),
+            remedy=base.fix_backend(f"look at it, then: comity backend confirm {row.site.backend} --reason ..."),
+        )
+
+
+class IdentityShared(base.Filter):
+    """``identity.shared:<other>``: two backends prove themselves by one identity, and their documents claim different
+    facts about it.
+
+    At least one of them is wrong about its place, and nobody knows which: both take nothing new until one is withdrawn
+    or their facts agree.
+    """
+
+    name = "identity.shared"
+    form = "identity.shared:<other>"
+
+    def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
+        """See the class."""
+        found = table.bools["identity_shared"]
+        return found.copy() if found.any() else None
+
+    def check(self, question: requirements.Question, row: rows.Row) -> reasons.Reason | None:
+        """See the class."""
+        return next(iter(self.every(question, row)), None)
+
+    def every(self, question: requirements.Question, row: rows.Row) -> tuple[reasons.Reason, ...]:
+        """Return one reason for each other backend."""
+        identity = row.site.identity
+        if identity is None:
+            return ()
+        name = row.site.backend
+        return tuple(
+            reasons.Reason(
+                code=f"{self.name}:{other}",
+                effect=reasons.Effect.DENY,
+                basis=reasons.Basis.DILIGENCE,
+                message=f"{name} and {other} are one and the same, and their documents say different things about it",
+                facts=(reasons.FactCitation(f"backends.{name}.status.identity.digest", identity.pinned),),
+                remedy=base.fix_backend(f"withdraw {name} or {other}, or declare the same facts for both"),
+            )
+            for other in identity.contradicts
+        )
