@@ -103,7 +103,9 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         nudge=wake.nudge,
         log=logs.get("trust"),
     )
-    inventory = worlds.Inventory(store, packs.load(), models, seen, lists=keeper.screener, trust=trusted.verifier)
+    inventory = worlds.Inventory(
+        store, packs.load(), models, seen, lists=keeper.screener, trust=trusted.verifier, look=trusted.look
+    )
     inbox = inboxes.Inbox(wake)
     door = arrivals.Arrivals(store, inbox, wake)
     calls = executors.BulkheadExecutor()

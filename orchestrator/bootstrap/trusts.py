@@ -41,6 +41,7 @@ class TrustKeeper:
         self._mark: object = ()
         self._good: trust.TrustList | None = None
         self._claimants = claimants.Claimants(audience=audience)
+        self._looking = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trust", daemon=True)
         self.look()
@@ -60,7 +61,11 @@ class TrustKeeper:
             self._thread.join(STOP_S)
 
     def look(self) -> bool:
-        """Read the file if it changed; says whether another list, or another problem, is in force now."""
+        """Read the file if it changed; says whether another list, or another problem, is in force now. Thread-safe."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> bool:
         mark = self._state()
         if mark == self._mark:
             return False

@@ -152,6 +152,7 @@ class Inventory:
         owner_tenant: str = DEFAULT_TENANT,
         lists: Callable[[], screeners.Screener | None] = lambda: None,
         trust: Callable[[], claimants.Claimants] = lambda: claimants.NOBODY,
+        look: Callable[[], object] = lambda: None,
     ) -> None:
         self._store = store
         self._book = book
@@ -160,6 +161,8 @@ class Inventory:
         self._owner_tenant = owner_tenant
         self._lists = lists
         self._trust = trust
+        self.look = look
+        """Reads the trust list again if its file changed: whoever declares something is judged by what stands there."""
         self._screener: screeners.Screener | None = None
         self._claimants: claimants.Claimants = claimants.NOBODY
         self._lock = threading.Lock()

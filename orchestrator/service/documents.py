@@ -87,6 +87,7 @@ def put(
         raise problems.invalid(unknown)
     tenant = _whose(who, kind, read.model)
     body = readers.normal_form(read, tenant=who.tenant)
+    context.inventory.look()
     if kind == "Policy":
         policies.admit(context, read)
     for _ in range(contexts.CONFLICT_TRIES):
