@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ DIGEST_DIGITS = 6
 WIDTH, TEXT_MIN = 120, 60
 """Where sentences are wrapped; they keep at least so much room beside a long code."""
 HARD = "\N{NO-BREAK SPACE}"
+MANY, TALLIED = 20, 4
+"""Above so many sites the refusals are counted below the table; so many codes are named."""
 PRICE, GRAMS = 3, 4
 """Columns of figures."""
 
@@ -34,6 +37,8 @@ def plan(answer: Item, document: Item, *, source: str | None, wide: bool = False
     lines += [f"{sign} {line}".rstrip() for sign, line in zip(marks, table, strict=True)]
     if not sites:
         lines.append("  no site is registered: comity apply -f backend.yaml, or comity init")
+    if len(sites) > MANY:
+        lines += tally(sites)
     digest = str(answer.get("digest", "")).removeprefix("sha256:")[:DIGEST_DIGITS]
     if answer.get("placeable") and source:
         lines.append(f"plan {digest}   submit as decided: comity submit -f {source} --plan {digest}")
@@ -41,6 +46,19 @@ def plan(answer: Item, document: Item, *, source: str | None, wide: bool = False
         lines.append(f"plan {digest}")
         lines += nearest(answer)
     return "\n".join(lines)
+
+
+def tally(sites: Sequence[Item]) -> list[str]:
+    """Return how many sites are refused, and the codes that refuse most of them."""
+    refused = [site for site in sites if not site.get("allowed")]
+    counted = collections.Counter(str(reason.get("code")) for site in refused for reason in denials(site))
+    if not counted:
+        return []
+    named = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TALLIED]
+    text = ", ".join(f"{code} {count}" for code, count in named)
+    others = len(counted) - len(named)
+    more = f", and {others} other codes" if others else ""
+    return [tables.clean(f"{len(refused)} of {len(sites)} refused: {text}{more}")]
 
 
 def explain(answer: Item, document: Item, *, backend: str | None = None) -> str:

@@ -155,3 +155,20 @@ def test_product_never_calls_anything_legal() -> None:
     """The words say that no rule refuses, never that something is legal."""
     for path in FOLDER.glob("*.txt"):
         assert "legal" not in path.read_text(encoding="utf-8").replace("operator.legalCountry", "").lower()
+
+
+def test_many_refusals_are_counted_below_the_table() -> None:
+    """Above twenty sites the codes that refuse most are named with their numbers; below, nobody needs to count."""
+    sites = [
+        {
+            "site": f"s{number:02}",
+            "allowed": number == 0,
+            "reasons": [{"code": code, "effect": "deny"} for code in codes],
+        }
+        for number, codes in enumerate([[], *[["a"]] * 9, *[["b", "a"]] * 8, ["c"], ["d", "c"], ["e"], ["f"]])
+    ]
+    answer = {"sites": sites, "chosen": "s00", "ranking": ["s00"], "placeable": True, "digest": "sha256:0123456789"}
+    (line,) = [line for line in answers.plan(answer, {}, source=None).splitlines() if " refused: " in line]
+    assert line == "21 of 22 refused: a 17, b 8, c 2, d 1, and 2 other codes"
+    few = {**answer, "sites": sites[:20]}
+    assert " refused: " not in answers.plan(few, {}, source=None)
