@@ -152,6 +152,7 @@ def _parse(text: str) -> _Form:
     if not isinstance(algorithm, str) or not (key is None or isinstance(key, str)):
         raise ValueError("the header names alg, and kid as text")
     payload = _mapping(_json(profiles.from_base64url(parts[1])))
+    profiles.from_base64url(parts[2])  # the library reads more than one spelling of a signature
     return _Form(payload, key, _SAME.get(algorithm, algorithm), compact)
 
 

@@ -117,6 +117,9 @@ def test_what_is_revoked_counts_until_its_day(what):
     assert faults(hds(), trusted, TODAY - dt.timedelta(days=1)) == []
     if "claim" in what:
         assert faults(hds(jti="another"), trusted) == []
+    if "key" in what:
+        other = dataclasses.replace(TRUST, revocations=(dataclasses.replace(gone, key="k9"),))
+        assert faults(hds(), other) == []
 
 
 def test_a_claim_for_others_is_not_for_us():
@@ -231,6 +234,21 @@ def test_a_field_holds_a_few_claims():
     assert len(claims.split(" ".join([hds()] * 8))) == 8
     many = claims.split(" ".join([hds()] * 9))
     assert (len(many), faults(many[-1])) == (9, ["malformed"])
+
+
+def test_a_token_has_one_spelling():
+    """The last sign of each part holds bits that nobody reads: another sign there is another token, so it is none."""
+    signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    seen = set()
+    for pad in range(3):
+        parts = ISSUER.claim(HDS, "operator/x" + "y" * pad).removeprefix("jws:").split(".")
+        for number, part in enumerate(parts):
+            if len(part) % 4:
+                other = [*parts]
+                other[number] = part[:-1] + signs[signs.index(part[-1]) ^ 1]
+                assert faults("jws:" + ".".join(other)) == ["malformed"]
+                seen.add(number)
+    assert seen >= {1, 2}
 
 
 TOKEN = hds()
