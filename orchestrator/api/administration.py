@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from orchestrator.api import answers, bodies, openapi, params, services
 from orchestrator.domain import journal as journal_values
+from orchestrator.domain import obligations
 from orchestrator.ports import stores
 from orchestrator.service import access, changes, checkpoints, contexts, expiries, journal, problems, screenings
 from orchestrator.telemetry import metrics
@@ -162,6 +163,8 @@ async def read_metrics(request: Request) -> Response:
     given.metrics.facts(await run_in_threadpool(expiries.seconds_left, given.context))
     held, back = await run_in_threadpool(_waiting_for_people, given.context)
     given.metrics.held(held, clock_is_back=back)
+    owed = await run_in_threadpool(given.context.store.count_obligations)
+    given.metrics.obligations({state.value: owed.get(state, 0) for state in obligations.State})
     return Response(given.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 

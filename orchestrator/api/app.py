@@ -18,6 +18,7 @@ from orchestrator.api import (
     guards,
     hot,
     jobs,
+    obligations,
     operators,
     services,
 )
@@ -49,6 +50,7 @@ def create_inner(given: services.Services) -> fastapi.FastAPI:
         changes.router,
         datasets.router,
         operators.router,
+        obligations.router,
         documents.router,
     ):
         app.router.routes.extend(router.routes)  # flat: one list to match against, and one to audit

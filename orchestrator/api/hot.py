@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orchestrator.api import answers, bodies, services
+from orchestrator.api import answers, bodies, obligations, services
 from orchestrator.service import jobs, problems, submissions
 from orchestrator.wire import errors
 from orchestrator.wire.convert import answers as convert
@@ -102,8 +102,9 @@ async def submit(request: Request) -> Response:
 async def read(request: Request) -> Response:
     """Return one job, or one element of an array."""
     request.scope["comity.route"] = JOB
-    job = jobs.get(services.of(request).context, services.who(request), request.path_params["id"])
-    return answers.to_json(convert.job(job))
+    given = services.of(request)
+    job = jobs.get(given.context, services.who(request), request.path_params["id"])
+    return answers.to_json(obligations.shown(given, job))
 
 
 async def list_(request: Request) -> Response:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.api import answers, bodies, hot, params, services
+from orchestrator.api import answers, bodies, hot, obligations, params, services
 from orchestrator.domain import jobs as job_values
 from orchestrator.evidence import bundles
 from orchestrator.service import batches, explanations, jobs, problems, submissions
@@ -40,7 +40,7 @@ async def find(request: Request, job: params.Word, changes: params.Flag = False)
     found = await run_in_threadpool(
         jobs.find, services.of(request).context, services.who(request), job, changes=changes
     )
-    return answers.to_json(convert.job(found))
+    return answers.to_json(await run_in_threadpool(obligations.shown, services.of(request), found))
 
 
 @router.put("/v1/jobs/{name}", status_code=202)

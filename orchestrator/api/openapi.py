@@ -13,7 +13,7 @@ import fastapi.openapi.utils
 from pydantic.json_schema import models_json_schema
 
 from orchestrator import version
-from orchestrator.api import bodies, changes, datasets, operators
+from orchestrator.api import bodies, changes, datasets, obligations, operators
 from orchestrator.service import jobs
 from orchestrator.wire import api as wire_api
 from orchestrator.wire.documents import registry
@@ -48,7 +48,9 @@ _BODIES = {
     ("/v1/jobs:batch", "post"): "Batch",
     ("/v1/tokens", "post"): "TokenRequest",
     ("/v1/datasets/{name}:declassify", "post"): "Declassification",
+    ("/v1/backends/{name}:confirm", "post"): "IdentityConfirmation",
     ("/v1/operators/{name}:answer", "post"): "ListAnswer",
+    ("/v1/jobs/{id}:fulfil", "post"): "Fulfilment",
     ("/v1/changes/{name}:confirm", "post"): "ChangeConfirmation",
 }
 _ANSWERS = {
@@ -57,6 +59,7 @@ _ANSWERS = {
     ("/v1/jobs/{id}:cancel", "post"): "JobDocument",
     ("/v1/jobs/{id}:wait", "get"): "JobDocument",
     ("/v1/plans", "post"): "Plan",
+    ("/v1/jobs/{id}:fulfil", "post"): "Obligation",
 }
 
 
@@ -123,8 +126,8 @@ def _operation(summary: str, parameters: list[dict[str, Any]], status: str) -> d
 
 
 def _schemas() -> dict[str, Any]:
-    models = [*registry.MODELS.values(), *wire_api.MODELS, wire_api.Batch, bodies.TokenRequest]
-    models += [datasets.Declassification, operators.ListAnswer, changes.ChangeConfirmation]
+    models = [*registry.MODELS.values(), *wire_api.MODELS, wire_api.Batch, bodies.TokenRequest, bodies.IdentityConfirmation]
+    models += [datasets.Declassification, operators.ListAnswer, changes.ChangeConfirmation, obligations.Fulfilment]
     inputs = [(model, "validation") for model in models]
     _, found = models_json_schema(inputs, ref_template=_REF + "{model}")  # type: ignore[arg-type]  # pairs of literals
     schemas: dict[str, Any] = found["$defs"]

@@ -52,6 +52,7 @@ POLICY: dict[str, Entry] = {
     "lists": Entry("policy_lists", "lists", "Sanctions and entity lists: show, import, answer."),
     "trust": Entry("policy_trust", "trust", "Whom this installation trusts to certify facts."),
     "declassify": Entry("declassify", "declassify", "Take off what a data set inherits, by name and with a reason."),
+    "fulfil": Entry("fulfil", "fulfil", "Note that an obligation of a job was done, with the evidence."),
     "changes": Entry("policy_held", "changes", "Changes that are held because they would stop many running jobs."),
     "confirm": Entry("policy_held", "confirm", "Let a held change go on, by name and with a reason."),
     "check": Entry("policy_text", "check", "Check policies and packs before they hold."),

@@ -19,7 +19,7 @@ PLURALS = MappingProxyType(
 """Word of paths -> kind. A test holds it equal to the wire's own table."""
 
 _BY_WORD = {plural: plural for plural in PLURALS} | {kind.lower(): plural for plural, kind in PLURALS.items()}
-READ_ONLY = ("sites", "decisions", "events")
+READ_ONLY = ("sites", "decisions", "obligations", "events")
 """Lists that nobody declares."""
 
 

@@ -59,6 +59,10 @@ class Metrics:
         self._clock_back = prometheus_client.Gauge(
             "comity_clock_went_back", "1: the clock went back, and nothing is placed", registry=registry
         )
+        self._obligations = prometheus_client.Gauge(
+            "comity_obligations", "Obligations by state: open, overdue, fulfilled, withdrawn", ["state"],
+            registry=registry,
+        )  # fmt: skip
         self._children: dict[tuple[str, str], tuple[prometheus_client.Counter, prometheus_client.Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -107,6 +111,11 @@ class Metrics:
         self._lists.clear()
         for name, days in days_left.items():
             self._lists.labels(self._bounded("list", name)).set(days)
+
+    def obligations(self, counts: Mapping[str, int]) -> None:
+        """Set the number of obligations by state; a state that nobody is in is zero."""
+        for state, count in counts.items():
+            self._obligations.labels(state).set(count)
 
     def store(self, *, journal_entries: int, queue_depth: int) -> None:
         """Set what the store says of itself."""

@@ -143,6 +143,39 @@ class Elements(Answer):
     phases: dict[PhaseWord, int] = {}
 
 
+class Evidence(Answer):
+    """What shows that something was done."""
+
+    ref: str
+    digest: str | None = None
+
+
+class Obligation(Answer):
+    """What somebody has to do because the job was placed where it was."""
+
+    job: str
+    code: str
+    state: Literal["open", "overdue", "fulfilled", "withdrawn"]
+    message: str
+    basis: Literal["law", "contract", "house", "diligence"]
+    source: str
+    site: str
+    attempt: int
+    placed_at: dt.datetime
+    due_at: dt.datetime | None
+    """None: while the job lives."""
+    overdue_at: dt.datetime | None = None
+    evidence: Evidence | None = None
+    by: str | None = None
+    at: dt.datetime | None = None
+    actor: str | None = None
+    """The token that said so."""
+    note: str | None = None
+    reason: str | None = None
+    """Why it was withdrawn."""
+    ended_at: dt.datetime | None = None
+
+
 class JobStatus(Answer):
     """What became of a job."""
 
@@ -156,6 +189,8 @@ class JobStatus(Answer):
     submitted_by: str
     ended_at: dt.datetime | None = None
     elements: Elements | None = None
+    obligations: list[Obligation] | None = None
+    """Of one job that is read by itself; absent where no duty ever fired."""
 
 
 class JobMetadata(common.Metadata):
@@ -248,5 +283,5 @@ class Token(Answer):
     expires: dt.datetime | None = None
 
 
-MODELS: tuple[type[Answer], ...] = (JobDocument, Plan, SiteAnswer, Reason, Problem, Submitted, Token)
+MODELS: tuple[type[Answer], ...] = (JobDocument, Plan, SiteAnswer, Reason, Obligation, Problem, Submitted, Token)
 """Answers whose schemas the OpenAPI document names."""

@@ -28,7 +28,12 @@ def _kind(word: str) -> str:
 @click.command(short_help="List documents, jobs and sites, or show one.")
 @click.argument("kind")
 @click.argument("name", required=False)
-@click.option("--filter", "filter_", metavar="EXPR", help="label=k:v; for jobs also phase=RUNNING,QUEUED;queue=q")
+@click.option(
+    "--filter",
+    "filter_",
+    metavar="EXPR",
+    help="label=k:v; for jobs also phase=RUNNING,QUEUED;queue=q; for obligations state=open,overdue",
+)
 @click.option("--limit", type=click.IntRange(1, LIST_MAX), default=500, show_default=True)
 @click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @options.output
@@ -37,7 +42,7 @@ def get(
     kind: str, name: str | None, filter_: str | None, limit: int, watch: bool, format: str, server: str | None
 ) -> None:
     """List one kind, or show one of it. Kinds: jobs, backends, operators, datasets, tenants, queues, policies,
-    controlplanes, sites, decisions JOB, events.
+    controlplanes, sites, decisions JOB, obligations [JOB], events.
 
     \b
     Example:
@@ -57,7 +62,7 @@ def get(
             if stamp != shown:
                 if shown is not None:
                     click.echo()
-                single = name is not None and word != "decisions"
+                single = name is not None and word not in ("decisions", "obligations")
                 if single:
                     output.show_one(word, items[0], format)
                 else:
@@ -75,6 +80,9 @@ def _items(
         if name is None:
             raise click.UsageError("decisions belong to a job: comity get decisions JOB")
         return list(client.decisions(client.find(name).id).items)
+    if word == "obligations" and name is not None:
+        filter_ = ";".join(part for part in (filter_, f"job={client.find(name).id}") if part)
+        return list(client.list_all(word, filter=filter_, at_most=limit))
     if word == "jobs" and name is not None:
         return [dict(client.find(name).document)]
     if name is not None and word != "sites":

@@ -84,6 +84,11 @@ def _holds(item: Item) -> object:
     return None if "InForce" not in told else "in force" if told["InForce"] else "not in force"
 
 
+def _due(item: Item) -> object:
+    """Return the day on which it is due; what has none is due while the job lives."""
+    return str(item["dueAt"])[:10] if item.get("dueAt") else None
+
+
 NAME: Column = ("NAME", _path("metadata.name"))
 COUNTRY: Column = ("COUNTRY", _path("spec.location.country"))
 
@@ -150,6 +155,17 @@ TABLES: dict[str, tuple[Sequence[Column], Sequence[Column]]] = {
             ("NOTE", _path("note")),
         ),
         (("CREATED", _path("createdAt")),),
+    ),
+    "obligations": (
+        (
+            ("JOB", _path("job")),
+            ("CODE", _path("code")),
+            ("STATE", _path("state")),
+            ("DUE", _due),
+            ("SITE", _path("site")),
+            ("BY", _path("by")),
+        ),
+        (("WHAT", _path("message")), ("SOURCE", _path("source")), ("EVIDENCE", _path("evidence.ref"))),
     ),
     "decisions": (
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.cli.rendering import documents, tables
+from orchestrator.cli.rendering import columns, documents, tables
 from orchestrator.cli.rendering.columns import cell
 
 Item = Mapping[str, Any]
@@ -46,6 +46,9 @@ def _job(item: Item) -> list[str]:
             for one in conditions
         ]
         lines += ["", *tables.aligned([heading, *table])]
+    if owed := status.get("obligations"):
+        table = [[tables.clean(text) for text in row] for row in columns.rows("obligations", owed, wide=False)]
+        lines += ["", *tables.aligned([row[1:] for row in table])]
     lines += ["", "spec:", *(f"  {line}" for line in documents.dump(_short(item.get("spec", {}))).splitlines())]
     return lines
 

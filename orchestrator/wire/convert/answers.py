@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.domain import decisions, ids, jobs, reasons
+from orchestrator.domain import decisions, ids, jobs, obligations, reasons
 from orchestrator.wire import errors, quantities
 from orchestrator.wire.convert import jobs as job_conversion
 
@@ -101,8 +101,8 @@ def plan(value: decisions.Answer, *, chosen: ids.SiteName | None, notices: Seque
     }
 
 
-def job(value: jobs.Job) -> dict[str, Any]:
-    """Return the job's document with ``metadata.id`` and ``status``."""
+def job(value: jobs.Job, *, owed: Sequence[obligations.Obligation] = ()) -> dict[str, Any]:
+    """Return the job's document with ``metadata.id`` and ``status``; ``owed`` is what its placements oblige to."""
     document = job_conversion.job_spec_document(value.spec)
     metadata: dict[str, Any] = {"id": value.id, "tenant": value.tenant, **document["metadata"]}
     if value.parent is not None:
@@ -111,7 +111,36 @@ def job(value: jobs.Job) -> dict[str, Any]:
         metadata["index"] = value.index
     document["metadata"] = metadata
     document["status"] = job_status(value)
+    if owed:
+        document["status"]["obligations"] = [obligation(one) for one in owed]
     return document
+
+
+def obligation(value: obligations.Obligation) -> dict[str, Any]:
+    """Return ``{job, code, state, message, basis, source, site, attempt, placedAt, dueAt, ...}``."""
+    duty, done = value.duty, value.fulfilment
+    found: dict[str, Any] = {
+        "job": value.job,
+        "code": duty.code,
+        "state": value.state.value,
+        "message": duty.message,
+        "basis": duty.basis.value,
+        "source": duty.source,
+        "site": value.site,
+        "attempt": value.attempt,
+        "placedAt": timestamp(value.placed_at),
+        "dueAt": _time(value.due_at),
+    }
+    extra: dict[str, Any] = {
+        "overdueAt": _time(value.overdue_at),
+        "reason": value.reason or None,
+        "endedAt": _time(value.ended_at),
+    }
+    if done is not None:
+        evidence = {"ref": done.reference} | ({"digest": done.digest} if done.digest else {})
+        extra |= {"evidence": evidence, "by": done.by, "at": timestamp(done.at), "actor": done.actor}
+        extra |= {"note": done.note or None}
+    return found | {key: member for key, member in extra.items() if member is not None}
 
 
 def job_status(value: jobs.Job) -> dict[str, Any]:

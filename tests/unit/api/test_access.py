@@ -94,6 +94,7 @@ _READS = {
     "GET /v1/jobs:find",
     "GET /v1/jobs/{id}/decisions",
     "GET /v1/jobs/{id}/evidence",
+    "GET /v1/obligations",
     "POST /v1/jobs/{id}:explain",
     "POST /v1/plans",
 }
@@ -121,8 +122,14 @@ MAY = {
         "GET /metrics",
         *_HELD,
     },
-    "facts": {"POST /v1/operators/{name}:answer"},
-    "policy": {"POST /v1/plans", "POST /v1/policies:test", "POST /v1/operators/{name}:answer", *_HELD},
+    "facts": {"POST /v1/operators/{name}:answer", "GET /v1/obligations", "POST /v1/jobs/{id}:fulfil"},
+    "policy": {
+        "POST /v1/plans",
+        "POST /v1/policies:test",
+        "POST /v1/operators/{name}:answer",
+        "GET /v1/obligations",
+        *_HELD,
+    },
     "audit": {
         *_READS,
         "GET /v1/changes",
@@ -131,7 +138,7 @@ MAY = {
         "POST /v1/log:verify",
         "GET /metrics",
     },
-    "steward": {*_READS, "POST /v1/datasets/{name}:declassify"},
+    "steward": {*_READS, "POST /v1/datasets/{name}:declassify", "POST /v1/jobs/{id}:fulfil"},
 }
 
 
