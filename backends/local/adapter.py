@@ -61,6 +61,7 @@ class LocalAdapter(backends.BackendAdapter):
         self._found: tuple[dt.datetime, discovery.Machine] | None = None
         self._ended: dict[str, backends.Observation] = {}
         self._watcher: watching.Watcher | None = None
+        self._identity: offer_values.PinnedIdentity | None = None
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what this machine can do."""
@@ -168,9 +169,17 @@ class LocalAdapter(backends.BackendAdapter):
         nudge()  # for those that ended before they were watched
 
     def identity(self) -> offer_values.PinnedIdentity:
-        """Return what recognises this machine, the same after it was started again."""
-        found = discovery.machine_id()
-        return offer_values.PinnedIdentity((("machine-id", found),) if found else ())
+        """Return what recognises this machine and our folder on it, the same after it was started again."""
+        found = self._identity
+        if found is None:
+            try:
+                folder = discovery.folder_id(self._context.state_folder)
+            except OSError as error:
+                raise errors.of_os(error, "the folder's mark cannot be read") from error
+            machine = discovery.machine_id()
+            values = (("folder", folder), *((("machine-id", machine),) if machine else ()))
+            self._identity = found = offer_values.PinnedIdentity(values)
+        return found
 
     # --- submitting -----------------------------------------------------------------------------------------------
 

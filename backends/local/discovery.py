@@ -1,6 +1,8 @@
 """What this machine has: CPUs, memory, accelerators (NVML, ROCm's KFD), and what it is recognised by.
 
-Reads only. NVIDIA's library is loaded where it is installed, through its public C interface; AMD's devices are read
+Reads only, but for one mark in our own folder.
+
+NVIDIA's library is loaded where it is installed, through its public C interface; AMD's devices are read
 from sysfs. Whatever cannot be asked is not there.
 """
 
@@ -10,6 +12,7 @@ import ctypes
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +21,7 @@ NVML = "libnvidia-ml.so.1"
 KFD = "/sys/class/kfd/kfd/topology/nodes"
 """Topology of AMD's compute driver, one folder a CPU or accelerator."""
 _NVML_TEXT = 96
+_MARK = "identity"
 _DEVICES_MAX = 64
 
 
@@ -53,6 +57,27 @@ def machine_id() -> str:
         if text := _text(path):
             return hashlib.sha256(f"comity {text}".encode()).hexdigest()[:32]
     return ""
+
+
+def folder_id(folder: str) -> str:
+    """Return what recognises a folder: a mark of its own, made at the first call. Raises OSError.
+
+    A state folder that was copied elsewhere has the mark and another machine; one that was made anew has neither.
+    """
+    path = f"{folder}/{_MARK}"
+    while not (found := _text(path)):
+        text = secrets.token_hex(16)
+        whole = f"{path}.{text}"
+        with open(whole, "x", encoding="ascii") as file:
+            file.write(text)
+        try:
+            os.link(whole, path)  # whole or not at all, and the first one wins
+        except FileExistsError:
+            if not _text(path):
+                raise
+        finally:
+            os.unlink(whole)
+    return found[:64]
 
 
 # --- accelerators -------------------------------------------------------------------------------------------------

@@ -107,8 +107,8 @@ class SimulatedAdapter(backends.BackendAdapter):
         return iter([_content(ref.key, path)])
 
     def identity(self) -> offer_values.PinnedIdentity:
-        """See ``Identifies``."""
-        return offer_values.PinnedIdentity((("simulated", f"{self._context.backend}/{self._wanted.seed}"),))
+        """See ``Identifies``: what the settings pretend, else the backend's name; another seed is no other machine."""
+        return offer_values.PinnedIdentity((("simulated", self._wanted.identity or self._context.backend),))
 
     def _outputs(self, ref: backends.AttemptRef) -> tuple[str, ...]:
         record, now = self._machine.read(ref.key)

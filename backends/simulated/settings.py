@@ -41,6 +41,9 @@ class Settings(adapters.AdapterSettings):
     """How the pretended machine behaves. Seconds may be written ``2s``, ``500ms``, ``1m``."""
 
     seed: int = 0
+    identity: Annotated[str, pydantic.Field(min_length=1, max_length=128)] | None = pydantic.Field(
+        default=None, description="what the machine pretends to be recognised by; default: the backend's name"
+    )
     start_delay: Seconds = 0.0
     run_time: Seconds = 1.0
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0

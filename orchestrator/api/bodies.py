@@ -20,6 +20,13 @@ SIZES_MAX = 4
 ModelT = TypeVar("ModelT", bound=fields.Model)
 
 
+class IdentityConfirmation(fields.Model):
+    """Why a person pins a backend's identity anew; ``identity`` is the digest that they looked at."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1_000)]
+    identity: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+
+
 class TokenRequest(fields.Model):
     """A wish for a token. ``expires`` is a moment, or how long from now (``30d``)."""
 

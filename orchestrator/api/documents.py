@@ -34,8 +34,20 @@ async def check(request: Request, name: params.Name) -> Response:
         "capabilities": powers,
         "offers": [_offer(one) for one in found.found],
         "identity": dict(found.identity.values) if found.identity is not None else {},
+        "identityDigest": found.digest,
+        "identityPinned": found.pinned,
     }
     return answers.to_json(body)
+
+
+@router.post("/v1/backends/{name}:confirm")
+async def confirm(request: Request, name: params.Name) -> Response:
+    """Pin what a backend proves itself by now: ``{reason, identity?}``."""
+    context, who = services.of(request).context, services.who(request)
+    access.require_all(who, access.CONFIRMS)
+    said = bodies.read_model(bodies.IdentityConfirmation, await bodies.read_json(request))
+    future = await run_in_threadpool(backends.confirm, context, who, name, reason=said.reason, identity=said.identity)
+    return _document(context, who, await asyncio.wrap_future(future))
 
 
 @router.post("/v1/backends/{name}:cordon")

@@ -126,7 +126,8 @@ def _operation(summary: str, parameters: list[dict[str, Any]], status: str) -> d
 
 
 def _schemas() -> dict[str, Any]:
-    models = [*registry.MODELS.values(), *wire_api.MODELS, wire_api.Batch, bodies.TokenRequest, bodies.IdentityConfirmation]
+    models = [*registry.MODELS.values(), *wire_api.MODELS, wire_api.Batch, bodies.TokenRequest]
+    models.append(bodies.IdentityConfirmation)
     models += [datasets.Declassification, operators.ListAnswer, changes.ChangeConfirmation, obligations.Fulfilment]
     inputs = [(model, "validation") for model in models]
     _, found = models_json_schema(inputs, ref_template=_REF + "{model}")  # type: ignore[arg-type]  # pairs of literals

@@ -174,6 +174,11 @@ class Client:
         """Take a backend out of new placements."""
         return self._post(f"/v1/backends/{segment(name)}:cordon", {})
 
+    def confirm(self, name: str, *, reason: str, identity: str | None = None) -> results.JsonObject:
+        """Pin what a backend proves itself by now; ``identity``: the digest that was looked at."""
+        said = {"reason": reason} | ({"identity": identity} if identity is not None else {})
+        return self._post(f"/v1/backends/{segment(name)}:confirm", said)
+
     def uncordon(self, name: str) -> results.JsonObject:
         """Take it back in."""
         return self._post(f"/v1/backends/{segment(name)}:uncordon", {})

@@ -38,6 +38,8 @@ READS_JOBS = (Role.SUBMIT, Role.OPERATE, Role.AUDIT, Role.STEWARD)
 READS_LOGS = (Role.SUBMIT, Role.OPERATE)
 PLANS = (Role.SUBMIT, Role.OPERATE, Role.AUDIT, Role.POLICY, Role.STEWARD)
 OPERATES = (Role.OPERATE,)
+CONFIRMS = (Role.FACTS, Role.OPERATE)
+"""Both: to say what a backend is is to state a fact, as to declare it is."""
 AUDITS = (Role.AUDIT,)
 WATCHES = (Role.AUDIT, Role.OPERATE)
 ADMINISTERS = (Role.ADMIN,)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from orchestrator.domain import offers
+from orchestrator.domain import ids, offers
+from orchestrator.inventory import identities
 from orchestrator.ports import backends, stores
-from orchestrator.service import access, contexts, documents
+from orchestrator.service import access, contexts, documents, problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class Checked:
     capabilities: offers.Capabilities
     found: Sequence[offers.Offer]
     identity: offers.PinnedIdentity | None
+    digest: ids.Digest | None
+    """Of the identity, as it is pinned."""
+    pinned: ids.Digest | None
 
 
 def check(context: contexts.Context, who: access.Principal, name: str) -> Future[Checked]:
@@ -29,9 +33,40 @@ def check(context: contexts.Context, who: access.Principal, name: str) -> Future
     def probe(adapter: backends.BackendAdapter) -> Checked:
         found = adapter.offers()
         identity = adapter.identity() if isinstance(adapter, backends.Identifies) else None
-        return Checked(name, adapter.capabilities(), found, identity)
+        known = context.world().identities.get(name)
+        pinned = known.pinned if known is not None else None
+        return Checked(name, adapter.capabilities(), found, identity, identities.digest_of(identity), pinned)
 
     return contexts.call_backend(context, name, probe)
+
+
+def confirm(
+    context: contexts.Context, who: access.Principal, name: str, *, reason: str, identity: str | None
+) -> Future[stores.Document]:
+    """Pin what a backend proves itself by now, in place of what was pinned; who and why is journaled.
+
+    ``identity`` is the digest that the person looked at; None: whatever answers now. Raises ServiceError
+    ``identity.other`` where something else answers, ``identity.none`` where the adapter cannot tell.
+    """
+    access.require_all(who, access.CONFIRMS)
+    documents.get(context, who, "Backend", name)
+
+    def probe(adapter: backends.BackendAdapter) -> offers.PinnedIdentity | None:
+        return adapter.identity() if isinstance(adapter, backends.Identifies) else None
+
+    def pin(found: offers.PinnedIdentity | None) -> stores.Document:
+        digest = identities.digest_of(found)
+        if found is None or digest is None:
+            text = f"the adapter of {name} recognises nothing, so there is nothing to pin"
+            raise problems.ServiceError(problems.Kind.CONFLICT, "identity.none", text)
+        if identity is not None and identity != digest:
+            text = f"{digest} answers now, not {access.shown(identity, length=80)}: look again"
+            raise problems.ServiceError(problems.Kind.CONFLICT, "identity.other", text)
+        pinned = identities.pin(found, at=context.clock.now(), by=who.token_id) | {"reason": reason}
+        members = {identities.PINNED: pinned, identities.CHANGED: None}
+        return documents.set_status(context, who, "Backend", name, members, word="backend.identity-confirmed")
+
+    return contexts.chain(contexts.call_backend(context, name, probe), pin)
 
 
 def cordon(context: contexts.Context, who: access.Principal, name: str, *, closed: bool) -> stores.Document:

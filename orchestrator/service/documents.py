@@ -17,6 +17,7 @@ from orchestrator.service import (
     changes,
     contexts,
     expiries,
+    identities,
     lineages,
     policies,
     problems,
@@ -180,12 +181,13 @@ def delete(
 def set_status(
     context: contexts.Context, who: access.Principal, kind: str, name: str, members: dict[str, Any], *, word: str
 ) -> stores.Document:
-    """Change members of a document's status; what the system keeps about it, not what was declared."""
+    """Change members of a document's status, or take those away that are None: what the system keeps about it, not
+    what was declared."""
     for _ in range(contexts.CONFLICT_TRIES):
         old = _find(context, who, kind, name)
         if old is None:
             raise _unknown(kind, name)
-        status = json.loads(old.status) | members
+        status = {key: value for key, value in (json.loads(old.status) | members).items() if value is not None}
         text = json.dumps(status, sort_keys=True, separators=(",", ":"))
         if text == old.status:
             return old
@@ -206,7 +208,7 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
     status: dict[str, Any] = json.loads(document.status)
     status["version"] = document.version
     if document.kind == "Backend":
-        status["conditions"] = [_reachable(context, document.name)]
+        status["conditions"] = [_reachable(context, document.name), *identities.conditions(context, document.name)]
     if document.kind == "DataSet":
         status |= lineages.shown(context, document.tenant, document.name)
     if document.kind == "Operator":

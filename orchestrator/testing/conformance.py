@@ -53,6 +53,19 @@ class AdapterConformance(benches.Workbench):
             power for power, needed in protocols.items() if power in powers and not benches.has(bench.adapter, needed)
         ] == []
 
+    def test_identity_is_stable(self, bench: benches.Bench) -> None:
+        """What recognises the backend is the same at each call, after work and after a crash; and it is something."""
+        if not isinstance(bench.adapter, backends.Identifies):
+            pytest.skip("this adapter recognises nothing: every answer about it says so")
+        first = bench.adapter.identity()
+        assert dict(first.values)
+        assert all(isinstance(text, str) and 0 < len(text) <= 256 for pair in first.values for text in pair)
+        bench.adapter.submit(self.placement(bench))
+        assert bench.adapter.identity() == first
+        bench.crash()
+        assert isinstance(bench.adapter, backends.Identifies)
+        assert bench.adapter.identity() == first
+
     def test_settings_errors_come_all_at_once(self, bench: benches.Bench) -> None:
         """Every problem of the settings is named, and no value of them is repeated."""
         context = backends.AdapterContext("b", self.pools(), str(bench.folder), "conformance", self.now)

@@ -142,7 +142,23 @@ class ChangesItsMind(adapter.SimulatedAdapter):
         return offers.Capabilities(powers if not self._machine.current() else frozenset())
 
 
+class NewIdentity(adapter.SimulatedAdapter):
+    """Takes the object in memory for the machine."""
+
+    def identity(self):
+        return offers.PinnedIdentity((("process", str(id(self))),))
+
+
+class NoIdentity(adapter.SimulatedAdapter):
+    """States that it recognises its backend, by nothing."""
+
+    def identity(self):
+        return offers.PinnedIdentity()
+
+
 BUGS = {
+    NewIdentity: "test_identity_is_stable",
+    NoIdentity: "test_identity_is_stable",
     StartsTwo: "test_the_same_key_twice_starts_one",
     StartsAgain: "test_a_lost_reply_is_found_by_key",
     InventsGone: "test_gone_is_never_invented",

@@ -29,4 +29,3 @@ freeze = _absent("freeze", "Stop new placements now.", "`comity backend cordon N
 unfreeze = _absent("unfreeze", "Allow new placements again.", "`comity backend uncordon NAME` does for one backend.")
 audit = _absent("audit", "Inventory of AI workloads.", "`comity plan -f FILE` judges one job.")
 drain = _absent("backend drain", "Move a backend's jobs elsewhere.", "`comity backend cordon NAME` stops new ones.")
-confirm = _absent("backend confirm", "Pin a backend's identity.", "`comity backend check NAME` shows what it says.")

@@ -81,12 +81,42 @@ def check(name: str, format: str, server: str | None) -> int:
         rows.append([str(offer.get("site")), _room(offer.get("free")), _room(offer.get("total"))])
     if len(rows) > 1:
         click.echo("\n".join(tables.aligned([[tables.clean(text) for text in row] for row in rows], margin="  ")))
+    click.echo(_identity(answer))
     powers = answer.get("capabilities")
     if isinstance(powers, dict):
         powers = powers.get("powers") or [key for key, value in powers.items() if value is True]
     if powers:
         click.echo(f"  can: {', '.join(map(str, powers))}")
     return failures.DONE if reachable else failures.FAILED
+
+
+@click.command(short_help="Pin its identity: it is what was looked at.")
+@click.argument("name")
+@click.option("--reason", required=True, help="Why what answers now is the right one; it is journaled.")
+@click.option("--identity", metavar="DIGEST", help="Pin only this one, as `comity backend check` showed it.")
+@options.server
+def confirm(name: str, reason: str, identity: str | None, server: str | None) -> None:
+    """Pin what a backend proves itself by now, after it changed (condition IdentityChanged). Needs the roles facts and
+    operate. New placements are possible there again, and what it says of running jobs counts again.
+
+    \b
+    Example:
+      comity backend confirm local --reason "moved to a new disk, checked by hand"
+    """
+    with options.connect(server) as client:
+        answer = client.confirm(name, reason=reason, identity=identity)
+    pinned = (answer.get("status") or {}).get("identity") or {}
+    click.echo(f"backends/{name} confirmed: {pinned.get('digest')}")
+
+
+def _identity(answer: results.JsonObject) -> str:
+    """Return the line about what the backend proves itself by."""
+    seen, pinned = answer.get("identityDigest"), answer.get("identityPinned")
+    if seen is None and pinned is None:
+        return "  identity: its adapter recognises nothing"
+    if pinned is None:
+        return f"  identity: {seen}, not pinned yet"
+    return f"  identity: {seen}, as pinned" if seen == pinned else f"  identity: {seen}, but {pinned} is pinned"
 
 
 def _message(answer: results.JsonObject) -> str:

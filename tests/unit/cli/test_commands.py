@@ -146,7 +146,6 @@ def test_unreachable_server_is_4(run: Run) -> None:
         ("unfreeze",),
         ("audit", "."),
         ("backend", "drain", "x"),
-        ("backend", "confirm", "x"),
         ("policy", "export", "--to", "cel"),
     ],
 )
