@@ -43,13 +43,18 @@ def reason(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts, boo
             code=fill(rule.code, rule, binding, day),
             effect=rule.effect,
             basis=rule.basis,
-            message=fill(rule.message, rule, binding, day)[:_TEXT_MAX],
+            message=message_of(rule, binding, day),
             facts=_citations(rule, binding, day),
-            remedy=_remedy(rule, binding, day, book),
+            remedy=remedy_of(rule, binding, day, book),
         )
     except Exception as error:  # noqa: BLE001 - a broken sentence must not lose the reason
         message = f"{rule.id} fires, and its sentence could not be made ({type(error).__name__})"
         return reasons.Reason(rule.id, rule.effect, rule.basis, message)
+
+
+def message_of(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:
+    """Return the sentence of a rule that fired; bounded."""
+    return fill(rule.message, rule, binding, day)[:_TEXT_MAX]
 
 
 def code(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> str:
@@ -228,22 +233,30 @@ def _matches(item: Any, key: str) -> bool:
 def _citations(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> tuple[reasons.FactCitation, ...]:
     found: dict[reasons.FactCitation, None] = {}
     for cite in rule.cite:
-        picked = _picked(cite, rule, binding, day)
-        if cite.operand.name == "site.claims":
-            found.update(dict.fromkeys(_flaw_citations(picked, cite.key, day)))
-            continue
-        stamp = _stamp(cite.operand.path, binding)
-        items = [item for item in picked if isinstance(item, attributes.Place | attributes.Reach | attributes.Paper)]
-        for item in items:
-            found[_item_citation(cite, item, binding)] = None
-        if not items and cite.operand.name not in ("site.places", "job.places"):
-            key = "" if cite.key is None else f"[{fill(cite.key, rule, binding, day)}]"
-            value = ", ".join(map(text_of, picked)) or "none"
-            found[_citation(f"{cite.operand.path}{key}", value, stamp)] = None
-    for set_citation in _set_citations(rule, binding, day):
-        found[set_citation] = None
-    found[reasons.FactCitation(f"rules.{rule.id}", rule.effect.value, rule.source)] = None
+        found.update(dict.fromkeys(citations_of(cite, rule, binding, day)))
+    found.update(dict.fromkeys(looked_up(rule, binding, day)))
     return tuple(found)
+
+
+def citations_of(
+    cite: rules.Cite, rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts
+) -> tuple[reasons.FactCitation, ...]:
+    """Return what one citation of a rule comes to."""
+    picked = _picked(cite, rule, binding, day)
+    if cite.operand.name == "site.claims":
+        return tuple(_flaw_citations(picked, cite.key, day))
+    items = [item for item in picked if isinstance(item, attributes.Place | attributes.Reach | attributes.Paper)]
+    if items or cite.operand.name in ("site.places", "job.places"):
+        return tuple(_item_citation(cite, item, binding) for item in items)
+    key = "" if cite.key is None else f"[{fill(cite.key, rule, binding, day)}]"
+    value = ", ".join(map(text_of, picked)) or "none"
+    return (_citation(f"{cite.operand.path}{key}", value, _stamp(cite.operand.path, binding)),)
+
+
+def looked_up(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) -> tuple[reasons.FactCitation, ...]:
+    """Return what every reason of a rule cites, whatever the site: the sets that its place was looked up in, itself."""
+    own = reasons.FactCitation(f"rules.{rule.id}", rule.effect.value, rule.source)
+    return (*_set_citations(rule, binding, day), own)
 
 
 def _flaw_citations(
@@ -310,9 +323,10 @@ def _stamp(path: str, binding: operands.Binding) -> facts.FactStamp:
     return job.control_plane_stamp if document == "controlPlane" else facts.FactStamp()
 
 
-def _remedy(
+def remedy_of(
     rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts, book: rulebook.RuleBook
 ) -> reasons.Remedy | None:
+    """Return the first remedy of a rule that can be had; None: there is none."""
     for template in rule.remedies:
         until = None
         if template.wait_for is not None:

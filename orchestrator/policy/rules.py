@@ -148,10 +148,10 @@ class Rule:
         read = {arg.name: arg for leaf in self.leaves() for arg in leaf.fixed if arg.scope == operands.JOB}
         object.__setattr__(self, "job_operands", tuple(read[name] for name in sorted(read)))
         from_site = [cite for cite in self.cite if cite.operand.scope == operands.SITE]
-        picked = tuple(cite for cite in from_site if cite.key is not None and not _site_names((cite.key,)))
+        picked = tuple(cite for cite in from_site if cite.key is not None and not site_names((cite.key,)))
         templates = [self.code, self.message, *(remedy.change for remedy in self.remedies)]
         templates += [cite.key for cite in self.cite if cite.key is not None]
-        said = {"site.backend_stamp", "site.operator_stamp", *_site_names(templates)}
+        said = {"site.backend_stamp", "site.operator_stamp", *site_names(templates)}
         said |= {cite.operand.name for cite in from_site if cite not in picked}
         said |= {remedy.wait_for[0] for remedy in self.remedies if remedy.wait_for is not None}
         timed = [leaf for leaf in self.leaves() if leaf.predicate.timed]
@@ -378,7 +378,7 @@ def _is_of_site(name: str) -> bool:
     return operand is not None and operand.scope == operands.SITE
 
 
-def _site_names(templates: Iterable[str]) -> set[str]:
+def site_names(templates: Iterable[str]) -> set[str]:
     """Return the attributes of the site that templates name."""
     return {name for template in templates for name in _PLACEHOLDER.findall(template) if _is_of_site(name)}
 

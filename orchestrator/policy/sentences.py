@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.domain import reasons
-from orchestrator.policy import columns, operands, rendering, rulebook, rules, table
+from orchestrator.policy import columns, operands, rendering, rulebook, rules, table, writers
 
 Line = tuple[reasons.Reason, list[int]]
 """A reason and the rows that get it."""
@@ -26,8 +26,6 @@ class Sentences:
         self.reader = reader
         self.book = book
         self.wanted = wanted
-        self._picks: dict[tuple[str, str], table.Codes] = {}
-        self._items: dict[object, int] = {}
 
     def of_rule(self, rule: rules.Rule) -> Iterator[Line]:
         """Yield the reasons of a rule with the rows that get them, in the order of the row reader."""
@@ -58,39 +56,50 @@ class Sentences:
     def _lines(self, rule: rules.Rule, binding: dict[str, Any], rows: table.Codes) -> Iterator[Line]:
         sites = self.reader.sites.sites
         try:
-            groups = list(_alike(rows, self._codes(rule, binding, rows)))
+            codes = dict(self._codes(rule, binding, rows))
         except Exception:  # noqa: BLE001 - a key that cannot be made: each site gets its own sentence, which says so
-            groups = [[row] for row in rows.tolist()]
-        for chosen in groups:
-            known = {**binding, operands.SITE: sites[chosen[0]]}
-            yield rendering.reason(rule, known, self.reader.day, self.book), chosen
+            for row in rows.tolist():
+                known = {**binding, operands.SITE: sites[row]}
+                yield rendering.reason(rule, known, self.reader.day, self.book), [row]
+            return
+        groups = list(_alike(len(rows), codes.values()))
+        firsts = np.array([group[0] for group in groups], dtype=np.intp)
+        differ = {source: code[firsts].tolist() for source, code in codes.items()}
+        chosen = [sites[row] for row in rows[firsts].tolist()]
+        writer = writers.Writer(rule, binding, chosen, differ, self.reader.day, self.book)
+        yield from zip(writer.written(), (rows[group].tolist() for group in groups), strict=True)
 
-    def _codes(self, rule: rules.Rule, binding: dict[str, Any], rows: table.Codes) -> Iterator[table.Codes]:
-        """Yield what a reason of the rule depends on at each of the rows, as numbers."""
+    def _codes(
+        self, rule: rules.Rule, binding: dict[str, Any], rows: table.Codes
+    ) -> Iterator[tuple[writers.Source, table.Codes]]:
+        """Yield what a reason of the rule depends on, with a number for what it is at each of the rows."""
         for name in rule.said:
             column = self.reader.sites.columns[name]
             if len(column.values) > 1:
-                yield column.codes[rows]
+                yield name, column.codes[rows]
         for cite in rule.picked:
             assert cite.key is not None  # noqa: S101 - that is what makes it a pick
             column = self.reader.sites.columns[cite.operand.name]
             if len(column.values) > 1:
                 key = rendering.fill(cite.key, rule, binding, self.reader.day)
-                yield self._pick(cite.operand.name, key, column, column.codes[rows])
+                yield cite, self._pick(cite.operand.name, key, column, column.codes[rows])
 
     def _pick(self, name: str, key: str, column: table.Column, codes: table.Codes) -> table.Codes:
-        """Return a number for what a keyed citation picks at each row; values are looked at once, when first met."""
-        known = self._picks.get((name, key))
+        """Return a number for what a keyed citation picks at each row; a table's values are looked at once each."""
+        picks = self.reader.sites.picks
+        known = picks.get((name, key))
         if known is None:
-            known = self._picks[(name, key)] = np.full(len(column.values), -1, dtype=np.intp)
-        for code in np.unique(codes[known[codes] < 0]).tolist():
+            known = np.full(len(column.values), -1, dtype=np.intp), {}
+            picks.keep((name, key), known)
+        numbers, items = known
+        for code in np.unique(codes[numbers[codes] < 0]).tolist():
             item = rendering.picked(column.values[code], key)
-            known[code] = self._items.setdefault(item, len(self._items))
-        return known[codes]
+            numbers[code] = items.setdefault(item, len(items))
+        return numbers[codes]
 
 
-def _alike(rows: table.Codes, codes: Iterable[table.Codes]) -> Iterator[list[int]]:
-    """Yield the rows in groups that agree in every code."""
+def _alike(count: int, codes: Iterable[table.Codes]) -> list[table.Codes]:
+    """Return so many rows, by position, in groups that agree in every code."""
     group: table.Codes | None = None
     for code in codes:
         if group is not None:
@@ -98,12 +107,9 @@ def _alike(rows: table.Codes, codes: Iterable[table.Codes]) -> Iterator[list[int
         # Numbered anew each time, so that the products stay small.
         group = np.unique(code, return_inverse=True)[1].reshape(-1)
     if group is None:
-        yield rows.tolist()
-        return
+        return [np.arange(count)]
     order = group.argsort(kind="stable")
-    edges = np.flatnonzero(np.diff(group[order])) + 1
-    for part in np.split(rows[order], edges):
-        yield part.tolist()
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
 
 
 def laid_out(lines: Iterable[Line], count: int) -> list[tuple[reasons.Reason, ...]]:

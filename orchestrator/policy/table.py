@@ -27,6 +27,9 @@ Lut = tuple[Bools, Bools | None]
 Spread = tuple[Bools, Bools | None]
 """The same per site."""
 
+Picks = tuple[Codes, dict[Hashable, int]]
+"""For each distinct value of a column the number of what is picked of it, -1 where nobody asked; and the numbers."""
+
 REMEMBERED_MAX = 256
 """Outcomes kept per table and generation; one over 10,000 sites is 10 kB."""
 MASKS_MAX = 64
@@ -104,6 +107,8 @@ class SiteTable:
         """Where one instance of a rule fires and where it could not be judged, by what it reads of the job."""
         self.masks: memory.Memory[tuple[tuple[int, Words], ...]] = memory.Memory(MASKS_MAX)
         """The bits of a group of rules, (word, bits by site), by what the group reads of the job."""
+        self.picks: memory.Memory[Picks] = memory.Memory(REMEMBERED_MAX)
+        """What keyed citations take out of the values of a column, by (column, key)."""
         self._assured: dict[facts.Assurance, SiteTable] = {}
         self._tokens: dict[Hashable, int] = {}
         self._next_token = 0
