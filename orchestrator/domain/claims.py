@@ -40,7 +40,7 @@ class Fault(enum.Enum):
 class Flaw:
     """One fault, on the days from ``first`` to ``last``; both are included, None is open.
 
-    ``path`` names the fact of a contradiction, with what each side ``says``.
+    ``path`` names the fact of a contradiction, ``said`` what the claim has there and ``stated`` what the document has.
     """
 
     fault: Fault
@@ -48,6 +48,8 @@ class Flaw:
     first: dt.date | None = None
     last: dt.date | None = None
     path: str | None = None
+    said: str | None = None
+    stated: str | None = None
 
     @property
     def lasting(self) -> bool:

@@ -10,6 +10,7 @@ fact that stands below it. A pool's own value is covered by a claim that says ju
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -331,7 +332,8 @@ def _equal(stated: Any, said: Any) -> bool:
 
 def _contradiction(path: str, said: Any, stated: Any) -> claims.Flaw:
     text = f"the claim says {path} = {said!r}, the document {stated!r}"[:400]
-    return claims.Flaw(claims.Fault.CONTRADICTION, text, path=path[:200])
+    written = (None if each is None else json.dumps(each, ensure_ascii=False)[:200] for each in (said, stated))
+    return claims.Flaw(claims.Fault.CONTRADICTION, text, None, None, path[:200], *written)
 
 
 NOBODY = Claimants()

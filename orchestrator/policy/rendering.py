@@ -262,16 +262,17 @@ def looked_up(rule: rules.Rule, binding: operands.Binding, day: dated.DayFacts) 
 def _flaw_citations(
     picked: Iterable[claims.Claim], fault: str | None, day: dated.DayFacts
 ) -> Iterable[reasons.FactCitation]:
-    """Cite what is wrong with claims on the day: both sides of a contradiction stand in its detail."""
+    """Cite what is wrong with claims on the day, and of a contradiction both sides: the claim's, and the document's."""
     for claim in picked:
         for flaw in claim.flaws:
-            if flaw.fault.value == fault and flaw.on(day.day):
-                source = claim.label + (f", key {claim.key}" if claim.key else "")
-                text = f"{claim.kind or 'a claim'}: {flaw.detail}"[:_TEXT_MAX]
-                level = facts.Assurance.CERTIFIED if claim.sound else facts.Assurance.DECLARED
-                yield reasons.FactCitation(
-                    flaw.path or claim.path, text, source[:_TEXT_MAX], claim.issued, claim.valid_to, level
-                )
+            if flaw.fault.value != fault or not flaw.on(day.day):
+                continue
+            source = (claim.label + (f", key {claim.key}" if claim.key else ""))[:_TEXT_MAX]
+            path, text = flaw.path or claim.path, f"{claim.kind or 'a claim'}: {flaw.detail}"
+            if flaw.said is not None:
+                text = flaw.said
+                yield reasons.FactCitation(path, flaw.stated or "not stated", f"the {path.partition('.')[0]} document")
+            yield reasons.FactCitation(path, text[:_TEXT_MAX], source, claim.issued, claim.valid_to)
 
 
 def _item_citation(cite: rules.Cite, item: Any, binding: operands.Binding) -> reasons.FactCitation:

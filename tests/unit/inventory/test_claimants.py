@@ -142,6 +142,7 @@ def test_another_value_is_a_contradiction(text, path):
     (flaw,) = [flaw for claim in site.claims for flaw in claim.flaws if flaw.path]
     assert (flaw.path, flaw.fault.value) == (path, "contradiction")
     assert "the document" in flaw.detail
+    assert flaw.said != flaw.stated
     assert level(site) is DECLARED
 
 

@@ -97,6 +97,17 @@ def test_several_contradictions_are_named_together() -> None:
     assert found.code == "claim.contradiction:backend.adminFrom,operator.lei"
 
 
+def test_both_sides_of_a_contradiction_are_shown() -> None:
+    """The document's value and the claim's, each with where it comes from."""
+    flaw = claims.Flaw(claims.Fault.CONTRADICTION, "x", path="operator.lei", said='"A"', stated='"B"')
+    (found,) = refusals(claimed(flaw))
+    shown = [(one.path, one.value, one.source) for one in found.facts if one.path == "operator.lei"]
+    assert shown == [
+        ("operator.lei", '"B"', "the operator document"),
+        ("operator.lei", '"A"', "claim hds-1 of did:web:certs.example, key k1"),
+    ]
+
+
 def tee(until: dt.datetime | None) -> tuple[attributes.JobAttributes, attributes.SiteAttributes]:
     merged = constraints.merge((jobs.Sovereignty(tee=("tdx",)),))
     attested = attributes.Attested("tdx", verified=True, at=AT, until=until)
