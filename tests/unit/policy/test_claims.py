@@ -108,6 +108,18 @@ def test_both_sides_of_a_contradiction_are_shown() -> None:
     ]
 
 
+def test_many_sites_get_the_sentences_of_each() -> None:
+    """Made column by column or row by row, the reasons are the same, where claims differ and where they agree."""
+    expired = claims.Flaw(claims.Fault.EXPIRED, "ended", first=TODAY)
+    contradicts = claims.Flaw(claims.Fault.CONTRADICTION, "x", path="operator.lei", said='"A"', stated='"B"')
+    bad = claims.Flaw(claims.Fault.BAD_SIGNATURE, "forged")
+    found = [SITE, *(claimed(*flaws) for flaws in ((expired,), (expired, bad), (contradicts,), (contradicts, expired)))]
+    rows = tuple(dataclasses.replace(site, name=f"s{number}") for number, site in enumerate((*found, *found)))
+    judged = evaluator.judge(JOB, table.SiteTable(rows), BOOK, AT)
+    for number, site in enumerate(rows):
+        assert judged.whole(number) == tuple(evaluator.explain(JOB, site, BOOK, AT))
+
+
 def tee(until: dt.datetime | None) -> tuple[attributes.JobAttributes, attributes.SiteAttributes]:
     merged = constraints.merge((jobs.Sovereignty(tee=("tdx",)),))
     attested = attributes.Attested("tdx", verified=True, at=AT, until=until)
