@@ -57,7 +57,8 @@ def test_the_wheel_carries_what_it_needs_and_no_more(unpacked):
 def test_policy_is_judged_from_the_wheel(unpacked, tmp_path):
     """Packs and facts are found from a folder that is no checkout."""
     run = _comity(unpacked, "policy", "packs", "-o", "name", cwd=tmp_path)
-    assert (run.returncode, run.stdout.split()) == (0, ["accepts", "certs", "core", "eu-gdpr", "exposure", "fr-hds"])
+    assert run.returncode == 0, run.stderr
+    assert {"core", "eu-gdpr", "us-ear", "vn"} <= set(run.stdout.split())
 
 
 def test_the_code_that_runs_is_that_of_the_wheel(unpacked, tmp_path):
