@@ -122,6 +122,7 @@ async def put_document(
     kinds: params.Kinds,
     name: params.Name,
     dryRun: params.Flag = False,  # noqa: N803 -- a word of the API
+    reason: params.Reason = None,
     if_match: params.IfMatch = None,
     if_none_match: params.IfNoneMatch = None,
 ) -> Response:
@@ -129,12 +130,15 @@ async def put_document(
     context, who, kind = services.of(request).context, services.who(request), readers.kind_of(kinds)
     data = await bodies.read_json(request)
     match = _match(if_match, if_none_match)
-    found = await run_in_threadpool(documents.put, context, who, kind, name, data, match=match, dry_run=dryRun)
+    found = await run_in_threadpool(
+        documents.put, context, who, kind, name, data, match=match, dry_run=dryRun, reason=reason
+    )
     status = 201 if found.change == documents.CREATED and not dryRun else 200
     body = {
         "document": documents.rendered(context, who, found.document),
         "change": found.change,
         "hits": list(found.hits),
+        "loosens": [one.as_json() for one in found.loosens],
     }
     return answers.to_json(body, status=status, headers={} if dryRun else _etag(found.document))
 
@@ -145,15 +149,19 @@ async def delete_document(
     kinds: params.Kinds,
     name: params.Name,
     dryRun: params.Flag = False,  # noqa: N803 -- a word of the API
+    reason: params.Reason = None,
     if_match: params.IfMatch = None,
 ) -> Response:
     """Withdraw a document; refused while others refer to it."""
     context, who, kind = services.of(request).context, services.who(request), readers.kind_of(kinds)
     match = _match(if_match, None)
-    hits = await run_in_threadpool(documents.delete, context, who, kind, name, match=match, dry_run=dryRun)
-    if dryRun:
-        return answers.to_json({"change": "deleted", "referrers": list(hits)})
-    return answers.to_json({"change": "deleted", "deleted": name, "referrers": []})
+    found = await run_in_threadpool(
+        documents.delete, context, who, kind, name, match=match, dry_run=dryRun, reason=reason
+    )
+    body: dict[str, Any] = {"change": "deleted", "referrers": list(found.hits)}
+    if found.loosens:
+        body["loosens"] = [one.as_json() for one in found.loosens]
+    return answers.to_json(body if dryRun else {**body, "deleted": name})
 
 
 async def _cordon(request: Request, name: str, *, closed: bool) -> Response:

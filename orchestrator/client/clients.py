@@ -143,9 +143,17 @@ class Client:
         return self._get(f"/v1/{plural}/{segment(name)}")
 
     def apply(
-        self, document: Mapping[str, Any], *, dry_run: bool = False, etag: str | None = None
+        self,
+        document: Mapping[str, Any],
+        *,
+        dry_run: bool = False,
+        etag: str | None = None,
+        reason: str | None = None,
     ) -> results.JsonObject:
-        """Declare a document: ``{document, change, hits}``; a Job is submitted once per tenant, name and spec."""
+        """Declare a document: ``{document, change, hits, loosens}``; a Job is submitted once per tenant, name and spec.
+
+        ``reason`` is journaled with what the change loosens.
+        """
         plural = kinds.plural(str(document.get("kind", "")))
         if plural is None:
             raise errors.ProtocolError(f"{document.get('kind')!r} is no kind of document")
@@ -153,15 +161,15 @@ class Client:
         response = self.connection.request(
             "PUT",
             f"/v1/{plural}/{segment(name)}",
-            query={"dryRun": "true"} if dry_run else None,
+            query=_change(dry_run=dry_run, reason=reason),
             body=_encode(document),
             headers={"If-Match": etag} if etag else None,
         )
         return dict(response.json() or {})
 
-    def delete(self, plural: str, name: str, *, dry_run: bool = False) -> results.JsonObject:
-        """Withdraw a document; refused while others refer to it."""
-        query = {"dryRun": "true"} if dry_run else None
+    def delete(self, plural: str, name: str, *, dry_run: bool = False, reason: str | None = None) -> results.JsonObject:
+        """Withdraw a document; refused while others refer to it. ``reason`` is journaled with what it loosens."""
+        query = _change(dry_run=dry_run, reason=reason)
         return dict(self.connection.request("DELETE", f"/v1/{plural}/{segment(name)}", query=query).json() or {})
 
     # Backends, policies, tokens, the journal
@@ -289,6 +297,11 @@ class Client:
             "POST", path, query=query, body=_encode(body), headers=headers, repeatable=repeatable
         )
         return dict(response.json() or {})
+
+
+def _change(*, dry_run: bool, reason: str | None) -> dict[str, str] | None:
+    given = {"dryRun": "true" if dry_run else None, "reason": reason}
+    return {key: value for key, value in given.items() if value is not None} or None
 
 
 def _numbers(sizes: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain import journal, tenants
+from orchestrator.policy import loosening
 from orchestrator.ports import stores
 from orchestrator.service import (
     access,
@@ -19,6 +20,7 @@ from orchestrator.service import (
     expiries,
     identities,
     lineages,
+    loosenings,
     policies,
     problems,
     readers,
@@ -57,11 +59,21 @@ class Match(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A document after a PUT, or as it would be. ``hits`` names who refers to it."""
+    """A document after a PUT, or as it would be. ``hits`` names who refers to it; ``loosens``: what is allowed now that
+    was refused before."""
 
     document: stores.Document
     change: str
     hits: tuple[str, ...] = ()
+    loosens: tuple[loosening.Loosening, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A document that is withdrawn, or would be."""
+
+    hits: tuple[str, ...] = ()
+    loosens: tuple[loosening.Loosening, ...] = ()
 
 
 def put(
@@ -73,8 +85,12 @@ def put(
     *,
     match: int | Match = Match.ANY,
     dry_run: bool = False,
+    reason: str | None = None,
 ) -> Applied:
-    """Declare a document. Raises ServiceError: invalid, another version than ``match``, another tenant's."""
+    """Declare a document. Raises ServiceError: invalid, another version than ``match``, another tenant's.
+
+    ``reason``: why it loosens what it loosens, for the journal.
+    """
     _may_write(who, kind, name)
     read = readers.read(data)
     wrong = []
@@ -97,11 +113,13 @@ def put(
         change = CREATED if old is None else UNCHANGED if old.body == body else UPDATED
         hits = () if old is None or change == UNCHANGED or not dry_run else referrers.of(context, who, old)
         new = stores.Document(kind, name, tenant, body) if old is None else dataclasses.replace(old, body=body)
+        loosens = loosenings.of(old, body)
         if dry_run or change == UNCHANGED:
-            return Applied(new, change, hits)
+            return Applied(new, change, hits, loosens)
         entry = _entry(context, who, f"document.{change}", new, {"kind": kind, "name": name, "body": json.loads(body)})
         kept, said = _still_inherited(context, who, old, body)
         shown, gone = attestations.shown(context, old, new)
+        said = (*said, *loosenings.entries(context, who, old, loosens, reason))
         changes = stores.Changes(documents=(new, *kept, *shown), delete_documents=gone, entries=(entry, *said))
         try:
             receipt = contexts.commit(context, changes)
@@ -109,7 +127,7 @@ def put(
             if match is Match.ANY:
                 continue
             raise contexts.of_store(error) from error
-        return Applied(receipt.documents[0], change)
+        return Applied(receipt.documents[0], change, loosens=loosens)
     raise _busy(kind, name)
 
 
@@ -151,8 +169,9 @@ def delete(
     *,
     match: int | Match = Match.ANY,
     dry_run: bool = False,
-) -> tuple[str, ...]:
-    """Withdraw a document; refused while others refer to it, with the list. Returns what refers to it (dry run)."""
+    reason: str | None = None,
+) -> Deleted:
+    """Withdraw a document; refused while others refer to it, with the list. A dry run returns what refers to it."""
     _may_write(who, kind, name)
     for _ in range(contexts.CONFLICT_TRIES):
         old = _find(context, who, kind, name)
@@ -160,8 +179,9 @@ def delete(
             raise _unknown(kind, name)
         _check(old, kind, name, match)
         hits = referrers.of(context, who, old)
+        loosens = loosenings.of(old, None)
         if dry_run:
-            return hits
+            return Deleted(hits, loosens)
         if hits:
             text = f"{kind} {name} is still referred to by: {', '.join(hits[:20])}"
             raise problems.ServiceError(
@@ -169,12 +189,13 @@ def delete(
             )
         entry = _entry(context, who, "document.deleted", old, {"kind": kind, "name": name})
         kept, said = _still_inherited(context, who, old, "{}")
+        said = (*said, *loosenings.entries(context, who, old, loosens, reason))
         gone = stores.Changes(documents=kept, delete_documents=((*old.key, old.version),), entries=(entry, *said))
         try:
             contexts.commit(context, gone)
         except stores.VersionConflictError:
             continue
-        return ()
+        return Deleted(loosens=loosens)
     raise _busy(kind, name)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli import documents, lazy, options, output, style
+from orchestrator.cli.rendering import tables
 from orchestrator.client import clients, errors, kinds, results
 
 
 @click.command(short_help="Declare what documents say.")
 @options.files
 @click.option("--dry-run", is_flag=True, help="Say what would change and whom it would hit; write nothing.")
+@click.option("--reason", metavar="TEXT", help="Why, where it loosens something; journaled with your token.")
 @options.output
 @options.server
-def apply(sources: tuple[str, ...], dry_run: bool, format: str, server: str | None) -> None:
+def apply(sources: tuple[str, ...], dry_run: bool, reason: str | None, format: str, server: str | None) -> None:
     """Declare every document of files, folders or stdin, in an order that keeps references whole. Applying the same
     again changes nothing. A Job is submitted, once per tenant, name and spec.
 
@@ -26,7 +28,7 @@ def apply(sources: tuple[str, ...], dry_run: bool, format: str, server: str | No
     answers = []
     with options.connect(server) as client:
         for one in found:
-            answer = apply_one(client, one, dry_run=dry_run)
+            answer = apply_one(client, one, dry_run=dry_run, reason=reason)
             answers.append(answer)
             plural = kinds.plural(one.kind) or one.kind
             if format in ("table", "wide"):
@@ -36,19 +38,27 @@ def apply(sources: tuple[str, ...], dry_run: bool, format: str, server: str | No
                 click.echo(f"{plural}/{one.name}")
             for hit in answer.get("hits") or []:
                 style.note(f"  hits {hit if isinstance(hit, str) else hit.get('id') or hit.get('name') or hit}")
+            _tell_loosened(answer)
             for text in answer.get("warnings") or []:
                 style.note(f"note: {text}")
     if format in ("json", "yaml"):
         output.show(answers[0] if len(answers) == 1 else {"items": answers}, format)
 
 
-def apply_one(client: clients.Client, one: documents.SourceDocument, *, dry_run: bool) -> results.JsonObject:
+def _tell_loosened(answer: results.JsonObject) -> None:
+    for one in answer.get("loosens") or []:
+        style.note(f"this loosens: {tables.clean(one['path'])}: {tables.clean(one['text'])}")
+
+
+def apply_one(
+    client: clients.Client, one: documents.SourceDocument, *, dry_run: bool, reason: str | None = None
+) -> results.JsonObject:
     """Declare one document; a Job is not submitted by a dry run, only read."""
     if one.kind == "Job" and dry_run:
         plan = client.plan(documents.prepare(client, one))
         return {"change": "would be submitted", "plan": dict(plan.document)}
     document = documents.prepare(client, one) if one.kind == "Job" else one.data
-    answer = client.apply(document, dry_run=dry_run)
+    answer = client.apply(document, dry_run=dry_run, reason=None if one.kind == "Job" else reason)
     if one.kind == "Job":
         return {"change": "submitted", "document": answer, "warnings": answer.get("warnings")}
     return answer
@@ -58,8 +68,9 @@ def apply_one(client: clients.Client, one: documents.SourceDocument, *, dry_run:
 @click.argument("kind")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")
+@click.option("--reason", metavar="TEXT", help="Why, where it loosens something; journaled with your token.")
 @options.server
-def delete(kind: str, name: str, dry_run: bool, server: str | None) -> None:
+def delete(kind: str, name: str, dry_run: bool, reason: str | None, server: str | None) -> None:
     """Withdraw a document. What others refer to is refused, with the list of them.
 
     \b
@@ -73,9 +84,10 @@ def delete(kind: str, name: str, dry_run: bool, server: str | None) -> None:
         raise click.UsageError("a job's record stays; `comity cancel JOB` ends a job")
     with options.connect(server) as client:
         try:
-            client.delete(plural, name, dry_run=dry_run)
+            answer = client.delete(plural, name, dry_run=dry_run, reason=reason)
         except errors.ProblemError as problem:
             if problem.status == 404:
                 raise click.UsageError(f"there is no {plural}/{name}") from problem
             raise
         click.echo(f"{plural}/{name} {'would be deleted (dry run)' if dry_run else 'deleted'}")
+        _tell_loosened(answer)
