@@ -37,7 +37,7 @@ def sites_of(
     proofs = proofs or claimants.Proofs()
     for pool in pools_of(backend, seen.pools):
         bare = ids.SiteName(f"{backend.name}/{pool.name}") in seen.isolation_none
-        site = proofs.site(_site(backend, pool, operators, catalogue), backend)
+        site = proofs.site(_site(backend, pool, operators, catalogue), backend, pool)
         if screen is not None:
             site = _screened(site, screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()

@@ -113,13 +113,13 @@ class Claimants:
         return dataclasses.replace(plane, facts=stamp), found
 
     def site(
-        self, site: sites.Site, backend: sites.Backend, presented: presentations.Presented
+        self, site: sites.Site, backend: sites.Backend, pool: sites.Pool, presented: presentations.Presented
     ) -> tuple[sites.Site, tuple[claims.Claim, ...]]:
         """Return a site with its papers, facts and attestation proved as far as claims go, and the claims.
 
         ``site.operator`` has gone through :meth:`operator` before; the claims of others are the caller's to add.
         """
-        stamp, found = self._site_stamp(site, backend)
+        stamp, found = self._site_stamp(site, backend, pool)
         texts = (*(one.evidence for one in site.certifications), *(one.ref for one in site.evidence))
         if not found and site.attestation is None and not any(map(tokens.is_claim, texts)):
             return site, ()
@@ -151,12 +151,13 @@ class Claimants:
         )
         return proved, found
 
-    def _site_stamp(self, site: sites.Site, backend: sites.Backend) -> tuple[facts.FactStamp, tuple[claims.Claim, ...]]:
+    def _site_stamp(
+        self, site: sites.Site, backend: sites.Backend, pool: sites.Pool
+    ) -> tuple[facts.FactStamp, tuple[claims.Claim, ...]]:
         """Return the site's stamp: of its own claims and its backend's, each held against its own document."""
         whole, part = f"backend/{backend.name}", f"backend/{site.name}"
-        pool = next((each for each in backend.pools if each.name == site.pool), None)
-        own = pool.facts if pool is not None else None
-        theirs = [part for part in (backend.facts.source, own.source if own else None) if tokens.is_claim(part)]
+        own = pool.facts.source if pool.facts is not None else None
+        theirs = [source for source in (backend.facts.source, own) if tokens.is_claim(source)]
         if not theirs:
             return site.facts, ()
         found, said = [], []
@@ -349,9 +350,9 @@ class Proofs:
     operators: Mapping[str, tuple[claims.Claim, ...]] = dataclasses.field(default_factory=dict)
     control_plane: tuple[claims.Claim, ...] = ()
 
-    def site(self, site: sites.Site, backend: sites.Backend) -> sites.Site:
+    def site(self, site: sites.Site, backend: sites.Backend, pool: sites.Pool) -> sites.Site:
         """Return a site proved as far as claims go, with all claims that it rests on."""
-        proved, found = self.claimants.site(site, backend, self.presented)
+        proved, found = self.claimants.site(site, backend, pool, self.presented)
         rests_on = (*found, *self.operators.get(site.operator_name or "", ()), *self.control_plane)
         return dataclasses.replace(proved, claims=rests_on) if rests_on else proved
 

@@ -8,7 +8,7 @@ import enum
 import functools
 from typing import Any
 
-from orchestrator.domain import ids, sites
+from orchestrator.domain import claims, ids, sites
 from orchestrator.evidence import canonical
 
 
@@ -41,13 +41,13 @@ def of_site(site: sites.Site) -> ids.Digest:
     return canonical.digest(body)
 
 
-_SHARED = ("operator", "accelerator_model")
+_SHARED = ("operator", "accelerator_model", "claims")
 """What thousands of sites have in common: told by its digest, made once."""
 _OWN = tuple(each for each in dataclasses.fields(sites.Site) if each.name not in (*_SHARED, "digest"))
 
 
 @functools.lru_cache(maxsize=1024)
-def _digest(value: sites.Operator | sites.Accelerator | None) -> ids.Digest | None:
+def _digest(value: sites.Operator | sites.Accelerator | tuple[claims.Claim, ...] | None) -> ids.Digest | None:
     return None if value is None else canonical.digest(plain(value))
 
 
