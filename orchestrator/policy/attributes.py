@@ -207,6 +207,8 @@ class SiteAttributes:
     log_retention_days: int | None = None
     listed: bool | None = None
     listed_percent: float | None = None
+    affiliates_percent: float | None = None
+    """What owners on sanctions and export lists hold together; None: no list was asked."""
     us_person: bool | None = None
     covered_person: bool | None = None
     supp8: str | None = None

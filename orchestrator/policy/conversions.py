@@ -46,6 +46,7 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         operator_stamp=earned(operator.facts) if operator else facts.FactStamp(),
         listed=operator.listed if operator else None,
         listed_percent=operator.listed_ownership_percent if operator else None,
+        affiliates_percent=site.screening.affiliates_percent if site.screening is not None else None,
         us_person=operator.us_person if operator else None,
         covered_person=operator.covered_person if operator else None,
         supp8=operator.ear_supplement8 if operator else None,

@@ -124,6 +124,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("site.reach", SITE, lambda site: site.reach, "operator.exposure"),
     ("site.listed", SITE, lambda site: site.listed, "operator.listed"),
     ("site.listed_percent", SITE, lambda site: site.listed_percent, "operator.listedOwnershipPercent"),
+    ("site.affiliates_percent", SITE, lambda site: site.affiliates_percent, "operator.owners.list"),
     ("site.us_person", SITE, lambda site: site.us_person, "operator.usPerson"),
     ("site.covered_person", SITE, lambda site: site.covered_person, "operator.coveredPerson"),
     ("site.supp8", SITE, lambda site: site.supp8, "operator.earSupplement8"),

@@ -248,3 +248,12 @@ def test_the_days_of_the_table() -> None:
         "us-ear.hq-carry-over-until-further-notice": None,
         "vn.ctia-dossier": 60,
     }
+
+
+def test_the_affiliates_rule_adds_up_owners_on_export_lists_too() -> None:
+    """A preview: in force only where switched on, from its day, at half of the shares."""
+    book = packs.load(on=("us-affiliates-50",))
+    half = dataclasses.replace(PLACE, affiliates_percent=50.0)
+    assert denials(attributes.JobAttributes(), book, half) == ["us-affiliates-50.listed-owners"]
+    assert denials(attributes.JobAttributes(), book, dataclasses.replace(PLACE, affiliates_percent=49.9)) == []
+    assert denials(attributes.JobAttributes(), packs.load(), half) == []
