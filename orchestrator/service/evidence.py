@@ -222,12 +222,21 @@ def _observed(made: _Made, link: journal.ChainedEntry, attempt: jobs.Attempt | N
         "exit": _value(exit_, f"{by}, journal entry {ended[-1].seq}" if ended else by),
         "acceptedAs": _value(attempt.handle if attempt else None, by),
         "adapterVersion": _UNSEEN,
-        "backendIdentity": _UNSEEN,
+        "backendIdentity": _value(_identity(made, link), "pinned at its first contact, compared before the launch"),
         "node": _UNSEEN,
         "imageDigest": _UNSEEN,
         "outputDigests": _UNSEEN,
         "locationCheck": _UNSEEN,
     }
+
+
+def _identity(made: _Made, link: journal.ChainedEntry) -> str | None:
+    """Return the digest of what the backend was recognised by; None: its adapter cannot tell."""
+    decision = made.records[str(link.entry.body["decision"])]
+    listed = dict(made.records[decision["sites"]])
+    site = made.records[listed[str(link.entry.body["site"])]]
+    pinned = (site.get("identity") or {}).get("pinned")
+    return None if pinned is None else str(pinned)
 
 
 _UNSEEN = {"observed": False, "source": None, "value": None}

@@ -111,10 +111,18 @@ def _about(report: verification.Report) -> str:
     return f"job {', '.join(jobs) or 'unknown'}, {count} attempt{'' if count == 1 else 's'}"
 
 
+_MODES = {
+    "one-person": "One-person mode: one token could state facts, write policy and submit.",
+    "separate-roles": "Roles were separate: no token held two of facts, policy and submit.",
+}
+
+
 def _decided(report: verification.Report, statement: statements.Statement, opened: Mapping[str, Any]) -> list[str]:
     plain = statement.predicate
     lines = ["", f"3. What was decided (attempt {statement.attempt})", ""]
     lines += _wrapped(f"On {plain['policyClock']} the job was placed at {plain['chosen']}.", margin="   ")
+    if plain.get("mode"):
+        lines += _wrapped(_MODES.get(plain["mode"], f"Roles: {plain['mode']}."), margin="   ")
     on = ", ".join(f"{pack['id']} {pack['version']}" for pack in plain["packs"])
     lines += _wrapped(f"Rules in force: {on or 'none'}.", margin="   ")
     for name, words in (("off", "packsOff"), ("failed to load", "packsFailed"), ("not installed", "packsAbsent")):

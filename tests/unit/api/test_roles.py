@@ -8,6 +8,7 @@ from installations import Installation, document, job
 from orchestrator.bootstrap import standings as starts
 from orchestrator.domain import modes
 from orchestrator.inventory import standings
+from orchestrator.wire.documents import registry
 
 EXCLUSIVE = ("facts", "policy", "submit")
 
@@ -133,3 +134,54 @@ def test_every_record_says_the_mode(installation: Installation, separate: bool) 
     facts.put("/v1/operators/o", json=document("Operator", "o", legalCountry="FR"))
     assert _entries(installation, "document.created")[-1]["mode"] == mode
     assert _entries(installation, "token.created")[-1]["mode"] == mode
+
+
+KINDS = {
+    "ControlPlane": {"facts"},
+    "Operator": {"facts"},
+    "Backend": {"facts", "operate"},
+    "DataSet": {"steward"},
+    "Tenant": {"policy"},
+    "Queue": {"operate"},
+    "Policy": {"policy"},
+}
+"""Kind -> every role it takes to write one."""
+ROLES = ("submit", "operate", "facts", "policy", "audit", "steward")
+SPECS: dict[str, dict[str, object]] = {
+    "Backend": {"adapter": "simulated"},
+    "Policy": {"engine": "directive", "directive": {"models": ["m"]}},
+}
+
+
+def test_the_matrix_names_every_kind() -> None:
+    """A kind that is added is added here too."""
+    assert set(KINDS) == set(registry.MODELS) - {"Job"}
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_is_written_by_its_roles_only(installation: Installation, kind: str, separate: bool) -> None:
+    """All other roles together do not do, each of the needed ones alone neither; the needed ones do, and withdraw."""
+    tokens = {held: installation.token(*held) for held in _holdings(kind)}
+    if separate:
+        _separate(installation)
+    name = "default" if kind == "Tenant" else "x"
+    url, body = f"/v1/{kind.lower()}s".replace("policys", "policies"), document(kind, name, **SPECS.get(kind, {}))
+    for held, token in tokens.items():
+        client = installation.bare(token)
+        withheld = {*held} & {*EXCLUSIVE} if separate and len({*held} & {*EXCLUSIVE}) > 1 else set()
+        enough = {*held} - withheld >= KINDS[kind]
+        put = client.put(f"{url}/{name}", json=body)
+        if not enough:
+            assert (put.status_code, put.json()["code"]) == (403, "auth.role"), held
+            assert all(role in put.json()["detail"] for role in KINDS[kind])
+            assert client.delete(f"{url}/{name}").json()["code"] == "auth.role"
+        else:
+            assert put.status_code == 201, (held, put.text)
+            assert client.delete(f"{url}/{name}", params={"reason": "why"}).status_code == 200
+
+
+def _holdings(kind: str) -> list[tuple[str, ...]]:
+    others = tuple(role for role in ROLES if role not in KINDS[kind])
+    each = [(role,) for role in ROLES]
+    return [*each, others, tuple(sorted(KINDS[kind])), ROLES]
