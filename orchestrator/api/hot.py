@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.api import answers, bodies, obligations, services
-from orchestrator.service import jobs, problems, submissions
+from orchestrator.service import explanations, jobs, problems, submissions
 from orchestrator.wire import errors
 from orchestrator.wire.convert import answers as convert
 
@@ -92,6 +92,9 @@ async def submit(request: Request) -> Response:
     if len(keys) > 1:
         raise _malformed("Idempotency-Key stands twice")
     data = await bodies.read_json(request)
+    digest = request.query_params.get("plan")
+    if digest is not None:
+        await run_in_threadpool(explanations.confirm, given.context, services.who(request), data, digest)
     future = submissions.submit(given.context, services.who(request), data, key=keys[0] if keys else None)
     found = await asyncio.wrap_future(future)
     if found.created:

@@ -35,6 +35,12 @@ _KEY = {
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
 }
+_PLAN = {
+    "name": "plan",
+    "in": "query",
+    "description": "submit only if the decision is still that of the plan with this digest, or its beginning",
+    "schema": {"type": "string", "pattern": "^(sha256:)?[0-9a-f]{6,64}$"},
+}
 _LIST = [
     {"name": "filter", "in": "query", "schema": {"type": "string", "maxLength": 1024}},
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": jobs.PAGE_MAX}},
@@ -77,7 +83,7 @@ def _make(app: fastapi.FastAPI) -> dict[str, Any]:
     )
     paths = made["paths"]
     paths.setdefault("/v1/jobs", {}).update(
-        post=_operation("Submit a job", [_KEY], "202"), get=_operation("List jobs, newest first", _LIST, "200")
+        post=_operation("Submit a job", [_KEY, _PLAN], "202"), get=_operation("List jobs, newest first", _LIST, "200")
     )
     paths.setdefault("/v1/jobs/{id}", {}).update(get=_operation("Read a job", [_ID], "200"))
     schemas = made.setdefault("components", {}).setdefault("schemas", {})

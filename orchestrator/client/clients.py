@@ -51,9 +51,15 @@ class Client:
 
     # Jobs
 
-    def submit(self, document: Mapping[str, Any], *, key: str | None = None) -> results.JobView:
-        """Submit a Job; the same key with the same document is one job. Raises ProblemError."""
-        return results.JobView.of(self._post("/v1/jobs", document, key=key or self._make_key()))
+    def submit(
+        self, document: Mapping[str, Any], *, key: str | None = None, plan: str | None = None
+    ) -> results.JobView:
+        """Submit a Job; the same key with the same document is one job. Raises ProblemError.
+
+        ``plan``: only if the decision is still that of the plan with this digest, else ``plan.changed``.
+        """
+        query = {"plan": plan} if plan is not None else None
+        return results.JobView.of(self._post("/v1/jobs", document, key=key or self._make_key(), query=query))
 
     def submit_batch(self, body: Mapping[str, Any], *, key: str | None = None) -> results.JsonObject:
         """Submit ``{documents: [...]}`` or ``{template, parameters}`` at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,10 @@ class Decided:
     answer: decisions.Answer | None
 
 
+_DIGITS_MIN = 6
+_DIGEST = re.compile(rf"[0-9a-f]{{{_DIGITS_MIN},64}}")
+
+
 def plan(context: contexts.Context, who: access.Principal, data: object, *, at: dt.datetime | None = None) -> Explained:
     """Answer for a Job document without submitting it, now or on another day."""
     access.require(who, access.PLANS)
@@ -42,6 +47,21 @@ def plan(context: contexts.Context, who: access.Principal, data: object, *, at: 
     answer = _plan(context, who.tenant, spec, at)
     notices = references.notices(who, spec, context.world())
     return Explained(answer, answer.ranking[0] if answer.ranking else None, NOW, notices)
+
+
+def confirm(context: contexts.Context, who: access.Principal, data: object, digest: str) -> None:
+    """Refuse a document whose answer is no longer that of a plan. Raises ServiceError ``plan.changed``.
+
+    ``digest`` is the plan's, or its beginning: at least six hexadecimal digits.
+    """
+    wanted = digest.removeprefix("sha256:")
+    if not _DIGEST.fullmatch(wanted):
+        text = f"a plan is named by its digest, or by at least {_DIGITS_MIN} digits of it"
+        raise problems.ServiceError(problems.Kind.MALFORMED, "request.malformed", text)
+    now = plan(context, who, data).answer.digest
+    if not str(now).removeprefix("sha256:").startswith(wanted):
+        text = f"the decision has changed since that plan: it is {now} now; `comity plan` shows it"
+        raise problems.ServiceError(problems.Kind.CONFLICT, "plan.changed", text, details={"digest": str(now)})
 
 
 def of_job(context: contexts.Context, who: access.Principal, id: str, *, backend: str | None = None) -> Explained:

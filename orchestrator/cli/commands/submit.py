@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli import documents, failures, follow, options, output, style
+from orchestrator.client import errors as client_errors
 
 
 @click.command(short_help="Submit jobs and print their ids.")
@@ -42,16 +43,17 @@ def submit(
         raise click.UsageError("--cancel-if-unplaceable needs --wait")
     with options.connect(server) as client:
         ready = [documents.prepare(client, one) for one in found]
-        if digest is not None:
-            for document in ready:
-                now = client.plan(document)
-                if not now.digest.removeprefix("sha256:").startswith(digest.removeprefix("sha256:")):
-                    failures.say(f"the decision has changed since that plan; it is {now.digest} now")
-                    failures.hint("comity plan -f shows the new one")
-                    return failures.REFUSED
+        if digest is not None and len(ready) > 1:
+            raise click.UsageError(f"--plan stands for one job; the files hold {len(ready)}")
         made = []
         for document in ready:
-            job = client.submit(document, key=key)
+            try:
+                job = client.submit(document, key=key, plan=digest)
+            except client_errors.ProblemError as error:
+                if error.code != "plan.changed":
+                    raise
+                failures.say(error.detail)
+                return failures.REFUSED
             made.append(job)
             for text in job.warnings:
                 style.note(f"note: {text}")

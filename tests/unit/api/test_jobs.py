@@ -98,6 +98,20 @@ def test_an_accelerator_nobody_knows_is_an_error(installation: Installation, met
     ]
 
 
+def test_a_plan_is_submitted_as_decided_or_not_at_all(installation: Installation) -> None:
+    """The digest of a plan, or its beginning, lets the job in while the answer is the same; else nothing is made."""
+    client = installation.client()
+    digest = client.post("/v1/plans", json=job()).json()["digest"].removeprefix("sha256:")
+    assert client.post(f"/v1/jobs?plan={digest[:6]}", json=job()).status_code == 202
+    place = {"adapter": "simulated", "location": {"country": "FR"}, "pools": [{"name": "p", "count": 1}]}
+    assert client.put("/v1/backends/new", json=document("Backend", "new", **place)).status_code in (200, 201)
+    before = len(client.get("/v1/jobs").json()["items"])
+    answer = client.post(f"/v1/jobs?plan={digest}", json=job())
+    assert (answer.status_code, answer.json()["code"]) == (409, "plan.changed")
+    assert len(client.get("/v1/jobs").json()["items"]) == before
+    assert client.post("/v1/jobs?plan=9f", json=job()).json()["code"] == "request.malformed"
+
+
 def test_what_an_adapter_discovered_may_be_asked_for(installation: Installation) -> None:
     """A device that no catalogue has is known where a backend has it, by just that name."""
     installation.client().put("/v1/backends/here", json=document("Backend", "here", adapter="local"))

@@ -102,10 +102,12 @@ def test_wait_goes_on_where_waiting_helps(run: Run, server: stubs.Server) -> Non
 def test_plan_that_changed_is_refused(run: Run, server: stubs.Server) -> None:
     """``submit --plan`` submits nothing when the decision is another one now."""
     pathlib.Path("job.yaml").write_text(JOB)
-    server.routes["POST", "/v1/plans"] = {"digest": "sha256:abc", "placeable": True, "sites": []}
+    problem = {"code": "plan.changed", "title": "Conflict", "detail": "it is sha256:abc now", "status": 409}
+    server.routes["POST", "/v1/jobs"] = stubs.Reply(problem, 409)
     ran = run("submit", "-f", "job.yaml", "--plan", "9f31c2")
-    assert ran.code == 3
-    assert not [asked for asked in server.asked if asked.path == "/v1/jobs"]
+    assert (ran.code, ran.out) == (3, "")
+    assert "it is sha256:abc now" in ran.err
+    assert [asked.query for asked in server.asked if asked.path == "/v1/jobs"] == ["plan=9f31c2"]
 
 
 def test_errors_of_all_files_are_told_with_their_lines(run: Run) -> None:
