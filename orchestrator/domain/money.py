@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 MICRO = 1_000_000
@@ -20,7 +21,13 @@ class Money:
         return Money(self.micro * count, self.currency)
 
     def __str__(self) -> str:
-        whole, rest = divmod(abs(self.micro), MICRO)
-        sign = "-" if self.micro < 0 else ""
-        cents = f"{rest:06d}".rstrip("0").ljust(2, "0")
-        return f"{sign}{whole}.{cents} {self.currency}"
+        return _text(self.micro, self.currency)
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(micro: int, currency: str) -> str:
+    # An answer says the price of every pool several times.
+    whole, rest = divmod(abs(micro), MICRO)
+    sign = "-" if micro < 0 else ""
+    cents = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{cents} {currency}"

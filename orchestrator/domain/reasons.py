@@ -15,6 +15,8 @@ from orchestrator.domain import facts
 class Effect(enum.Enum):
     """What a reason does to an answer."""
 
+    __hash__ = object.__hash__  # members are single objects; hashing their names costs a call each
+
     DENY = "deny"
     """The site may not take the job."""
     OBLIGE = "oblige"
@@ -36,6 +38,8 @@ class Basis(enum.Enum):
 
 class RemedyKind(enum.Enum):
     """Who could change the answer, in the order in which ties are broken (architecture: nearest change)."""
+
+    __hash__ = object.__hash__  # members are single objects; hashing their names costs a call each
 
     WAIT = "WAIT"
     CHANGE_JOB = "CHANGE_JOB"

@@ -19,21 +19,19 @@ PROOFS_MAX = 50
 """Changed jobs that are judged for one answer."""
 
 _ORDER = {kind: number for number, kind in enumerate(reasons.RemedyKind)}
+_DENY = reasons.Effect.DENY
 
 
 def remedies(answer: decisions.SiteAnswer) -> tuple[reasons.Remedy, ...] | None:
     """Return what would take away every denial of a site, each change once; None: something has no remedy."""
-    found: dict[tuple[reasons.RemedyKind, str], reasons.Remedy] = {}
-    for reason in answer.reasons:
-        if reason.effect is not reasons.Effect.DENY:
-            continue
-        if reason.remedy is None:
+    found: dict[tuple[int, str], reasons.Remedy] = {}
+    for remedy in [reason.remedy for reason in answer.reasons if reason.effect is _DENY]:
+        if remedy is None:
             return None
-        key = (reason.remedy.kind, reason.remedy.change)
-        known = found.get(key)
-        if known is None or (reason.remedy.drops_constraint and not known.drops_constraint):
-            found[key] = reason.remedy
-    return tuple(sorted(found.values(), key=lambda remedy: (_ORDER[remedy.kind], remedy.change)))
+        key = (_ORDER[remedy.kind], remedy.change)
+        if found.setdefault(key, remedy) is not remedy and remedy.drops_constraint and not found[key].drops_constraint:
+            found[key] = remedy
+    return tuple([found[key] for key in sorted(found)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +69,11 @@ def candidates(answers: Iterable[decisions.SiteAnswer]) -> list[Candidate]:
     Fewest remedies first; ties by WAIT, CHANGE_JOB, FIX_BACKEND, CHANGE_POLICY, then the site's name. A change that
     drops a sovereignty constraint comes after every change that does not, however many remedies that takes.
     """
+    answers = list(answers)
+    if any(answer.allowed for answer in answers):
+        return []
     found = []
     for answer in answers:
-        if answer.allowed:
-            return []
         needed = remedies(answer)
         if needed:
             found.append(Candidate(answer.site, needed, answer))
@@ -83,7 +82,7 @@ def candidates(answers: Iterable[decisions.SiteAnswer]) -> list[Candidate]:
 
 def _rank(candidate: Candidate) -> tuple[bool, int, tuple[int, ...], str]:
     needed = candidate.remedies
-    return candidate.drops, len(needed), tuple(_ORDER[remedy.kind] for remedy in needed), str(candidate.site)
+    return candidate.drops, len(needed), tuple([_ORDER[remedy.kind] for remedy in needed]), candidate.site
 
 
 def nearest(answers: Iterable[decisions.SiteAnswer], prove: Prove | None = None) -> tuple[reasons.Remedy, ...]:

@@ -189,4 +189,7 @@ def _answer(
 
 
 def _sorted(found: tuple[reasons.Reason, ...]) -> tuple[reasons.Reason, ...]:
+    by_code = {reason.code: reason for reason in found}
+    if len(by_code) == len(found):
+        return tuple([by_code[code] for code in sorted(by_code)])
     return tuple(sorted(found, key=lambda reason: (reason.code, reason.effect.value, reason.message)))

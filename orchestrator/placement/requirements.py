@@ -168,7 +168,7 @@ class Question:
     def measured(self, region: str | None, country: str | None) -> str | None:
         """Return the place whose distance counts for a site: its region where that is stated, else its country."""
         places = self.distances.places
-        return next((place for place in (region, country) if place in places), None)
+        return region if region in places else country if country in places else None
 
 
 _PRICED = {"requirement", "price_per_hour_max", "objective", "rates"}

@@ -65,7 +65,9 @@ class Row:
     @property
     def free(self) -> offers.Room:
         """Return what is left now: the offer less what is promised and not counted by it."""
-        return remaining(self.offer.free, self.reserved) if self.offer else NO_ROOM
+        if self.offer is None:
+            return NO_ROOM
+        return self.offer.free if self.reserved is NO_ROOM else remaining(self.offer.free, self.reserved)
 
     @property
     def queues(self) -> bool:
@@ -105,18 +107,20 @@ def holds(free: offers.Room, wanted: offers.Room) -> bool:
 
 def unit_price(site: sites.Site, question: requirements.Question) -> money.Money | None:
     """Return the pool's price in the question's currency, rounded down to micro-units; None: unknown."""
-    if site.price_per_hour is None:
-        return None
-    rate = question.rate(site.price_per_hour.currency)
-    if rate is None:
-        return None
-    return money.Money(site.price_per_hour.micro * rate // money.MICRO, question.requirement.currency)
+    return _price(site, question, 1)
 
 
 def price_per_hour(site: sites.Site, question: requirements.Question) -> money.Money | None:
     """Return the price of the whole job (one element of an array) per hour; None: unknown."""
-    unit = unit_price(site, question)
-    return unit.times(question.requirement.billed_units(site.accelerator is not None)) if unit else None
+    return _price(site, question, question.requirement.billed_units(site.accelerator is not None))
+
+
+def _price(site: sites.Site, question: requirements.Question, units: int) -> money.Money | None:
+    price = site.price_per_hour
+    rate = None if price is None else question.rate(price.currency)
+    if price is None or rate is None:
+        return None
+    return money.Money(price.micro * rate // money.MICRO * units, question.requirement.currency)
 
 
 def grams_per_unit_hour(site: sites.Site) -> float | None:

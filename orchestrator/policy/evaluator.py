@@ -116,6 +116,19 @@ class Judgement:
             found += self.own.reasons(row, self)
         return rendering.united(found)
 
+    def refusing(self, row: int) -> frozenset[str]:
+        """Return the codes of what denies at the site in ``row``: those of ``reasons``, without their sentences."""
+        if not self.denied[row]:
+            return frozenset()
+        if int(self.bits[0, row]) & 1:
+            return frozenset(one.code for one in self.reasons(row) if one.effect is reasons.Effect.DENY)
+        found: set[str] = set()
+        for rule in self.fired(row):
+            if rule.effect is reasons.Effect.DENY:
+                found |= self.row_reader.codes(rule, self.sites.sites[row])
+        own = self.own.reasons(row, self) if self.own is not None else []
+        return frozenset(found | {one.code for one in own if one.effect is reasons.Effect.DENY})
+
     def owed(self, row: int) -> tuple[obligations.Duty, ...]:
         """Return what placing a job at the site in ``row`` obliges to: one duty a code, sorted, the earliest day of
         several; just the codes of the duties among ``reasons``."""

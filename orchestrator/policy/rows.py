@@ -7,6 +7,7 @@ everything that a rule reads, cites or says get the very same reasons.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from orchestrator.domain import reasons
 from orchestrator.policy import attributes, instances, operands, rendering, rulebook, rules, table
@@ -41,22 +42,33 @@ class RowReader:
 
     def read(self, rule: rules.Rule, site: attributes.SiteAttributes) -> list[reasons.Reason]:
         """Return the reasons of a rule at a site; a rule that is not in force has none."""
-        if not rule.active(self.facts.day):
-            return []
         found = []
-        for instance in self._of(rule):
+        for instance, binding in self._bound(rule, site):
             if instance.problem is not None:
                 found.append(rendering.broken(rule, instance.problem))
                 continue
+            reason = self._one(rule, binding)
+            if reason is not None:
+                found.append(reason)
+        return found
+
+    def codes(self, rule: rules.Rule, site: attributes.SiteAttributes) -> set[str]:
+        """Return the codes of the reasons of a rule that fires at a site and raises nowhere."""
+        if "{" not in rule.code:
+            return {rule.code}
+        bound = [binding for instance, binding in self._bound(rule, site) if instance.problem is None]
+        return {rendering.code(rule, each, self.facts) for each in bound if self._fires(rule, each)}
+
+    def _bound(
+        self, rule: rules.Rule, site: attributes.SiteAttributes
+    ) -> Iterator[tuple[instances.Instance, operands.Binding]]:
+        """Yield each instance of a rule that is in force with what it binds at a site, once a place where it asks."""
+        for instance in self._of(rule) if rule.active(self.facts.day) else ():
             places: tuple[str | None, ...] = (None,)
-            if rule.per_location:
+            if rule.per_location and instance.problem is None:
                 places = tuple(sorted({place.code for place in (*site.places, *self.job.places)}))
             for place in places:
-                binding = {**instance.binding, operands.SITE: site, operands.LOCATION: place}
-                reason = self._one(rule, binding)
-                if reason is not None:
-                    found.append(reason)
-        return found
+                yield instance, {**instance.binding, operands.SITE: site, operands.LOCATION: place}
 
     def _of(self, rule: rules.Rule) -> tuple[instances.Instance, ...]:
         known = self._instances.get(rule)
@@ -66,10 +78,13 @@ class RowReader:
 
     def _one(self, rule: rules.Rule, binding: operands.Binding) -> reasons.Reason | None:
         try:
-            fires = instances.plain(rule.body, lambda leaf: self._leaf(leaf, binding))
+            fires = self._fires(rule, binding)
         except Exception as error:  # noqa: BLE001 - whatever a rule meets must become a refusal
             return rendering.broken(rule, instances.describe(error))
         return rendering.reason(rule, binding, self.facts, self.book) if fires else None
+
+    def _fires(self, rule: rules.Rule, binding: operands.Binding) -> bool:
+        return instances.plain(rule.body, lambda leaf: self._leaf(leaf, binding))
 
     def _leaf(self, leaf: rules.Leaf, binding: operands.Binding) -> bool:
         holds = instances.test(leaf, binding, self.facts, self.at)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from orchestrator.domain import ids, jobs, reasons
 from orchestrator.placement import changes, columns, explanations, requirements, rows, select
-from orchestrator.policy import evaluator, table
+from orchestrator.policy import attributes, evaluator, table
 from orchestrator.scheduler import caches, classes, worlds
 
 Change = Callable[[jobs.JobSpec], jobs.JobSpec | None]
@@ -32,6 +32,7 @@ def prover(
     """Return what proves candidates for one job in one cycle."""
     question = selection.verdict.question
     at = evaluator_clock(selection)
+    judge = _Judge(tenant, world, grid, sites)
 
     def prove(candidate: changes.Candidate) -> tuple[changes.Proof, tuple[reasons.Remedy, ...]]:
         position = grid.index[ids.SiteName(candidate.site)]
@@ -57,7 +58,7 @@ def prover(
                 made.add((remedy.kind, remedy.change))
         if not made:
             return changes.Proof.HOLDS, candidate.remedies
-        refused = _refusals(changed, tenant, world, grid, sites, position, then)
+        refused = judge.refusals(changed, position, then)
         if not refused <= {reason.code for reason in beside}:
             return changes.Proof.FAILS, ()
         still = [reason.remedy for reason in beside if reason.remedy is not None and reason.code in refused]
@@ -75,24 +76,31 @@ def evaluator_clock(selection: select.Selection) -> dt.datetime:
     return judgement.at
 
 
-def _refusals(
-    spec: jobs.JobSpec,
-    tenant: str,
-    world: worlds.World,
-    grid: columns.Columns,
-    sites: table.SiteTable,
-    position: int,
-    at: dt.datetime,
-) -> set[str]:
-    """Return the codes that would refuse a job at one site."""
-    job, requirement = classes.read(classes.kind_of(tenant, spec), world)
-    day = caches.day_of(at)
-    question = requirements.ask(requirement, day, world.sets_on(day), world.tables)
-    judgement = evaluator.judge(job, sites, world.rulebook, at)
-    found = select.select(question, grid, judgement)
-    filtered = explanations.filter_reasons(question, grid.items[position], int(found.bits[position]), now=True)
-    said = (*judgement.reasons(position), *filtered) if judgement.denied[position] else filtered
-    return {reason.code for reason in said if reason.effect is reasons.Effect.DENY}
+class _Judge:
+    """Judges changed jobs. Many changes leave what policy reads of a job alone: it is then asked once."""
+
+    def __init__(self, tenant: str, world: worlds.World, grid: columns.Columns, sites: table.SiteTable) -> None:
+        self._tenant = tenant
+        self._world = world
+        self._grid = grid
+        self._sites = sites
+        self._judged: dict[tuple[attributes.JobAttributes, dt.datetime], evaluator.Judgement] = {}
+
+    def refusals(self, spec: jobs.JobSpec, position: int, at: dt.datetime) -> set[str]:
+        """Return the codes that would refuse a job at one site."""
+        world = self._world
+        job, requirement = classes.read(classes.kind_of(self._tenant, spec), world)
+        day = caches.day_of(at)
+        question = requirements.ask(requirement, day, world.sets_on(day), world.tables)
+        judgement = self._judged.get((job, at))
+        if judgement is None:
+            judgement = self._judged[(job, at)] = evaluator.judge(job, self._sites, world.rulebook, at)
+        found = select.select(question, self._grid, judgement)
+        filtered = explanations.filter_reasons(
+            question, self._grid.items[position], int(found.bits[position]), now=True
+        )
+        denying = {reason.code for reason in filtered if reason.effect is reasons.Effect.DENY}
+        return denying | judgement.refusing(position)
 
 
 def change_for(reason: reasons.Reason, row: rows.Row, question: requirements.Question) -> Change | None:

@@ -28,8 +28,9 @@ class RoundTripTime(base.Filter):
         limit, origin = question.requirement.rtt_ms_max, question.requirement.latency_from
         if limit is None:
             return None
-        distance, location = rows.rtt_ms(row.site, question), row.site.location
+        location = row.site.location
         place = question.measured(location.region, location.country)
+        distance = None if place is None else question.distances.places.get(place)
         if distance is None or place is None:
             place = location.region or location.country or "an unknown place"
             message = f"the round-trip time from {origin or 'an unknown place'} to {place} is not known"
