@@ -15,7 +15,7 @@ from orchestrator.api import answers, bodies, jobs, params, services
 from orchestrator.domain import offers
 from orchestrator.policy import cases
 from orchestrator.ports import stores
-from orchestrator.service import access, backends, contexts, documents, policies, problems, readers, sites
+from orchestrator.service import access, backends, contexts, documents, impacts, policies, problems, readers, sites
 from orchestrator.wire.convert import answers as convert
 
 router = fastapi.APIRouter(tags=["documents"])
@@ -139,6 +139,7 @@ async def put_document(
         "change": found.change,
         "hits": list(found.hits),
         "loosens": [one.as_json() for one in found.loosens],
+        **_impact(who, found.impact),
     }
     return answers.to_json(body, status=status, headers={} if dryRun else _etag(found.document))
 
@@ -159,6 +160,7 @@ async def delete_document(
         documents.delete, context, who, kind, name, match=match, dry_run=dryRun, reason=reason
     )
     body: dict[str, Any] = {"change": "deleted", "referrers": list(found.hits)}
+    body |= _impact(who, found.impact)
     if found.loosens:
         body["loosens"] = [one.as_json() for one in found.loosens]
     return answers.to_json(body if dryRun else {**body, "deleted": name})
@@ -168,6 +170,10 @@ async def _cordon(request: Request, name: str, *, closed: bool) -> Response:
     context, who = services.of(request).context, services.who(request)
     found = await run_in_threadpool(backends.cordon, context, who, name, closed=closed)
     return _document(context, who, found)
+
+
+def _impact(who: access.Principal, found: impacts.Impact | None) -> dict[str, Any]:
+    return {} if found is None else {"impact": impacts.shown(who, found)}
 
 
 def _document(context: contexts.Context, who: access.Principal, document: stores.Document) -> Response:

@@ -30,6 +30,7 @@ from orchestrator.inventory import (
     ledgers,
     lineages,
     presentations,
+    previews,
     screeners,
     sightings,
     standings,
@@ -144,7 +145,7 @@ class Inventory:
 
     def __init__(
         self,
-        store: stores.Store,
+        store: previews.Documents,
         book: rulebook.RuleBook | Callable[[], rulebook.RuleBook] | None,
         catalogue: catalogues.Catalogue,
         seen: sightings.Sightings,
@@ -196,6 +197,13 @@ class Inventory:
                 self._world = known = self._make(marks, book)
                 self._base = book
             return known
+
+    def imagine(self, changed: Sequence[stores.Document], gone: Sequence[tuple[str, str, str]] = ()) -> World:
+        """Return the world as it would be with other documents, and without some; nothing of it is kept."""
+        overlay = previews.Overlay(self._store, changed, gone)
+        owner, lists, trust = self._owner_tenant, self._lists, self._trust
+        made = Inventory(overlay, self._book, self._catalogue, self._seen, owner_tenant=owner, lists=lists, trust=trust)
+        return made.world()
 
     def verifier(self) -> claimants.Claimants:
         """Return who verifies claims now."""

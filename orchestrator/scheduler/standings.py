@@ -91,6 +91,21 @@ def judge(world: worlds.World, all_sites: Sequence[sites.Site], here: Iterable[j
     return Standings(found, ends)
 
 
+def placeable(snapshot: snapshots.Snapshot, waiting: Iterable[jobs.Job]) -> frozenset[ids.JobId]:
+    """Return those of the jobs that some site may take, were it free and in reach. What breaks is not placeable."""
+    memory, at = caches.Cache(), snapshot.at
+    memory.refresh(snapshot)
+    found: set[ids.JobId] = set()
+    for job in waiting:
+        try:
+            verdict = memory.verdict(memory.class_of(classes.kind_of(job.tenant, job.spec)), at)
+        except Exception:  # noqa: BLE001, S112 - what cannot be judged goes nowhere
+            continue
+        if verdict.permitted.any():
+            found.add(job.id)
+    return frozenset(found)
+
+
 def _urgent(directives: Iterable[policies.Directive]) -> Iterable[policies.Directive]:
     return (one for one in directives if one.immediate)
 

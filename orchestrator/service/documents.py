@@ -19,6 +19,7 @@ from orchestrator.service import (
     contexts,
     expiries,
     identities,
+    impacts,
     lineages,
     loosenings,
     policies,
@@ -66,6 +67,8 @@ class Applied:
     change: str
     hits: tuple[str, ...] = ()
     loosens: tuple[loosening.Loosening, ...] = ()
+    impact: impacts.Impact | None = None
+    """What it would do to live jobs; of a dry run only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Deleted:
 
     hits: tuple[str, ...] = ()
     loosens: tuple[loosening.Loosening, ...] = ()
+    impact: impacts.Impact | None = None
+    """As of :class:`Applied`."""
 
 
 def put(
@@ -115,7 +120,8 @@ def put(
         new = stores.Document(kind, name, tenant, body) if old is None else dataclasses.replace(old, body=body)
         loosens = loosenings.of(old, body)
         if dry_run or change == UNCHANGED:
-            return Applied(new, change, hits, loosens)
+            judged = dry_run and change != UNCHANGED and kind in impacts.JUDGED
+            return Applied(new, change, hits, loosens, impacts.of(context, [new]) if judged else None)
         entry = _entry(context, who, f"document.{change}", new, {"kind": kind, "name": name, "body": json.loads(body)})
         kept, said = _still_inherited(context, who, old, body)
         shown, gone = attestations.shown(context, old, new)
@@ -181,7 +187,8 @@ def delete(
         hits = referrers.of(context, who, old)
         loosens = loosenings.of(old, None)
         if dry_run:
-            return Deleted(hits, loosens)
+            judged = kind in impacts.JUDGED and not hits
+            return Deleted(hits, loosens, impacts.of(context, [], [old.key]) if judged else None)
         if hits:
             text = f"{kind} {name} is still referred to by: {', '.join(hits[:20])}"
             raise problems.ServiceError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli import documents, lazy, options, output, style
-from orchestrator.cli.rendering import tables
+from orchestrator.cli.rendering import impacts, tables
 from orchestrator.client import clients, errors, kinds, results
 
 
@@ -39,6 +39,7 @@ def apply(sources: tuple[str, ...], dry_run: bool, reason: str | None, format: s
             for hit in answer.get("hits") or []:
                 style.note(f"  hits {hit if isinstance(hit, str) else hit.get('id') or hit.get('name') or hit}")
             _tell_loosened(answer)
+            _tell_impact(answer)
             for text in answer.get("warnings") or []:
                 style.note(f"note: {text}")
     if format in ("json", "yaml"):
@@ -48,6 +49,11 @@ def apply(sources: tuple[str, ...], dry_run: bool, reason: str | None, format: s
 def _tell_loosened(answer: results.JsonObject) -> None:
     for one in answer.get("loosens") or []:
         style.note(f"this loosens: {tables.clean(one['path'])}: {tables.clean(one['text'])}")
+
+
+def _tell_impact(answer: results.JsonObject) -> None:
+    for line in impacts.lines(answer["impact"]) if answer.get("impact") else ():
+        style.note(f"  {line}")
 
 
 def apply_one(
@@ -91,3 +97,4 @@ def delete(kind: str, name: str, dry_run: bool, reason: str | None, server: str 
             raise
         click.echo(f"{plural}/{name} {'would be deleted (dry run)' if dry_run else 'deleted'}")
         _tell_loosened(answer)
+        _tell_impact(answer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.unit.cli.conftest import Run
 from tests.unit.client import stubs
 
@@ -33,3 +35,27 @@ def test_who_confirms_and_why_are_sent(run: Run, server: stubs.Server) -> None:
     sent = len(server.asked)
     assert run("policy", "confirm", "ch-1", *SAID[:2]).code == 2
     assert len(server.asked) == sent
+
+
+def test_a_dry_run_says_whom_it_would_hit(run: Run, server: stubs.Server, tmp_path: Path) -> None:
+    """Tenants, numbers and ids, on stderr; other tenants without a name; all of it in JSON."""
+    hit = {"tenant": "default", "stops": 22, "running": 30, "jobs": ["01A", "01B"]}
+    other = {"tenant": None, "stops": 1, "running": 1, "jobs": []}
+    impact = {
+        "stops": [hit, other], "graces": [], "unplaceable": [other], "codes": ["countries.FR"], "held": True,
+        "complete": False,
+    }  # fmt: skip
+    answer = {"change": "updated", "document": {}, "hits": [], "impact": impact}
+    server.routes["PUT", "/v1/tenants/default"] = answer
+    file = tmp_path / "tenant.yaml"
+    file.write_text("apiVersion: comity.dev/v1\nkind: Tenant\nmetadata: {name: default}\nspec: {hq: FR}\n")
+    ran = run("apply", "-f", str(file), "--dry-run")
+    assert [line.strip() for line in ran.err.splitlines()] == [
+        "would stop 22 of 30 running jobs of tenant default: 01A, 01B and 20 more",
+        "would stop 1 of 1 running jobs of another tenant",
+        "would leave without any place 1 of 1 queued jobs of another tenant",
+        "by countries.FR",
+        "would be held: running jobs go on until somebody confirms it (comity policy confirm)",
+        "there are more live jobs than were looked at",
+    ]
+    assert '"unplaceable"' in run("apply", "-f", str(file), "--dry-run", "-o", "json").out
