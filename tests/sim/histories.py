@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.domain import jobs
 from orchestrator.testing import faults
-from tests.sim import invariants, worlds
+from tests.sim import invariants, rules, worlds
 
 SLOTS_MAX = 14
 """Jobs that a history submits before peace."""
+LONG_S = 600_000
+"""A job that is still there after a week, if nobody ends it."""
+AGEING_STEP = 12
 RETRY = tuple(jobs.RetryOn)
 
 
@@ -47,15 +50,17 @@ class History:
 
     def run(self, steps: int = 60) -> Result:
         """Live it; raises ``invariants.Violation``."""
-        profile = self._profile()
+        world, profile = self.world, self._profile()
         self.world.chaos.rates = profile
-        for _ in range(steps):
+        for number in range(steps):
+            if number == AGEING_STEP and self.ageing:
+                for name in worlds.COUNTRIES:
+                    self._try(lambda name=name: world.rules.end_facts(name, world.clock.now().date().isoformat()))
             if self.random.random() < 0.15:
                 self._weather(profile)
             self._users()
             self._step(self._pause())
         self._peace()
-        world = self.world
         return Result(
             world.clock.monotonic() / 3600, self.steps, world.lives, self.checker.effects,
             frozenset(self.checker.seen_phases),
@@ -81,8 +86,14 @@ class History:
         self.checker.step()
 
     renewal = 0.0
+    ageing = False
+    """A history in which facts grow old while little else is declared."""
+    nights = 0.0
+    """Share of the pauses in which days pass."""
 
     def _pause(self) -> float:
+        if self.random.random() < self.nights:
+            return self.random.choice((6, 14, 30)) * 3600
         return self.random.choice((0.3, 0.6, 1, 2, 5, 20, 60, 90, 400, 1800))
 
     def _profile(self) -> faults.Rates:
@@ -90,6 +101,8 @@ class History:
         draw = self.random.random
         scale = self.random.choice((0.0, 0.05, 0.2, 0.4))
         self.renewal = self.random.choice((0.0, 0.1, 1.0))
+        self.nights = self.random.choice((0.0, 0.0, 0.05, 0.2))
+        self.ageing = self.nights > 0 and self.random.random() < 0.3
         self.world.crash_rate = self.random.choice((0.0, 0.02, 0.08))
         self.world.between_rate = self.random.choice((0.0, 0.03, 0.1))
         self.world.busy_rate = self.random.choice((0.0, 0.05))
@@ -109,7 +122,8 @@ class History:
         elif roll < 0.6:
             chaos.black_holes ^= {name}
         elif roll < 0.75:
-            self._try(lambda: world.deny(frozenset(self.random.choice(((), ("SG",), ("DE", "SG"), ("FR",))))))
+            if not self.ageing or self.random.random() < 0.1:
+                self._try(lambda: world.rules.change(self.random))
         elif roll < 0.85:
             world.clock.jump(dt.timedelta(hours=self.random.choice((-1, 1))))
         else:
@@ -124,6 +138,8 @@ class History:
 
     def _users(self) -> None:
         world = self.world
+        if self.random.random() < 0.04:
+            self._try(lambda: world.rules.confirm(self.random))
         if self.random.random() < 0.35 and len(world.acknowledged) < SLOTS_MAX:
             world.submit(self._spec())
         if self.random.random() < 0.06 and world.acknowledged:
@@ -136,7 +152,7 @@ class History:
     def _spec(self) -> jobs.JobSpec:
         pick = self.random.choice
         name = pick(("job",) * 6 + ("gang", "array", "poison", "oom"))
-        run_s = pick((0.5, 3, 30, 200, 2000))
+        run_s = pick((0.5, 3, 30, 200, 2000, *((LONG_S,) * (4 if self.nights else 0))))
         code = 137 if name == "oom" else pick((0, 0, 0, 1))
         return jobs.JobSpec(
             name=name,
@@ -148,7 +164,8 @@ class History:
             limits=jobs.Limits(deadline=pick((None, None, None, dt.timedelta(hours=2)))),
             retry=jobs.Retry(pick((1, 2, 4)), RETRY),
             on_unreachable=pick(tuple(jobs.OnUnreachable)),
-            on_non_compliant=pick((jobs.OnNonCompliant.DRAIN, jobs.OnNonCompliant.STOP)),
+            on_non_compliant=pick(tuple(jobs.OnNonCompliant)),
+            model=pick((None, None, *(jobs.ModelClause(id=name) for name in rules.MODELS))),
         )
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -159,7 +176,10 @@ class History:
         world.crash_rate = world.busy_rate = world.between_rate = self.renewal = 0.0
         world.chaos.calm()
         world.old_loops.clear()
-        world.deny(frozenset())
+        world.rules.quiet()
+        for job in world.store.live_jobs():
+            if job.parent is None and ("SIMULATE_RUN_TIME", str(LONG_S)) in job.spec.env:
+                world.cancel(job.id)
         for name in worlds.COUNTRIES:
             world.cordon(name, {})
         world.replace(graceful=False)

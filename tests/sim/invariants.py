@@ -7,13 +7,15 @@ import datetime as dt
 from orchestrator.control import orphans
 from orchestrator.domain import ids, jobs
 from orchestrator.ports import backends
-from tests.sim import worlds
+from tests.sim import rules, worlds
 
 RANK = {
     jobs.Phase.PLACED: 0, jobs.Phase.STARTING: 1, jobs.Phase.RUNNING: 2, jobs.Phase.STOPPING: 3,
     jobs.Phase.SUCCEEDED: 4, jobs.Phase.FAILED: 4, jobs.Phase.CANCELLED: 4,
 }  # fmt: skip
 ATTEMPTS_MAX = 60
+GRACE = dt.timedelta(hours=72)
+CLOCK_TOLERANCE = dt.timedelta(seconds=30)
 
 
 class Violation(AssertionError):  # noqa: N818 -- the word of the scoreboard
@@ -40,6 +42,8 @@ class Checker:
         self.seq = 0
         self.effects = 0
         self.failed: Violation | None = None
+        self.stale: dict[ids.AttemptKey, dt.datetime] = {}
+        """Since when nothing but age refuses a running attempt, as seen from outside."""
         self.seen_phases: set[jobs.Phase] = set()
         world.on_effect = self.effect
 
@@ -70,8 +74,11 @@ class Checker:
 
     def _called(self, backend: str, sealed: backends.SealedPlacement) -> None:
         world = self.world
-        country = worlds.COUNTRIES[backend]
-        need(country not in world.denied, "I3", f"{sealed.key} is sent to {country}, which is denied now")
+        model = sealed.spec.model.id if sealed.spec.model is not None else None
+        now = world.clock.now()
+        why = world.rules.refusals(backend, model, now.date())
+        need(not why, "I3", f"{sealed.key} is sent to {backend}, which is refused now: {sorted(why)}")
+        need(now + CLOCK_TOLERANCE >= world.high, "I3", f"{sealed.key} is sent at {now}, after {world.high}")
         need(sealed.fence.term == world.store.current_term(), "I3", f"{sealed.key} is sent by an old term")
 
     def _one_live_run(self, sealed: backends.SealedPlacement) -> None:
@@ -100,6 +107,7 @@ class Checker:
         for id in self.world.acknowledged:
             need(self.world.store.job(id) is not None, "I2", f"{id} was acknowledged and is lost")
         self._room(rows)
+        self._stays(rows)
         self._journal()
 
     def _job(self, job: jobs.Job) -> None:
@@ -117,6 +125,38 @@ class Checker:
             rank = RANK[attempt.phase]
             need(rank >= self.ranks.get(attempt.key, 0), "I6", f"{attempt.key} went back to {attempt.phase}")
             self.ranks[attempt.key] = rank
+
+    def _stays(self, rows: object) -> None:
+        """Who may not stay is asked to stop by the end of the first whole turn, but for grace and held changes."""
+        world, now = self.world, self.world.clock.now()
+        held = world.rules.held()
+        stale: dict[ids.AttemptKey, dt.datetime] = {}
+        for job in rows:  # type: ignore[attr-defined]
+            attempt = job.attempt
+            if attempt is None or job.phase not in (jobs.Phase.STARTING, jobs.Phase.RUNNING) or job.stop is not None:
+                continue
+            backend = attempt.site.partition("/")[0]
+            model = job.spec.model.id if job.spec.model is not None else None
+            why = world.rules.refusals(backend, model, now.date())
+            if not why or rules.GONE in why:
+                if rules.GONE in why and attempt.key in self.stale:
+                    stale[attempt.key] = self.stale[attempt.key]
+                continue
+            if why <= rules.AGE:
+                since = stale[attempt.key] = self.stale.get(attempt.key, now)
+                condition = rules.condition(job, rules.EXPIRED)
+                late = now - since > GRACE
+            if not world.steady_tick or now + CLOCK_TOLERANCE < world.high:
+                continue
+            where = f"{attempt.key} at {backend} at {now}, refused by {sorted(why)}, {job.conditions}"
+            if why <= rules.AGE:
+                need(condition is not None, "I3", f"no grace is told: {where}")
+                need(not late, "I3", f"the grace since {since} does not end: {where}")
+                continue
+            keeps = rules.condition(job, rules.HELD)
+            need(keeps is not None and held.get(keeps.reason, False), "I3", f"it goes on: {where}")
+            need(not why & rules.AT_ONCE, "I3", f"it is held back, and must not be: {where}")
+        self.stale = stale
 
     def _room(self, rows: object) -> None:
         used: dict[str, int] = {}

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import time
 from collections.abc import Iterator
 from unittest import mock
 
 from backends.simulated import client
-from orchestrator.control import dispatcher, lease, ledger, loop, observer, retry, reviews
+from orchestrator.control import (
+    compliance,
+    dispatcher,
+    lease,
+    ledger,
+    loop,
+    observer,
+    planners,
+    policy_clock,
+    retry,
+    reviews,
+)
 from orchestrator.domain import errors, events, ids, journal, lifecycle
+from orchestrator.inventory import worlds as inventory_worlds
 from orchestrator.ports import stores
-from orchestrator.scheduler import snapshots
+from orchestrator.scheduler import snapshots, standings
 from tests.sim import histories, invariants
 
 
@@ -193,6 +206,133 @@ def _launched_too_early() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _endless_grace() -> Iterator[None]:
+    """Facts that grew old never matter to what runs."""
+    real = compliance.Compliance._sorted_out
+
+    def sorted_out(self, here, found, now):  # type: ignore[no-untyped-def]
+        self.grace = dt.timedelta(days=7300)
+        return real(self, here, found, now)
+
+    with mock.patch.object(compliance.Compliance, "_sorted_out", sorted_out):
+        yield
+
+
+@contextlib.contextmanager
+def _grace_anew() -> Iterator[None]:
+    """A new loop begins every grace anew."""
+    real = compliance.Compliance._bears
+
+    def bears(self, job, standing, now):  # type: ignore[no-untyped-def]
+        begun = vars(self.times).setdefault("begun", {})
+        known = job.condition("FactsExpired")
+        if known is not None and known.status:
+            since = begun.setdefault(job.id, now)
+            others = tuple(one for one in job.conditions if one is not known)
+            job = dataclasses.replace(job, conditions=(*others, dataclasses.replace(known, since=since)))
+        return real(self, job, standing, now)
+
+    with mock.patch.object(compliance.Compliance, "_bears", bears):
+        yield
+
+
+@contextlib.contextmanager
+def _no_grace() -> Iterator[None]:
+    """A grace is asked for and told to nobody."""
+    with mock.patch.object(compliance.Compliance, "_note", lambda *args: None):
+        yield
+
+
+@contextlib.contextmanager
+def _held_for_good() -> Iterator[None]:
+    """A held change holds everything, sanctions and urgent directives too."""
+    real = standings._standing
+
+    def standing(*args):  # type: ignore[no-untyped-def]
+        return dataclasses.replace(real(*args), at_once=False)
+
+    with mock.patch.object(standings, "_standing", standing):
+        yield
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """A confirmation is not noticed."""
+    real = compliance.Compliance._changes
+
+    def changes(self):  # type: ignore[no-untyped-def]
+        return {id: (dataclasses.replace(one, confirmed=None), at) for id, (one, at) in real(self).items()}
+
+    with mock.patch.object(compliance.Compliance, "_changes", changes):
+        yield
+
+
+@contextlib.contextmanager
+def _only_facts() -> Iterator[None]:
+    """The launch compares facts, and not the digest of the policy; a change of rules alone is not looked at again."""
+    real = planners.SchedulerPlanner.stamp
+
+    def stamp(self, world, at):  # type: ignore[no-untyped-def]
+        return dataclasses.replace(real(self, world, at), policy=ids.NO_DIGEST)
+
+    guard = loop.Loop._guard
+
+    def guarded(self, placement, stamp, term):  # type: ignore[no-untyped-def]
+        guard(self, dataclasses.replace(placement, policy=ids.NO_DIGEST), stamp, term)
+
+    with (
+        mock.patch.object(planners.SchedulerPlanner, "stamp", stamp),
+        mock.patch.object(loop.Loop, "_guard", guarded),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _any_time() -> Iterator[None]:
+    """A clock that goes back is ignored."""
+    with (
+        mock.patch.object(policy_clock.PolicyClock, "look", lambda self, term: None),
+        mock.patch.object(policy_clock.PolicyClock, "is_back", lambda self, now: False),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _short_memory() -> Iterator[None]:
+    """A new loop takes the time as it finds it."""
+    with mock.patch.object(policy_clock, "_floor_of", lambda store, now: (now, None)):
+        yield
+
+
+@contextlib.contextmanager
+def _by_change_only() -> Iterator[None]:
+    """Running jobs are judged again when something is declared, and not when a day comes."""
+    real = compliance.Compliance.run
+
+    def run(self, world, term):  # type: ignore[no-untyped-def]
+        if self._judged is not None:
+            self._again_at = None
+            day = self.times.review_now().date()
+            self._judged = dataclasses.replace(self._judged, day=day)
+        real(self, world, term)
+
+    with mock.patch.object(compliance.Compliance, "run", run):
+        yield
+
+
+@contextlib.contextmanager
+def _lists_unread() -> Iterator[None]:
+    """A world is not made anew when other lists are in force."""
+    real = inventory_worlds.Inventory._is_made_of
+
+    def is_made_of(self, world, marks, book, _, *rest):  # type: ignore[no-untyped-def]
+        return real(self, world, marks, book, self._screener, *rest)
+
+    with mock.patch.object(inventory_worlds.Inventory, "_is_made_of", is_made_of):
+        yield
+
+
 BUGS = {
     "over-commit": (_over_commit, {"I11"}),
     "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
@@ -208,6 +348,16 @@ BUGS = {
     "never look up": (_no_lookup, {"I9"}),
     "tell before the commit": (_told_too_early, {"I2"}),
     "launch before the commit": (_launched_too_early, {"I4"}),
+    "a grace does not end": (_endless_grace, {"I3"}),
+    "a grace begins anew with each loop": (_grace_anew, {"I3"}),
+    "conditions are not told": (_no_grace, {"I3"}),
+    "a held change holds sanctions too": (_held_for_good, {"I3"}),
+    "a confirmation is not noticed": (_deaf, {"I3"}),
+    "rules are not compared, facts are": (_only_facts, {"I3"}),
+    "a clock that goes back is ignored": (_any_time, {"I3"}),
+    "a new loop forgets the time": (_short_memory, {"I3"}),
+    "days change nothing for what runs": (_by_change_only, {"I3"}),
+    "lists are not looked at again": (_lists_unread, {"I3"}),
 }
 
 

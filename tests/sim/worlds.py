@@ -16,19 +16,22 @@ from backends.simulated import adapter, client, settings
 from orchestrator.control import arrivals, lanes, loop, planners
 from orchestrator.domain import events, ids, jobs, journal, sites
 from orchestrator.inventory import catalogues, inboxes, sightings, worlds
+from orchestrator.inventory import changes as stored_changes
 from orchestrator.policy import rulebook
 from orchestrator.ports import backends, stores
 from orchestrator.service import cancellations
 from orchestrator.sources import packs
 from orchestrator.store import failpoints, memory
 from orchestrator.testing import fakes, faults
+from tests.sim import rules
 
 COUNTRIES = {"fr": "FR", "de": "DE", "sg": "SG"}
+OPERATORS = {"fr": "host", "de": "host", "sg": "abroad"}
 SLOTS = {"fr": 6, "de": 4, "sg": 8}
 LAG = {"fr": 0, "de": 60, "sg": 0}
 TTL_S = 15
 SECRET = "s3cr3t-value-of-a-job"
-STAMP = {"source": "test", "asOf": "2026-01-01", "validTo": "2030-12-31", "assurance": "documented"}
+STAMP = rules.STAMP
 
 
 class Crash(BaseException):
@@ -41,10 +44,7 @@ def book() -> rulebook.RuleBook:
     return packs.load()
 
 
-def document(kind: str, name: str, spec: dict[str, object], version: int = 0, status: str = "{}") -> stores.Document:
-    """Return a stored document."""
-    body = {"apiVersion": "comity.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-    return stores.Document(kind, name, "", json.dumps(body), version, status)
+document = rules.document
 
 
 class World:
@@ -65,7 +65,11 @@ class World:
         self._between = False
         self.chaos = faults.Chaos(seed, before=self._before_call, after=self._after_call)
         self.store = memory.MemoryStore(self.clock, failpoints=self._failpoint)
-        self._denied: tuple[int, frozenset[str]] = (0, frozenset())
+        self.rules = rules.Rules(self)
+        self.high = dt.datetime.min.replace(tzinfo=dt.UTC)
+        """The latest time that the loop of the moment has seen, or can know of."""
+        self.steady_tick = False
+        """The last turn was whole: the loop led, nothing failed, and nothing was declared meanwhile."""
         self.on_effect: Callable[[str, backends.SealedPlacement], None] = lambda backend, sealed: None
         self.machines = {name: client.Machine(self.clock.true_now) for name in COUNTRIES}
         self.adapters = {name: self._adapter(name) for name in COUNTRIES}
@@ -100,7 +104,7 @@ class World:
                             "logStore": {"country": "FR"},
                         },
                     ),
-                    document("Operator", "host", {"legalCountry": "FR", "ultimateParentHq": "FR", "facts": STAMP}),
+                    *(document("Operator", name, rules.operator(name)) for name in sorted(set(OPERATORS.values()))),
                     document("Tenant", "default", {"floor": {}}),
                     *(self._backend(name) for name in COUNTRIES),
                 ]
@@ -110,7 +114,7 @@ class World:
     def _backend(self, name: str) -> stores.Document:
         place = {"country": COUNTRIES[name]}
         spec: dict[str, object] = {
-            "adapter": "simulated", "operator": "host", "location": place, "logStore": place, "facts": STAMP,
+            "adapter": "simulated", "operator": OPERATORS[name], "location": place, "logStore": place, "facts": STAMP,
             "adminFrom": ["FR"], "pools": [{"name": "p", "count": SLOTS[name]}],
         }  # fmt: skip
         return document("Backend", name, spec)
@@ -121,7 +125,10 @@ class World:
         """Make a control loop that knows nothing: another run of the process."""
         self.lives += 1
         seen = sightings.Sightings()
-        self.inventory = worlds.Inventory(self.store, book(), catalogues.EmptyCatalogue(), seen)
+        self.high = self.high_on_record()
+        self.inventory = worlds.Inventory(
+            self.store, book(), catalogues.EmptyCatalogue(), seen, lists=lambda: self.rules.screener
+        )
         self.inbox = inboxes.Inbox()
         self.door = arrivals.Arrivals(self.store, self.inbox, fakes.NoWake())
         parts = loop.World(
@@ -139,13 +146,25 @@ class World:
 
     def tick(self, arrival: arrivals.Arrival | None = None) -> bool:
         """Take one turn; a crash ends the process, and another one starts. Return whether there was none."""
+        self.rules.seen = self.rules.mark()
+        self.high = max(self.high, self.clock.now())
+        self.steady_tick = False
         try:
             report = self.loop.tick(arrival)
             assert not report.broken, report.broken
         except Crash:
             self.replace(graceful=False, crashed=True)
             return False
+        # What the loop itself writes (marks, held changes) is no news to it.
+        self.steady_tick = report.leads and not report.error and self.rules.mark() == self.rules.seen
         return True
+
+    def high_on_record(self) -> dt.datetime:
+        """Return the latest time that a new loop can know of: noted for the clock, or of the newest entries."""
+        mark, _ = stored_changes.clock(self.store)
+        after = max(self.store.head().seq - 64, mark.seq if mark else 0)
+        times = [link.entry.at for link in self.store.entries(after=after, limit=64)]
+        return max([*times, *([mark.floor] if mark else [])], default=dt.datetime.min.replace(tzinfo=dt.UTC))
 
     def replace(self, *, graceful: bool, crashed: bool = False) -> None:
         """Replace the loop: released, or dead (or only paused, and coming back later with its old ideas)."""
@@ -219,20 +238,7 @@ class World:
 
     def deny(self, countries: frozenset[str]) -> None:
         """Tighten (or loosen) the tenant's floor, in force at once."""
-        stored = self.store.document("Tenant", "default")
-        assert stored is not None
-        floor = {"countries": {"deny": sorted(countries)}} if countries else {}
-        self.store.commit(stores.Changes(documents=[document("Tenant", "default", {"floor": floor}, stored.version)]))
-
-    @property
-    def denied(self) -> frozenset[str]:
-        """Return the countries that the floor in force denies."""
-        stored = self.store.document("Tenant", "default")
-        assert stored is not None
-        if stored.version != self._denied[0]:
-            floor = json.loads(stored.body)["spec"]["floor"]
-            self._denied = (stored.version, frozenset(floor.get("countries", {}).get("deny", ())))
-        return self._denied[1]
+        self.rules.deny(countries)
 
     def cordon(self, backend: str, flags: dict[str, bool]) -> None:
         """Change what the system keeps about a backend."""
@@ -252,7 +258,7 @@ class World:
                 if self.random.random() < self.between_rate:
                     self._takeover()
                 if self.random.random() < self.between_rate:
-                    self.deny(frozenset(self.random.choice(((), ("SG",), ("DE", "SG"), ("FR",)))))
+                    self.rules.change(self.random)
             finally:
                 self._between = False
         if name == failpoints.BEFORE_COMMIT and self.busy_rate and self.random.random() < self.busy_rate:
@@ -265,6 +271,7 @@ class World:
         self.clock.advance(TTL_S + 1)
         self.loop = self.new_loop()
         for _ in range(self.random.choice((1, 3))):
+            self.high = max(self.high, self.clock.now())
             self.loop.tick()
             self.clock.advance(1)
         self.crash_rate, self.busy_rate = crash_rate, busy_rate
