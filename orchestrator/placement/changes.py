@@ -41,11 +41,8 @@ class Candidate:
     site: ids.SiteName
     remedies: tuple[reasons.Remedy, ...]
     answer: decisions.SiteAnswer
-
-    @property
-    def drops(self) -> bool:
-        """Say whether it gives up a sovereignty constraint."""
-        return any(remedy.drops_constraint for remedy in self.remedies)
+    drops: bool
+    """Whether it gives up a sovereignty constraint."""
 
 
 class Proof(enum.Enum):
@@ -76,8 +73,12 @@ def candidates(answers: Iterable[decisions.SiteAnswer]) -> list[Candidate]:
     for answer in answers:
         needed = remedies(answer)
         if needed:
-            found.append(Candidate(answer.site, needed, answer))
+            found.append(_candidate(answer, needed))
     return sorted(found, key=_rank)
+
+
+def _candidate(answer: decisions.SiteAnswer, needed: tuple[reasons.Remedy, ...]) -> Candidate:
+    return Candidate(answer.site, needed, answer, True in [remedy.drops_constraint for remedy in needed])
 
 
 def _rank(candidate: Candidate) -> tuple[bool, int, tuple[int, ...], str]:
@@ -111,7 +112,7 @@ def nearest(answers: Iterable[decisions.SiteAnswer], prove: Prove | None = None)
         if proof is Proof.OPEN and open_one is None:
             open_one = candidate
         if proof is Proof.HOLDS:
-            proved = dataclasses.replace(candidate, remedies=needed)
+            proved = _candidate(candidate.answer, needed)
             best = proved if best is None else min(best, proved, key=_rank)
     if best is not None:
         return best.remedies
@@ -120,7 +121,7 @@ def nearest(answers: Iterable[decisions.SiteAnswer], prove: Prove | None = None)
 
 def _least(candidate: Candidate) -> int:
     """Return how many remedies a proof could leave at the least: changes of the job stay."""
-    return max(1, sum(remedy.kind is reasons.RemedyKind.CHANGE_JOB for remedy in candidate.remedies))
+    return max(1, [remedy.kind for remedy in candidate.remedies].count(reasons.RemedyKind.CHANGE_JOB))
 
 
 def _at_least(remedy: reasons.Remedy) -> reasons.Remedy:

@@ -7,6 +7,7 @@ it). A filter that a job does not concern answers ``None`` for the whole column,
 from __future__ import annotations
 
 import abc
+import functools
 from typing import ClassVar
 
 from orchestrator.domain import facts, reasons, sites
@@ -55,6 +56,7 @@ def wait(change: str) -> reasons.Remedy:
     return reasons.Remedy(reasons.RemedyKind.WAIT, change)
 
 
+@functools.lru_cache(maxsize=4096)
 def change_job(change: str, *, drops_constraint: bool = False) -> reasons.Remedy:
     """Return the remedy of asking for something else."""
     return reasons.Remedy(reasons.RemedyKind.CHANGE_JOB, change, drops_constraint=drops_constraint)
