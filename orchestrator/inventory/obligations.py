@@ -45,6 +45,8 @@ class Over:
 
 
 Deed = Brought | Undone | Over
+_Owed = dict[str, obligations.Obligation]
+"""What one job owes, by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +90,23 @@ def settle(store: stores.Store, rows: Mapping[ids.JobId, jobs.Job], deeds: Seque
         return Settled()
     owners = {_subject(deed): _when(deed) for deed in deeds}
     known = of_jobs(store, [job for job in owners if rows[job].condition(obligations.OBLIGED) is not None])
-    before = {one.key: one for one in known}
-    after = dict(before)
+    before: dict[ids.JobId, _Owed] = {job: {} for job in owners}
+    for one in known:
+        before[one.job][one.duty.code] = one
+    after = {job: dict(owed) for job, owed in before.items()}
     ends = [Over(job, at) for job, at in owners.items() if rows[job].phase.terminal]
     for deed in (*deeds, *ends):
-        for one in _done(deed, rows, after):
-            after[one.key] = one
-    changed = [one for key, one in after.items() if one != before.get(key)]
-    entries = [entry for job, at in owners.items() for entry in _entries(job, changed, rows[job].tenant, at, by)]
-    moved = {}
+        job = _subject(deed)
+        for one in _done(deed, rows[job], after[job]):
+            after[job][one.duty.code] = one
+    moved: dict[ids.JobId, jobs.Job] = {}
+    changed: list[obligations.Obligation] = []
+    entries: list[journal.Entry] = []
     for job, at in owners.items():
-        row = with_conditions(rows[job], [one for one in after.values() if one.job == job], at)
+        mine = [one for code, one in after[job].items() if one != before[job].get(code)]
+        changed += mine
+        entries += _entries(rows[job], mine, at, by)
+        row = with_conditions(rows[job], list(after[job].values()), at)
         if row is not rows[job]:
             moved[job] = row
     return Settled(moved, changed, entries)
@@ -129,48 +137,40 @@ def _when(deed: Deed) -> dt.datetime:
     return deed.placement.placed_at if isinstance(deed, Brought) else deed.at
 
 
-def _done(
-    deed: Deed,
-    rows: Mapping[ids.JobId, jobs.Job],
-    now: Mapping[tuple[ids.JobId, str], obligations.Obligation],
-) -> list[obligations.Obligation]:
+def _done(deed: Deed, job: jobs.Job, now: _Owed) -> list[obligations.Obligation]:
     match deed:
         case Brought(placement, duties):
-            job = owner_of(placement.job)
             return [
                 obligations.recorded(
-                    now.get((job, duty.code)),
+                    now.get(duty.code),
                     duty,
-                    job=job,
-                    tenant=rows[job].tenant,
+                    job=job.id,
+                    tenant=job.tenant,
                     site=placement.site,
                     attempt=placement.number,
                     placed_at=placement.placed_at,
                 )
                 for duty in duties
             ]
-        case Undone(job, number, at):
+        case Undone(_, number, at):
             why = f"attempt {number} was never launched"
-            mine = [one for one in now.values() if one.job == job and one.attempt == number]
-            return [obligations.withdrawn(one, why, at) for one in mine]
-        case Over(job, at):
-            standing = [one for one in now.values() if one.job == job and one.due_at is None]
+            return [obligations.withdrawn(one, why, at) for one in now.values() if one.attempt == number]
+        case Over(_, at):
+            standing = [one for one in now.values() if one.due_at is None]
             return [obligations.withdrawn(one, "the job has ended", at) for one in standing]
 
 
-def _entries(
-    job: ids.JobId, changed: Sequence[obligations.Obligation], tenant: str, at: dt.datetime, by: str
-) -> list[journal.Entry]:
-    """Return one entry for what is owed newly, and one for what is not owed any more."""
-    mine = sorted((one for one in changed if one.job == job), key=lambda one: one.duty.code)
+def _entries(job: jobs.Job, changed: Sequence[obligations.Obligation], at: dt.datetime, by: str) -> list[journal.Entry]:
+    """Return one entry for what a job owes newly, and one for what it does not owe any more."""
+    mine = sorted(changed, key=lambda one: one.duty.code)
     new = [one for one in mine if one.state is obligations.State.OPEN]
     gone = [one for one in mine if one.state is obligations.State.WITHDRAWN]
     found = []
     if new:
         due = {one.duty.code: None if one.due_at is None else one.due_at.isoformat() for one in new}
         body: dict[str, object] = {"attempt": new[0].attempt, "site": str(new[0].site), "due": due}
-        found.append(journal.Entry("obligation.recorded", f"job/{job}", at, by, body, tenant))
+        found.append(journal.Entry("obligation.recorded", f"job/{job.id}", at, by, body, job.tenant))
     if gone:
         body = {"codes": [one.duty.code for one in gone], "reason": gone[0].reason}
-        found.append(journal.Entry("obligation.withdrawn", f"job/{job}", at, by, body, tenant))
+        found.append(journal.Entry("obligation.withdrawn", f"job/{job.id}", at, by, body, job.tenant))
     return found
