@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all soak lint format bench reference clean
+.PHONY: help install demo test test-all soak lint format bench reference attack clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: $(STAMP)
 $(VENV)/.peers: $(STAMP)
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
 	touch $@
+
+attack: compiled  ## Tell every lie of the threat model to a real server, and see which are caught
+	@$(BIN)/python -m tests.attack
 
 bench: compiled $(VENV)/.peers  ## All figures, written to docs/benchmarks.md
 	$(BIN)/python -m bench --all --peers --write docs/benchmarks.md
