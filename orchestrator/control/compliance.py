@@ -113,6 +113,11 @@ class Compliance:
         self._stamp = self._next_stamp
         self._forget_empty(term)
 
+    def expect(self, expires: dt.datetime | None) -> None:
+        """Take the end of a verdict on which something was just placed: it is judged again then."""
+        if expires is not None and (self._again_at is None or expires < self._again_at):
+            self._again_at = expires
+
     # --- who may not stay -------------------------------------------------------------------------------------------
 
     def _sorted_out(self, here: Sequence[jobs.Job], found: standings.Standings, now: dt.datetime) -> list[_Case]:

@@ -351,6 +351,7 @@ class Loop:
         placed = self._commit(term, made=plan.made, contents=plan.contents, arrival=arrival)
         for placement in placed:
             self._dispatcher.placed(placement, stamp)
+            self._compliance.expect(placement.expires)
         return len(placed)
 
     def _commit(

@@ -35,12 +35,11 @@ class PolicyClock:
         self._steady = steady_
         self._floor: dt.datetime | None = None
         self._noted: changes.ClockMark | None = None
-        self._back = False
 
     @property
     def back(self) -> bool:
-        """Say whether the clock was behind its floor at the last look: nothing may be placed."""
-        return self._back
+        """Say whether the clock is behind its floor: nothing may be placed."""
+        return self.is_back(self._clock.now())
 
     def is_back(self, now: dt.datetime) -> bool:
         """Say whether ``now`` lies before a time that was seen. Just before an effect."""
@@ -67,7 +66,6 @@ class PolicyClock:
             self._note(term, back=True)
         else:
             self._asked()
-        self._back = now < self._floor - TOLERANCE
 
     def _asked(self) -> None:
         """See whether a person said that the clock is right."""

@@ -16,10 +16,11 @@ P = jobs.Phase
 def lab() -> Quiet:
     """A world whose operator is a covered person, with two halves of a data set about US persons; in the EEA only."""
     world = Quiet()
-    operator = world.store.document("Operator", "host")
-    assert operator is not None
     spec = {"legalCountry": "FR", "ultimateParentHq": "FR", "facts": worlds.STAMP, "coveredPerson": True}
-    changed = [worlds.document("Operator", "host", spec, operator.version)]
+    changed = [
+        worlds.document("Operator", operator.name, spec, operator.version)
+        for operator in world.store.documents("Operator")
+    ]
     for name in ("one", "two"):
         own = {
             "controller": {"operator": "lab", "country": "US"}, "classes": ["genomic"], "subjects": ["US"],
