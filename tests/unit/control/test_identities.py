@@ -57,6 +57,8 @@ def _confirm(world, masks, name):
 def test_it_is_pinned_once_and_before_anything_is_placed():
     """The first contact is durable with the journal's word before the first start, and no later one says it again."""
     world, _ = _world()
+    world.loop.tick()
+    assert all(world.inventory.sightings.of(name).offers for name in NAMES), "offers of a first contact are not lost"
     order = []
     world.on_effect = lambda backend, sealed: order.append(_kinds(world, backend))
     ids = [world.job(seconds=3) for _ in range(3)]
