@@ -1,4 +1,4 @@
-"""Backends that become another at any moment, over crashes and bad lines: nothing starts at one that is not confirmed."""
+"""Backends that become another at any moment, over crashes and bad lines: nothing starts at one not confirmed."""
 
 import contextlib
 import json
