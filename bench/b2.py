@@ -4,6 +4,8 @@
 is remembered. ``first_class_ms``: the first class ever on a table. ``cold_class_rendered_ms``: the same with every
 sentence of every refusal. ``us_per_pair``: 100,000 jobs of 200 classes at 1,000 sites, from job document to verdict,
 over the number of (job, site) pairs; verdicts are remembered by class, which is the point.
+``explain_nearest_ms``: the whole answer about a job that no site may take, filters included, with the nearest change
+found and proved. ``replay_decisions_per_s``: ``comity policy replay`` over the placements of :mod:`bench.histories`.
 
 The built-in packs hold fewer than 100 rules, so a made-up pack of the same kinds of conditions fills the book.
 """
@@ -12,10 +14,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench import engines, figures, fleets
-from orchestrator.domain import jobs
+from bench import engines, figures, fleets, histories
+from orchestrator.domain import jobs, money
 from orchestrator.policy import attributes, conversions, evaluator, rulebook, table
-from orchestrator.scheduler import caches, classes
+from orchestrator.scheduler import answers, caches, classes, snapshots
 from orchestrator.sources import countries, packs, yamls
 
 RULES = 100
@@ -59,7 +61,7 @@ def _rule(number: int) -> dict[str, object]:
 
 @figures.figure("B2", "policy evaluation cost: 100 rules at 1,000 sites")
 def measure(options: figures.Options) -> figures.Result:
-    """Measure all three."""
+    """Measure all of them."""
     world = replace(fleets.world(), rulebook=book())
     snapshot = fleets.snapshot(fleets.pools(SITES), world)
     sites = table.SiteTable(conversions.of_site(site) for site in sorted(snapshot.sites, key=lambda site: site.name))
@@ -68,7 +70,13 @@ def measure(options: figures.Options) -> figures.Result:
     rendered: list[float] = []
     pair: list[float] = []
     first: list[float] = []
+    explained: list[float] = []
+    replayed: list[float] = []
     number = 0
+    placements = options.size(100_000, 2_000)
+    history = histories.write(snapshot, placements)
+    warm = caches.Cache()
+    _explain(snapshot, number, warm)
     for _ in range(options.repeats):
         figures.settle()
         some = []
@@ -86,6 +94,11 @@ def measure(options: figures.Options) -> figures.Result:
         cache.refresh(snapshot)
         seconds = figures.timed(lambda c=cache, s=specs: _judge_all(c, s))  # type: ignore[misc]
         pair.append(seconds * 1e6 / (count * SITES))
+        figures.settle()
+        one = number = number + 1
+        explained.append(figures.timed(lambda n=one: _explain(snapshot, n, warm)) * 1e3)  # type: ignore[misc]
+        book_now = packs.load()
+        replayed.append(placements / figures.timed(lambda b=book_now: histories.replay(history, b, placements)))  # type: ignore[misc]
     peers: dict[str, object] = {}
     if options.peers:
         job, _ = classes.read(classes.kind_of(fleets.TENANT, fleets.job(0)), world)
@@ -96,12 +109,15 @@ def measure(options: figures.Options) -> figures.Result:
             "cold_class_ms": figures.metric(cold, "ms", target=3.0, better="lower"),
             "first_class_ms": figures.metric(first, "ms", target=None, better="lower"),
             "cold_class_rendered_ms": figures.metric(rendered, "ms", target=20.0, better="lower"),
+            "explain_nearest_ms": figures.metric(explained, "ms", target=50.0, better="lower"),
+            "replay_decisions_per_s": figures.metric(replayed, "/s", target=50_000, better="higher"),
         },
         bound_by="one core: walking the rules' conditions in Python for a class new to some rule; making each distinct "
         "sentence once; hashing each job's document to find its class",
         peers=peers,
         notes=(
             f"{len(world.rulebook.rules)} rules, of which {RULES - len(packs.load().rules)} made up",
+            f"replayed: {placements} placements of {histories.CLASSES} classes, by the built-in packs as they are",
             f"peers: {engines.RULES} rules at {SITES} sites, parsed beforehand, with the same answers from all",
         ),
         loses=("Cedar, CEL and Rego say what no closed list of predicates can: rules of the house's own are in Cedar",),
@@ -111,6 +127,15 @@ def measure(options: figures.Options) -> figures.Result:
 def _render(job: attributes.JobAttributes, sites: table.SiteTable, rules: rulebook.RuleBook) -> int:
     judgement = evaluator.judge(job, sites, rules, fleets.AT)
     return sum(map(len, judgement.explained()))
+
+
+def _explain(snapshot: snapshots.Snapshot, number: int, cache: caches.Cache) -> None:
+    spec = fleets.job(number)
+    # Cheaper than the cheapest pool.
+    spec = replace(spec, limits=replace(spec.limits, price_per_hour=money.Money(100_000 + number, "EUR")))
+    answer = answers.plan_one(spec, snapshot, tenant=fleets.TENANT, cache=cache).answer
+    assert answer.nearest_change
+    assert not answer.ranking
 
 
 def _judge_all(cache: caches.Cache, specs: list[jobs.JobSpec]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import functools
 import pathlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.bootstrap import states
-from orchestrator.domain import ids
+from orchestrator.domain import ids, journal
 from orchestrator.placement import contents
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
@@ -79,13 +80,16 @@ def replay(
 
 def _replay(store: stores.Store, replayer: replays.Replayer, progress: Callable[[int], None]) -> Report:
     report = Report()
-    for job, tenant, site, digest, placed_at in _placements(store, lambda: progress(report.placements)):
-        report.placements += 1
+    decision_of = functools.lru_cache(maxsize=replays.CLASSES_MAX)(store.decision)
+    for link in _placements(store, lambda: progress(report.placements)):
+        entry, report.placements = link.entry, report.placements + 1
+        site, job = str(entry.body["site"]), entry.subject.removeprefix("job/")
         try:
-            decision = store.decision(digest)
+            digest = ids.Digest(str(entry.body["decision"]))
+            decision = decision_of(digest)
             if decision is None:
                 raise contents.ContentError(f"the decision {digest} is not stored")
-            found = replayer.placement(decision, site, placed_at)
+            found = replayer.placement(decision, site, entry.at)
         except (contents.ContentError, ValueError, KeyError, TypeError) as error:
             report.unreadable += 1
             report.why_unreadable = report.why_unreadable or f"{job}: {error}"
@@ -97,21 +101,15 @@ def _replay(store: stores.Store, replayer: replays.Replayer, progress: Callable[
         report.elsewhere += not found.refused
         report.codes.update(found.refused)
         if len(report.examples) < EXAMPLES_MAX:
-            report.examples.append(Changed(job, tenant, site, placed_at, found.refused, found.shut, found.opened))
+            who = entry.tenant or ""
+            report.examples.append(Changed(job, who, site, entry.at, found.refused, found.shut, found.opened))
     progress(report.placements)
     return report
 
 
-def _placements(
-    store: stores.Store, after_page: Callable[[], None]
-) -> Iterator[tuple[str, str, str, ids.Digest, dt.datetime]]:
+def _placements(store: stores.Store, after_page: Callable[[], None]) -> Iterator[journal.ChainedEntry]:
     at = 0
-    while page := store.entries(after=at, limit=_PAGE):
-        for link in page:
-            entry = link.entry
-            if entry.kind == _PLACED and "decision" in entry.body:
-                job = entry.subject.removeprefix("job/")
-                digest = ids.Digest(str(entry.body["decision"]))
-                yield job, entry.tenant or "", str(entry.body["site"]), digest, entry.at
+    while page := store.entries(after=at, limit=_PAGE, kind=_PLACED):
+        yield from (link for link in page if "decision" in link.entry.body)
         at = page[-1].seq
         after_page()

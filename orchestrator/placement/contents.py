@@ -58,7 +58,7 @@ def encode(value: object) -> Any:
 def decode(kind: type[T], value: Any) -> T:
     """Return the ``kind`` that ``encode`` wrote. Raises ContentError."""
     try:
-        return typing.cast("T", _decode(kind, value))
+        return typing.cast("T", _decoder(typing.cast("Any", kind))(value))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ContentError(f"not a {kind.__name__}: {error}") from error
 
@@ -113,61 +113,97 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _decode(kind: Any, value: Any) -> Any:
+Decode = typing.Callable[[Any], Any]
+
+
+@functools.cache
+def _decoder(kind: Any) -> Decode:
+    """Return what reads a type; made once a type, for a decision reads a thousand sites."""
     kind = getattr(kind, "__supertype__", kind)
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(typing.get_args(kind), value)
+        return _union_decoder(typing.get_args(kind))
     if origin is not None:
-        return _decode_many(origin, typing.get_args(kind), value)
+        return _many_decoder(origin, typing.get_args(kind))
     if kind in (Any, object):
-        return value
+        return lambda value: value
     if dataclasses.is_dataclass(kind):
-        hints = _hints(typing.cast("type", kind))
-        unknown = set(value) - set(hints)
-        if unknown:
-            raise ContentError(f"{kind} has no {sorted(unknown)}")
-        return typing.cast("Any", kind)(**{name: _decode(hints[name], item) for name, item in value.items()})
+        return _dataclass_decoder(typing.cast("type", kind))
     if issubclass(kind, enum.Enum):
-        return kind(value)
-    return _decode_plain(kind, value)
+        return typing.cast("Decode", kind)
+    return _plain_decoder(kind)
 
 
-def _decode_plain(kind: type, value: Any) -> Any:
+def _dataclass_decoder(kind: type) -> Decode:
+    fields: dict[str, Decode] = {}
+
+    def decode(value: Any) -> Any:
+        if not fields:  # only now: a type may stand in itself
+            fields.update({name: _decoder(hint) for name, hint in _hints(kind).items()})
+        try:
+            return kind(**{name: fields[name](item) for name, item in value.items()})
+        except KeyError:
+            unknown = set(value) - set(fields)
+            if unknown:
+                raise ContentError(f"{kind} has no {sorted(unknown)}") from None
+            raise
+
+    return decode
+
+
+def _plain_decoder(kind: type) -> Decode:
     if kind is dt.datetime:
-        return dt.datetime.fromisoformat(value)
+        return dt.datetime.fromisoformat
     if kind is dt.date:
-        return dt.date.fromisoformat(value)
+        return dt.date.fromisoformat
     if kind is dt.timedelta:
-        return dt.timedelta(microseconds=value)
+        return lambda value: dt.timedelta(microseconds=value)
     if kind is bytes:
-        return base64.b64decode(value, validate=True)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ContentError(f"expected {kind.__name__}, not {value!r}")
-    return value
+        return lambda value: base64.b64decode(value, validate=True)
+
+    def decode(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ContentError(f"expected {kind.__name__}, not {value!r}")
+        return value
+
+    return decode
 
 
-def _decode_union(kinds: tuple[Any, ...], value: Any) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    problems = []
-    for kind in kinds:
-        if kind is not type(None):
+def _union_decoder(kinds: tuple[Any, ...]) -> Decode:
+    allows_none = type(None) in kinds
+    each = [_decoder(kind) for kind in kinds if kind is not type(None)]
+
+    def decode(value: Any) -> Any:
+        if value is None and allows_none:
+            return None
+        problems = []
+        for one in each:
             try:
-                return _decode(kind, value)
+                return one(value)
             except (TypeError, ValueError, KeyError, AttributeError) as error:
                 problems.append(str(error))
-    raise ContentError("; ".join(problems) or f"{value!r} is not allowed")
+        raise ContentError("; ".join(problems) or f"{value!r} is not allowed")
+
+    return decode
 
 
-def _decode_many(origin: Any, args: tuple[Any, ...], value: Any) -> Any:
+def _many_decoder(origin: Any, args: tuple[Any, ...]) -> Decode:
+    each = [_decoder(arg) for arg in args if arg is not Ellipsis]
     if issubclass(origin, collections.abc.Mapping):
-        return {_decode(args[0], key): _decode(args[1], item) for key, item in value.items()}
-    if not isinstance(value, list):
-        raise ContentError(f"expected a list, not {value!r}")
-    if origin is tuple and not (len(args) == 2 and args[1] is Ellipsis):
-        return tuple(_decode(kind, item) for kind, item in zip(args, value, strict=True))
-    items = (_decode(args[0], item) for item in value)
-    return frozenset(items) if origin is frozenset else tuple(items)
+        key_of, item_of = each
+        return lambda value: {key_of(key): item_of(item) for key, item in value.items()}
+    fixed = origin is tuple and not (len(args) == 2 and args[1] is Ellipsis)
+
+    def decode(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise ContentError(f"expected a list, not {value!r}")
+        if fixed:
+            return tuple(one(item) for one, item in zip(each, value, strict=True))
+        items = map(each[0], value)
+        return frozenset(items) if origin is frozenset else tuple(items)
+
+    return decode

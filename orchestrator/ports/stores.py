@@ -296,9 +296,9 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def entries(
-        self, *, after: int = 0, limit: int = 1000, subject: str | None = None
+        self, *, after: int = 0, limit: int = 1000, subject: str | None = None, kind: str | None = None
     ) -> Sequence[journal.ChainedEntry]:
-        """Return journal entries in order, from ``after`` (exclusive)."""
+        """Return journal entries in order, from ``after`` (exclusive): all, or those of a subject or of a kind."""
 
     @abc.abstractmethod
     def links(self, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:

@@ -182,14 +182,15 @@ class MemoryStore(stores.Store):
         return self._view.keys.get((tenant, key))
 
     def entries(
-        self, *, after: int = 0, limit: int = 1000, subject: str | None = None
+        self, *, after: int = 0, limit: int = 1000, subject: str | None = None, kind: str | None = None
     ) -> Sequence[journal.ChainedEntry]:
         """See the port."""
         with self._lock:
-            if subject is None:
-                start = max(after, 0)
+            start = max(after, 0)
+            if subject is None and kind is None:
                 return self._entries[start : start + limit]
-            return [link for link in self._by_subject.get(subject, ()) if link.seq > after][:limit]
+            among = self._entries[start:] if subject is None else self._by_subject.get(subject, ())
+            return [link for link in among if link.seq > after and kind in (None, link.entry.kind)][:limit]
 
     def links(self, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
         """See the port."""

@@ -210,12 +210,16 @@ class Reader:
         found = self._rows(sa.select(table).where(table.c.tenant == tenant, table.c.key == key))
         return stores.IdempotencyKey(tenant, key, found[0][2], found[0][3]) if found else None
 
-    def entries(self, *, after: int, limit: int, subject: str | None) -> list[journal.ChainedEntry]:
+    def entries(
+        self, *, after: int, limit: int, subject: str | None, kind: str | None = None
+    ) -> list[journal.ChainedEntry]:
         """See the port."""
         table = schema.journal
         query = sa.select(table).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
         if subject is not None:
             query = query.where(table.c.subject == subject)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
         try:
             return [_chained(row) for row in self._rows(query)]
         except (ValueError, TypeError, AttributeError) as error:

@@ -107,10 +107,10 @@ class SqlStore(port.Store):
         return self._reader.idempotency_key(tenant, key)
 
     def entries(
-        self, *, after: int = 0, limit: int = 1000, subject: str | None = None
+        self, *, after: int = 0, limit: int = 1000, subject: str | None = None, kind: str | None = None
     ) -> Sequence[journal.ChainedEntry]:
         """See the port."""
-        return self._reader.entries(after=after, limit=limit, subject=subject)
+        return self._reader.entries(after=after, limit=limit, subject=subject, kind=kind)
 
     def links(self, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
         """See the port."""

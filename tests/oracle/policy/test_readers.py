@@ -65,6 +65,7 @@ def check(job: attributes.JobAttributes, sites: table.SiteTable, book: rulebook.
         assert bool(judged.obliged[row]) == (reasons.Effect.OBLIGE in effects)
         said = [r for r in evaluator.explain(job, site, book, at) if r.effect is not reasons.Effect.CAVEAT]
         assert sorted(r.code for r in judged.reasons(row)) == sorted(r.code for r in said)
+        assert judged.refusing(row) == {r.code for r in said if r.effect is reasons.Effect.DENY}
         assert {r.effect for r in said} == effects | ({reasons.Effect.DENY} if refused else set())
 
 

@@ -69,3 +69,16 @@ def test_records_that_are_gone_say_so() -> None:
     plan = planned(samples.spec(0))
     with pytest.raises(contents.ContentError, match="not stored"):
         replays.Replayer(lambda _digest: None, BOOK).placement(plan.decision, "fr/p", samples.AT)
+
+
+def test_a_judgement_is_asked_again_once_something_dated_changed_and_when_time_goes_back() -> None:
+    """One replayer over a journal: facts that grew old in between refuse from then on, and only from then on."""
+    plan = planned(samples.spec(0))
+    kept = {content.digest: content for content in plan.contents}
+    replayer = replays.Replayer(kept.get, BOOK)
+    days = [dt.datetime(2026, month, day, 12, tzinfo=dt.UTC) for month, day in ((11, 30), (12, 1), (12, 2), (11, 30))]
+    found = [replayer.placement(plan.decision, "us/p", day).refused for day in days]
+    assert found == [(), (), ("core.stale-facts",), ()]
+    assert replayer.placement(plan.decision, "fr/p", days[2]).shut == ("us/p",)
+    with pytest.raises(contents.ContentError, match="none of the sites"):
+        replayer.placement(plan.decision, "elsewhere/p", days[0])

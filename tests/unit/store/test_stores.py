@@ -220,6 +220,10 @@ def test_journal_reads_and_verifies(store: stores.Store) -> None:
     assert last.head.seq == 6
     assert [link.seq for link in store.entries(after=2, limit=2)] == [3, 4]
     assert [link.seq for link in store.entries(subject="job/x", after=5)] == [6]
+    kind = store.entries(limit=1)[0].entry.kind
+    assert [link.seq for link in store.entries(kind=kind, after=2, limit=2)] == [3, 4]
+    assert [link.seq for link in store.entries(kind=kind, subject="job/x", after=5)] == [6]
+    assert not store.entries(kind="nothing.of-the-kind")
     hashes = [entry.hash for entry in store.entries(after=2, limit=2)]
     assert [chain.to_digest(link) for link in store.links(after=2, limit=2)] == hashes
     assert store.entries(after=4)[0].entry == samples.entry("job/x", é="ß")
