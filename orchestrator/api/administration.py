@@ -162,6 +162,7 @@ async def read_metrics(request: Request) -> Response:
     given.metrics.lists(await run_in_threadpool(screenings.days_left, given.context))
     given.metrics.facts(await run_in_threadpool(expiries.seconds_left, given.context))
     held, back = await run_in_threadpool(_waiting_for_people, given.context)
+    given.metrics.packs(len(given.context.packs_failed()))
     given.metrics.held(held, clock_is_back=back)
     owed = await run_in_threadpool(given.context.store.count_obligations)
     given.metrics.obligations({state.value: owed.get(state, 0) for state in obligations.State})

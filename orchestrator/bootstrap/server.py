@@ -22,6 +22,7 @@ from orchestrator.bootstrap import (
     declared,
     listings,
     loops,
+    packs,
     protocols,
     sealing,
     signing,
@@ -37,7 +38,7 @@ from orchestrator.plugins import executors, fleet, registry, secrets
 from orchestrator.ports import stores
 from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
 from orchestrator.settings import server as server_settings
-from orchestrator.sources import distances, packs, yamls
+from orchestrator.sources import distances, yamls
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks, id_factories, logs, metrics, wakes
 from orchestrator.wire.documents import registry as documents_registry
@@ -61,6 +62,7 @@ class Server:
     seals: sealing.Sealer
     lists: listings.ListKeeper
     trust: trusts.TrustKeeper
+    packs: packs.PackKeeper
     adapters: fleet.PluginFleet
     calls: executors.BulkheadExecutor
 
@@ -69,6 +71,7 @@ class Server:
         self.heart.stop()
         self.lists.stop()
         self.trust.stop()
+        self.packs.stop()
         self.seals.stop()
         self.adapters.close()
         self.calls.close()
@@ -94,6 +97,9 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     seen = sightings.Sightings()
     wake = wakes.ConditionWake()
     keeper = listings.ListKeeper(settings.state_dir, store=store, clock=clock, nudge=wake.nudge, log=logs.get("lists"))
+    shelf_of_packs = packs.PackKeeper(
+        settings.packs, off=settings.packs_off, on=settings.packs_on, log=logs.get("packs")
+    )
     origin = f"comity.dev/{installation}"
     trusted = trusts.TrustKeeper(
         settings.trust or settings.state_dir / trusts.FILE,
@@ -104,7 +110,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         log=logs.get("trust"),
     )
     inventory = worlds.Inventory(
-        store, packs.load(), models, seen, lists=keeper.screener, trust=trusted.verifier, look=trusted.look
+        store, shelf_of_packs.book, models, seen, lists=keeper.screener, trust=trusted.verifier, look=trusted.look
     )
     inbox = inboxes.Inbox(wake)
     door = arrivals.Arrivals(store, inbox, wake)
@@ -127,6 +133,7 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         admit=door.admit,
         nudge=wake.nudge,
         policy_tests_required=settings.policy_tests_required,
+        packs_failed=shelf_of_packs.problems,
         documents_of_cases=cases.reader(),
     )
     shelf = signing.Shelf(settings.state_dir)
@@ -164,7 +171,9 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     )
     application = app.create(given, hosts=hosts_of(settings))
     seals = sealing.Sealer(sealed, log=logs.get("log"))
-    return Server(settings, store, context, given, application, heart, seals, keeper, trusted, adapters, calls)
+    return Server(
+        settings, store, context, given, application, heart, seals, keeper, trusted, shelf_of_packs, adapters, calls
+    )
 
 
 def _tables(settings: server_settings.ServerSettings) -> requirements.Tables:
@@ -276,9 +285,17 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
     server.seals.start()
     server.lists.start()
     server.trust.start()
+    server.packs.start(lambda: _packs_changed(server))
+    signal.signal(signal.SIGHUP, lambda *_: server.packs.ask())
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
     web.run(sockets=[listener])
     return 0
+
+
+def _packs_changed(server: Server) -> None:
+    """Note what other packs loosen, and let the loop look at once."""
+    standings.settle(server.context, server.context.world().book, None)
+    server.context.nudge()
 
 
 def _listen(settings: server_settings.ServerSettings) -> socket.socket:

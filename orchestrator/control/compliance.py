@@ -215,6 +215,7 @@ class Compliance:
     def _stop(self, case: _Case, now: dt.datetime) -> None:
         job, standing = case.job, case.standing
         message = standing.message[:1000]
+        self._clear(job, now, changes.HELD, changes.EXPIRED)
         self._note(job, now, NON_COMPLIANT, standing.codes[0], message)
         if job.spec.on_non_compliant is jobs.OnNonCompliant.HOLD:
             note = "stopped by policy; held until its site may have it again, or somebody cancels it"

@@ -18,6 +18,7 @@ READS = (access.Role.OPERATE, access.Role.POLICY, access.Role.AUDIT)
 CONFIRMS = (access.Role.OPERATE, access.Role.POLICY)
 WORD_MAX = 1_024
 """Length of a person's name and of a reason."""
+LOAD_FAILED = "PolicyLoadFailed"
 CLOCK_WENT_BACK = "ClockWentBack"
 TOLERANCE = dt.timedelta(seconds=30)
 """As the loop's: a smaller correction of the clock is none."""
@@ -51,7 +52,7 @@ def confirm(context: contexts.Context, who: access.Principal, id: str, *, person
 def conditions(context: contexts.Context, document: stores.Document) -> list[dict[str, Any]]:
     """Return ``ChangeHeld`` for each held change that a document is part of; the control plane has all of them.
 
-    The control plane also says ``ClockWentBack``.
+    The control plane also says ``ClockWentBack`` and, for each pack that fails to load, ``PolicyLoadFailed``.
     """
     named = f"{document.kind.lower()}/{document.name}"
     whole = document.kind == "ControlPlane"
@@ -67,6 +68,13 @@ def conditions(context: contexts.Context, document: stores.Document) -> list[dic
             f"somebody says that it is right (comity policy confirm {changes.CLOCK})"
         )
         found.append(_condition(CLOCK_WENT_BACK, CLOCK_WENT_BACK, text, None))
+    if whole:
+        found += [
+            _condition(
+                LOAD_FAILED, name, f"{problem}; what was in force before stays, and a pack that never was denies", None
+            )
+            for name, problem in sorted(context.packs_failed().items())
+        ]
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -67,6 +67,8 @@ class Context:
     nudge: Callable[[], None] = field(default=lambda: None)
     policy_tests_required: bool = False
     """Take no policy of the house's own that brings no tests."""
+    packs_failed: Callable[[], Mapping[str, str]] = field(default=dict)
+    """What is wrong with packs as they were read last, by name."""
     documents_of_cases: cases.DocumentReader | None = None
     """Reads whole documents in cases; None: only compact cases are read."""
     admit: Callable[[stores.Changes], Future[stores.Receipt]] | None = None

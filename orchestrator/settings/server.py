@@ -52,6 +52,11 @@ class ServerSettings(pydantic.BaseModel):
     log_level: str = "info"
     trust: pathlib.Path | None = None
     """File of whom to trust to certify facts; None: ``trust.yaml`` of the state folder."""
+    packs: pathlib.Path | None = None
+    """Folder of the packs in force; None: those that ship with Comity."""
+    packs_off: tuple[str, ...] = ()
+    packs_on: tuple[str, ...] = ()
+    """Previews that are switched on."""
     stale_grace: dt.timedelta = STALE_GRACE
     """So long a running job may stay where nothing but the age of facts refuses it."""
     policy_tests_required: bool = False
@@ -75,6 +80,9 @@ class ServerSettings(pydantic.BaseModel):
         forget_after: dt.timedelta | None = FORGET_AFTER,
         one_person: bool | None = None,
         log_level: str = "info",
+        packs: str | None = None,
+        packs_off: tuple[str, ...] = (),
+        packs_on: tuple[str, ...] = (),
         stale_grace: dt.timedelta = STALE_GRACE,
         policy_tests_required: bool = False,
         trust: str | None = None,
@@ -103,6 +111,8 @@ class ServerSettings(pydantic.BaseModel):
             )
             if path and not pathlib.Path(path).is_file()
         ]
+        if packs and not pathlib.Path(packs).is_dir():
+            problems.append(f"--packs: {packs} is not a folder")
         if forget_after is not None and forget_after < FORGET_AFTER_MIN:
             problems.append("--forget-after: a minute at least, or never")
         if problems:
@@ -123,6 +133,9 @@ class ServerSettings(pydantic.BaseModel):
                 forget_after=forget_after,
                 one_person=one_person,
                 log_level=log_level,
+                packs=_path(packs),
+                packs_off=packs_off,
+                packs_on=packs_on,
                 stale_grace=stale_grace,
                 policy_tests_required=policy_tests_required,
                 trust=_path(trust),

@@ -56,6 +56,9 @@ class Metrics:
         self._held = prometheus_client.Gauge(
             "comity_changes_held", "Changes that would stop many running jobs and wait for a person", registry=registry
         )
+        self._packs_failed = prometheus_client.Gauge(
+            "comity_packs_failed", "Packs that failed when they were read last", registry=registry
+        )
         self._clock_back = prometheus_client.Gauge(
             "comity_clock_went_back", "1: the clock went back, and nothing is placed", registry=registry
         )
@@ -91,6 +94,10 @@ class Metrics:
         self._facts.clear()
         for name, seconds in seconds_left.items():
             self._facts.labels(self._bounded("backend", name)).set(seconds)
+
+    def packs(self, failed: int) -> None:
+        """Set how many packs failed when they were read last."""
+        self._packs_failed.set(failed)
 
     def held(self, changes: int, *, clock_is_back: bool) -> None:
         """Set how many changes wait for a person, and whether placements stop because of the clock."""

@@ -59,6 +59,9 @@ def _grace(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     default=None,
     help="Whether one token may state facts, write policy and submit. It stays as it was; at the first start it may.",
 )
+@click.option("--packs", metavar="DIR", help="Folder of packs in place of those that ship; SIGHUP reads it again.")
+@click.option("--pack-off", "packs_off", multiple=True, metavar="NAME", help="A pack that is not in force; journaled.")
+@click.option("--pack-on", "packs_on", multiple=True, metavar="NAME", help="A preview that is in force.")
 @click.option(
     "--stale-grace",
     metavar="TIME",
@@ -85,6 +88,9 @@ def serve(
     distances: tuple[str, ...],
     forget_after: dt.timedelta | None,
     one_person: bool | None,
+    packs: str | None,
+    packs_off: tuple[str, ...],
+    packs_on: tuple[str, ...],
     stale_grace: dt.timedelta,
     log_level: str,
 ) -> int:
@@ -113,6 +119,9 @@ def serve(
             distances=distances,
             forget_after=forget_after,
             one_person=one_person,
+            packs=packs,
+            packs_off=packs_off,
+            packs_on=packs_on,
             stale_grace=stale_grace,
             log_level=log_level,
             policy_tests_required=policy_tests_required,

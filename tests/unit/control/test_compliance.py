@@ -115,6 +115,7 @@ def test_a_confirmed_change_stops_its_jobs():
     confirm(world, held(world, found[0]).reason)
     world.loop.tick()
     assert stopped(world, found) == set(found)
+    assert {held(world, id) for id in found} == {None}
 
 
 def test_a_change_that_is_taken_back_holds_nobody():
