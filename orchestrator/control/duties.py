@@ -7,7 +7,7 @@ changes nothing, because what was noted stays.
 
 from __future__ import annotations
 
-import dataclasses
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -39,11 +39,12 @@ class Duties:
         now_s = self.clock.monotonic()
         if now_s < self._next_s:
             return
-        due = stores.ObligationFilter(states=_OPEN, due_by=self.steady.now())
+        now = self.steady.now()
+        due = stores.ObligationFilter(states=_OPEN, due_by=now)
         late = self.store.list_obligations(due, limit=PAGE).items
         if late:
             try:
-                self._note(late, term)
+                self._note(late, now, term)
             except stores.VersionConflictError:
                 return  # somebody fulfilled one, or moved its job: they are read again in the next turn
         self._next_s = now_s + (EVERY_S if len(late) < PAGE else 0.0)
@@ -54,9 +55,8 @@ class Duties:
         self.noted.clear()
         return taken
 
-    def _note(self, late: Sequence[obligations.Obligation], term: ids.Term) -> None:
-        at = self.clock.now()
-        changed = [dataclasses.replace(one, state=obligations.State.OVERDUE, overdue_at=at) for one in late]
+    def _note(self, late: Sequence[obligations.Obligation], now: dt.datetime, term: ids.Term) -> None:
+        changed = [obligations.overdue(one, now) for one in late]
         rows = [
             row for job in dict.fromkeys(one.job for one in changed) if (row := self._row(job, changed)) is not None
         ]
