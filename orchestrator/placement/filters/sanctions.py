@@ -10,9 +10,9 @@ from orchestrator.placement.filters import base
 class ListsStale(base.Filter):
     """``sanctions.list-stale:<list>``: a sanctions or entity list is too old to be relied on, or cannot be read.
 
-    Nobody can say whether the operator is on it, and unknown means no. It stops new placements only. Import a newer
-    copy (``comity policy lists import``); the last good copy stays in force until then. Without any list configured
-    nothing is refused, and every answer says so.
+    Nobody can say whether the operator is on it, and unknown means no. It stops new placements; what runs has a grace.
+    Import a newer copy (``comity policy lists import``); the last good copy stays in force until then. Without any list
+    configured nothing is refused, and every answer says so.
     """
 
     name = "sanctions.list-stale"
