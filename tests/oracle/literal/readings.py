@@ -34,7 +34,7 @@ READINGS: tuple[tuple[str, str], ...] = (
     ("cn-chips.foreign-accelerator", "An unknown vendor country is other than CN."),
     ("us-doj", "Stores and owners do not reach: the line names country, legal_country, parent_hq, admin_from."),
     ("us-doj", "us-gov-related counts at no person too; it sets no threshold for the others."),
-    ("eu-gdpr", "GB is adequate from 2025-12-19, the only day that the table names; what was in force before is not modelled."),
+    ("eu-gdpr", "GB is adequate from 2025-12-19, the day that the table names; what was before is not modelled."),
     ("eu-gdpr", "A framework of the operator counts at each of its locations."),
     ("uk-gdpr", "The bridge to the US stands from 2023-10-12, the day that section A names; the others at every date."),
     ("fr-hds", "Location stands beside self-hosted and certificate; 'else' is the alternative to self-hosted."),
