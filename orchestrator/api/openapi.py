@@ -39,7 +39,7 @@ _PLAN = {
     "name": "plan",
     "in": "query",
     "description": "submit only if the decision is still that of the plan with this digest, or its beginning",
-    "schema": {"type": "string", "pattern": "^(sha256:)?[0-9a-f]{6,64}$"},
+    "schema": {"type": "string", "maxLength": 71, "pattern": "^(sha256:)?[0-9a-f]{6,64}$"},
 }
 _LIST = [
     {"name": "filter", "in": "query", "schema": {"type": "string", "maxLength": 1024}},
