@@ -7,7 +7,7 @@ by the caller, who knows policy) and the filters'; both sorted by code, all of t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from orchestrator.domain import decisions, ids, reasons, sites
 from orchestrator.placement import (
@@ -25,6 +25,10 @@ from orchestrator.placement.filters import registry
 
 PolicyOf = Callable[[records.Past], judgements.Explains | None]
 """Gives policy's sentences for a stored decision; None: that policy is not at hand, so only its codes are known."""
+
+
+Known = dict[tuple[int, Hashable], tuple[reasons.Reason, ...]]
+"""Reasons by the bit of a filter and what it read."""
 
 
 def explain(
@@ -45,9 +49,10 @@ def explain(
     scores = {name: column.tolist() for name, column in verdict.scores.items()}
     totals = verdict.totals.tolist()
     answers = []
+    known: Known = {}
     for position, row in enumerate(table.items):
         allowed = not bits[position] and not denied[position]
-        why = filter_reasons(verdict.question, row, bits[position], now=True)
+        why = filter_reasons(verdict.question, row, bits[position], now=True, known=known)
         found = _sorted((*explains(position, row.site), *why, *_caveats(row.site)))
         own = {name: column[position] for name, column in scores.items()} if allowed else {}
         answers.append(
@@ -79,9 +84,10 @@ def render(
     explains = policy_of(past)
     rank = {row: number for number, row in enumerate(past.order)}
     answers = []
+    known: Known = {}
     for position, row in enumerate(past.rows):
         bits, denied = past.filter_bits[position], past.denied[position]
-        why = filter_reasons(past.question, row, bits, now=False)
+        why = filter_reasons(past.question, row, bits, now=False, known=known)
         found = _sorted((*_policy_reasons(past, position, explains), *why, *_caveats(row.site)))
         allowed = not bits and not denied
         at = rank.get(position)
@@ -102,15 +108,22 @@ def render(
 
 
 def filter_reasons(
-    question: requirements.Question, row: rows.Row, bits: int, *, now: bool
+    question: requirements.Question, row: rows.Row, bits: int, *, now: bool, known: Known | None = None
 ) -> tuple[reasons.Reason, ...]:
-    """Return the sentences of the filters whose bit is set. ``now`` False: the row's offer was not stored."""
+    """Return the sentences of the filters whose bit is set. ``now`` False: the row's offer was not stored.
+
+    ``known`` remembers, for one question, what filters said of rows that agree in all that they read.
+    """
     found: list[reasons.Reason] = []
     while bits:
         low = bits & -bits
         bits ^= low
         item = registry.FILTERS[low.bit_length() - 1]
-        why = item.every(question, row) if now or not item.momentary else (item.recall(row),)
+        reads = None if known is None or item.momentary else item.reads(row)
+        if known is not None and reads is not None:
+            why = known.get((low, reads)) or known.setdefault((low, reads), item.every(question, row))
+        else:
+            why = item.every(question, row) if now or not item.momentary else (item.recall(row),)
         if not why:
             # Only a bug could bring this about: the two readings of a filter differ.
             raise AssertionError(f"{item.name} refused {row.site.name} in the columns but not in the row")

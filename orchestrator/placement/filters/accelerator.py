@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from orchestrator.domain import reasons
 from orchestrator.placement import columns, requirements, rows
 from orchestrator.placement.filters import base
@@ -38,3 +40,7 @@ class Accelerator(base.Filter):
             remedy=base.change_job(change),
             cited=(base.cite(row.site, "backend.pools[].accelerator", have),),
         )
+
+    def reads(self, row: rows.Row) -> Hashable:
+        """See the base."""
+        return row.site.accelerator, row.site.facts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
+from collections.abc import Hashable
 from typing import ClassVar
 
 from orchestrator.domain import facts, reasons, sites
@@ -38,6 +39,13 @@ class Filter(abc.ABC):
         """Return all reasons for which the site of ``row`` is refused, for a filter that may have several."""
         reason = self.check(question, row)
         return () if reason is None else (reason,)
+
+    def reads(self, row: rows.Row) -> Hashable:
+        """Return all that ``every`` reads of a row: rows that agree in it share reasons; None: nothing is shared.
+
+        Only for filters that are not momentary.
+        """
+        return None
 
     def recall(self, row: rows.Row) -> reasons.Reason:
         """Return the reason of a stored decision. Only momentary filters are asked: their offers were not stored."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 
 from orchestrator.domain import reasons
@@ -55,3 +57,8 @@ class Countries(base.Filter):
             return None
         remedy = base.change_job(change, drops_constraint=True)
         return base.deny(f"{self.name}.{country}", message, remedy=remedy, cited=cited)
+
+    def reads(self, row: rows.Row) -> Hashable:
+        """See the base."""
+        site = row.site
+        return site.location.country, None if site.location.country else site.backend, site.facts

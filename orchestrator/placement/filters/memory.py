@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from orchestrator.domain import reasons
 from orchestrator.placement import columns, requirements, rows
 from orchestrator.placement.filters import base
@@ -35,3 +37,7 @@ class AcceleratorMemory(base.Filter):
             remedy=base.change_job(change),
             cited=(base.cite(row.site, "accelerator.memory", None if have is None else stated),),
         )
+
+    def reads(self, row: rows.Row) -> Hashable:
+        """See the base."""
+        return row.site.accelerator, row.site.accelerator_memory_gb, row.site.facts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from orchestrator.domain import reasons
 from orchestrator.placement import columns, requirements, rows
 from orchestrator.placement.filters import base
@@ -53,3 +55,9 @@ class Price(base.Filter):
             return None
         remedy = base.change_job(f"raise limits.pricePerHour to {price}")
         return base.deny(self.name, f"the job costs {price} an hour; its limit is {limit}", remedy=remedy, cited=cited)
+
+    def reads(self, row: rows.Row) -> Hashable:
+        """See the base."""
+        site = row.site
+        name = site.name if site.price_per_hour is None else None
+        return site.price_per_hour, site.accelerator is not None, name, site.facts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from orchestrator.domain import reasons
 from orchestrator.placement import columns, requirements, rows
 from orchestrator.placement.filters import base
@@ -44,6 +46,10 @@ class RoundTripTime(base.Filter):
             remedy=base.change_job(f"raise limits.rttMs to {-(-distance // 1):g}"),
             cited=(_cited(question.distances, place, distance),),
         )
+
+    def reads(self, row: rows.Row) -> Hashable:
+        """See the base."""
+        return row.site.location.region, row.site.location.country
 
 
 def _cited(distances: requirements.Distances, place: str, ms: float) -> reasons.FactCitation:

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain import jobs, listings, money, offers, sites
-from orchestrator.placement import columns, requirements, rows, select
+from orchestrator.domain import facts, jobs, listings, money, offers, sites
+from orchestrator.placement import columns, explanations, requirements, rows, select
 from orchestrator.placement.filters import registry
 from orchestrator.placement.scorers import base as scoring
 from orchestrator.placement.scorers import registry as scorers
@@ -136,6 +136,29 @@ def question(asked: requirements.Requirement) -> requirements.Question:
 @st.composite
 def a_fleet(draw: st.DrawFn) -> list[rows.Row]:
     return [draw(a_row(f"b{number}/p")) for number in range(draw(st.integers(0, 5)))]
+
+
+stamps = st.builds(facts.FactStamp, some(["a", "b"]), valid_to=st.none() | days)
+
+
+@settings(max_examples=300, deadline=None)
+@given(fleet=a_fleet(), asked=requirement, stamped=st.lists(stamps, min_size=5, max_size=5), unknown=st.booleans())
+def test_reasons_that_rows_share_are_those_of_each(
+    fleet: list[rows.Row], asked: requirements.Requirement, stamped: list[facts.FactStamp], unknown: bool
+) -> None:
+    """What a filter said of one row is said of another only where it would say the same."""
+    fleet = [replace(row, site=replace(row.site, facts=own)) for row, own in zip(fleet, stamped, strict=False)]
+    twins = [replace(row.site, name=f"c/{at}", accelerator=None) for at, row in enumerate(fleet)]
+    fleet += [replace(row, site=twin) for row, twin in zip(fleet, twins, strict=True)]
+    cheap = asked if asked.price_per_hour_max is None else replace(asked, price_per_hour_max=money.Money(0, "EUR"))
+    table, put = columns.build(fleet), question(cheap)
+    put = replace(put, unknown_sets=("EEAA",)) if unknown else put
+    refused = [(bit, item.refused(put, table)) for bit, item in enumerate(registry.FILTERS)]
+    known: explanations.Known = {}
+    for position, row in enumerate(table.items):
+        bits = sum(1 << bit for bit, where in refused if where is not None and where[position])
+        alone = explanations.filter_reasons(put, row, bits, now=True)
+        assert explanations.filter_reasons(put, row, bits, now=True, known=known) == alone
 
 
 @settings(max_examples=300, deadline=None)
