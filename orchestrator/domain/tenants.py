@@ -76,6 +76,8 @@ class Tenant:
     may_declare_no_data: tuple[str, ...] | None = None
     """Roles that may say ``data: none``; None: everybody may."""
     us_only_users: bool | None = None
+    problem: str | None = None
+    """Why the document cannot be read any more: nobody knows its floor, so none of its jobs can be judged."""
     """All its users are in the US and US persons."""
 
 

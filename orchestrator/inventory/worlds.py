@@ -264,6 +264,10 @@ class Inventory:
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
         rules += [_unreadable(each) for each in broken if each.kind == "Policy"]
+        for one in broken:
+            if one.kind == "Tenant":
+                # Without its document a tenant would have no floor: every job of it would be judged too mildly.
+                by_kind["Tenant"][one.name] = tenant_values.Tenant(one.name, problem=_told(one))
         data_sets = _inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
         facts = {
             "sites": digests.of_sites(all_sites),
@@ -373,7 +377,11 @@ class Inventory:
 
 def _unreadable(document: BrokenDocument) -> policy_values.CedarPolicy:
     """Return a policy that refuses everything: nobody knows any more what it says."""
-    return policy_values.CedarPolicy(document.name, "", problem="; ".join(document.problems)[:500] or "unreadable")
+    return policy_values.CedarPolicy(document.name, "", problem=_told(document))
+
+
+def _told(document: BrokenDocument) -> str:
+    return "; ".join(document.problems)[:500] or "unreadable"
 
 
 def _inheriting(

@@ -153,6 +153,8 @@ def of_job(
     """
     merged = constraints.merge_floor(spec.sovereignty, tenant=tenant, tier=spec.tier)
     unjudgeable = [] if merged.tier_known else [("spec.tier", f"tier {spec.tier!r} is not defined by the tenant")]
+    if tenant is not None and tenant.problem is not None:
+        unjudgeable.append(("tenant", f"the document of tenant {tenant.name!r} cannot be read: {tenant.problem}"))
     data, stated = _data(spec, tenant, datasets, unjudgeable)
     places = [*_control_plane_places(control_plane), *_written_places(spec, datasets, unjudgeable)]
     model = spec.model or jobs.ModelClause()

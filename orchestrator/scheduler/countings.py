@@ -38,7 +38,7 @@ class Counting:
             return _MANY
         if any(self._changed.get(scope, job.digest) != job.digest for scope in scopes):
             return 0
-        trains = job.attributes.model is not None
+        trains = bool(job.attributes.operations)
         if trains and any(scope in self._changed for scope in scopes):
             return 0
         return 1 if trains else _MANY

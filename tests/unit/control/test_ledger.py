@@ -82,3 +82,16 @@ def test_a_tally_that_cannot_be_read_stops_whoever_it_concerns():
     world.turns(4)
     assert (world.phase(concerned), world.phase(other)) == (P.QUEUED, P.RUNNING)
     assert "core.unsupported:ledger" in world.store.job(concerned).condition("Unplaceable").message
+
+
+def test_a_tenant_whose_document_cannot_be_read_gets_nothing():
+    """Its floor is not known any more: its jobs wait, with the reason, instead of being judged without one."""
+    world = Quiet()
+    tenant = world.store.document("Tenant", "default")
+    assert tenant is not None
+    damaged = dataclasses.replace(tenant, body='{"kind": "Tenant", "metadata": {"name": "default"}, "spec": 7}')
+    world.store.commit(stores.Changes(documents=[damaged]))
+    id = world.job()
+    world.turns(3)
+    assert world.phase(id) is P.QUEUED
+    assert "core.unsupported:tenant" in world.store.job(id).condition("Unplaceable").message
