@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import pathlib
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from orchestrator.bootstrap import watches
 from orchestrator.domain import journal, listings
 from orchestrator.inventory import screeners
 from orchestrator.plugins import lazy
@@ -19,7 +19,6 @@ from orchestrator.ports import environment, stores
 
 FOLDER = "lists"
 EVERY_S = 2.0
-STOP_S = 5.0
 _FILES_MAX = 256
 
 
@@ -36,28 +35,17 @@ class ListKeeper:
         log: Any,
         every_s: float = EVERY_S,
     ) -> None:
-        self._state, self._store, self._clock, self._nudge, self._log = state, store, clock, nudge, log
-        self._every_s = every_s
+        self._state, self._store, self._clock, self._log = state, store, clock, log
         self._marks: tuple[object, ...] = ()
         self._loaded = listings.Loaded()
         self._screener: screeners.Screener | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lists", daemon=True)
+        self.watch = watches.Watch("lists", look=self.look, nudge=nudge, failed=self._failed, every_s=every_s)
+        """Looks for changes once it is started."""
         self.look()
 
     def screener(self) -> screeners.Screener | None:
         """Return what screens operators now; None: no list is configured."""
         return self._screener
-
-    def start(self) -> None:
-        """Begin to look for changes."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_S)
 
     def look(self) -> bool:
         """Read the folder if a file of it changed; says whether other lists are in force now."""
@@ -77,13 +65,8 @@ class ListKeeper:
         self._journal(loaded)
         return True
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            try:
-                if self.look():
-                    self._nudge()
-            except Exception as error:  # noqa: BLE001 -- the lists in force stay; the next change is looked at again
-                self._log.error("list.failed", error=type(error).__name__, exc_info=error)
+    def _failed(self, error: Exception) -> None:
+        self._log.error("list.failed", error=type(error).__name__, exc_info=error)
 
     def _files(self) -> Iterator[tuple[str, int, int]]:
         """Yield name, size and time of every file below the folder, in order of name."""

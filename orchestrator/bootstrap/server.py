@@ -69,8 +69,8 @@ class Server:
     def close(self) -> None:
         """Stop the loop, let go of adapters and of the store. Jobs go on."""
         self.heart.stop()
-        self.lists.stop()
-        self.trust.stop()
+        self.lists.watch.stop()
+        self.trust.watch.stop()
         self.packs.stop()
         self.seals.stop()
         self.adapters.close()
@@ -139,26 +139,11 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
     shelf = signing.Shelf(settings.state_dir)
     sealed = checkpoints.Checkpoints(context, keyring, origin=origin, shelf=shelf)
     counters = metrics.Metrics()
-    heart = loops.Heart(
-        loops.Parts(
-            store,
-            clock,
-            ids,
-            wake,
-            calls,
-            adapters,
-            inventory,
-            inbox,
-            door,
-            models.slugs,
-            tables,
-            _pace(settings),
-            settings.stale_grace,
-        ),
-        ticked=counters.ticked,
-        reviewed=counters.reviewed,
-        log=logs.get("loop"),
+    parts = loops.Parts(
+        *(store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, tables),
+        *(_pace(settings), settings.stale_grace),
     )
+    heart = loops.Heart(parts, ticked=counters.ticked, reviewed=counters.reviewed, log=logs.get("loop"))
     adapters.on_built(heart.watch)
     adapters.look_in(lambda: inventory.world().backends)
     given = services.Services(
@@ -283,8 +268,8 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
     _settle_memory()
     server.heart.start()
     server.seals.start()
-    server.lists.start()
-    server.trust.start()
+    server.lists.watch.start()
+    server.trust.watch.start()
     server.packs.start(lambda: _packs_changed(server))
     signal.signal(signal.SIGHUP, lambda *_: server.packs.ask())
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")

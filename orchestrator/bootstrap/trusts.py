@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from orchestrator.bootstrap import watches
 from orchestrator.domain import journal, trust
 from orchestrator.inventory import claimants
 from orchestrator.plugins import lazy
@@ -19,7 +20,6 @@ from orchestrator.ports import environment, stores
 
 FILE = "trust.yaml"
 EVERY_S = 2.0
-STOP_S = 5.0
 
 
 class TrustKeeper:
@@ -36,29 +36,19 @@ class TrustKeeper:
         log: Any,
         every_s: float = EVERY_S,
     ) -> None:
-        self._path, self._store, self._clock, self._nudge, self._log = path, store, clock, nudge, log
-        self._audience, self._every_s = audience, every_s
+        self._path, self._store, self._clock, self._log = path, store, clock, log
+        self._audience = audience
         self._mark: object = ()
         self._good: trust.TrustList | None = None
         self._claimants = claimants.Claimants(audience=audience)
         self._looking = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="trust", daemon=True)
+        self.watch = watches.Watch("trust", look=self.look, nudge=nudge, failed=self._failed, every_s=every_s)
+        """Looks for changes once it is started."""
         self.look()
 
     def verifier(self) -> claimants.Claimants:
         """Return who verifies claims by the list in force."""
         return self._claimants
-
-    def start(self) -> None:
-        """Begin to look for changes."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_S)
 
     def look(self) -> bool:
         """Read the file if it changed; says whether another list, or another problem, is in force now. Thread-safe."""
@@ -91,13 +81,8 @@ class TrustKeeper:
             return error.errno
         return state.st_ino, state.st_size, state.st_mtime_ns
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            try:
-                if self.look():
-                    self._nudge()
-            except Exception as error:  # noqa: BLE001 -- the list in force stays; the next change is looked at again
-                self._log.error("trust.failed", error=type(error).__name__, exc_info=error)
+    def _failed(self, error: Exception) -> None:
+        self._log.error("trust.failed", error=type(error).__name__, exc_info=error)
 
     def _journal(self, old: trust.TrustList, new: trust.TrustList) -> None:
         """Note what is in force from now on, and what is new in it. A full disk does not stop a list."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
 import pydantic
@@ -94,23 +94,9 @@ class ServerSettings(pydantic.BaseModel):
             host, port = split_address(listen or DEFAULT_LISTEN)
         except ValueError as error:
             problems.append(f"--listen: {error}")
-        if bool(tls_cert) != bool(tls_key):
-            problems.append("--tls-cert and --tls-key: give both or none")
-        if not problems and not is_loopback(host) and not tls_cert and not insecure_behind_proxy:
-            problems.append(
-                f"--listen: {host} can be reached from other machines, and tokens would travel in the clear: "
-                "give --tls-cert and --tls-key, or say --insecure-behind-proxy if a proxy ends TLS"
-            )
-        problems += [
-            f"{flag}: {path} is not a file"
-            for flag, path in (
-                ("--tls-cert", tls_cert),
-                ("--tls-key", tls_key),
-                *(("--distances", path) for path in distances),
-                ("--trust", trust),
-            )
-            if path and not pathlib.Path(path).is_file()
-        ]
+        problems += _of_tls(host if not problems else None, tls_cert, tls_key, insecure_behind_proxy)
+        files = {"--tls-cert": tls_cert, "--tls-key": tls_key, "--trust": trust}
+        problems += _missing([*files.items(), *(("--distances", path) for path in distances)])
         if packs and not pathlib.Path(packs).is_dir():
             problems.append(f"--packs: {packs} is not a folder")
         if forget_after is not None and forget_after < FORGET_AFTER_MIN:
@@ -147,6 +133,22 @@ class ServerSettings(pydantic.BaseModel):
     def database_url(self) -> str:
         """Return the URL of the database."""
         return self.database or f"sqlite:///{self.state_dir / 'comity.db'}"
+
+
+def _of_tls(host: str | None, cert: str | None, key: str | None, behind_proxy: bool) -> list[str]:  # noqa: FBT001
+    """Return what is wrong about who may listen in; ``host`` None: the address is wrong already."""
+    if bool(cert) != bool(key):
+        return ["--tls-cert and --tls-key: give both or none"]
+    if host is None or is_loopback(host) or cert or behind_proxy:
+        return []
+    return [
+        f"--listen: {host} can be reached from other machines, and tokens would travel in the clear: "
+        "give --tls-cert and --tls-key, or say --insecure-behind-proxy if a proxy ends TLS"
+    ]
+
+
+def _missing(files: Iterable[tuple[str, str | None]]) -> list[str]:
+    return [f"{flag}: {path} is not a file" for flag, path in files if path and not pathlib.Path(path).is_file()]
 
 
 def state_folder(environment: Mapping[str, str]) -> pathlib.Path:

@@ -124,10 +124,10 @@ def test_the_thread_nudges_the_loop(tmp_path, store, log):
     """A change is seen without anybody asking."""
     nudged = threading.Event()
     kept = keeper(tmp_path, store, log, nudge=nudged.set, every_s=0.01)
-    kept.start()
+    kept.watch.start()
     try:
         take(tmp_path)
         assert nudged.wait(20)
         assert kept.screener() is not None
     finally:
-        kept.stop()
+        kept.watch.stop()
