@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from orchestrator.control import (
     arrivals,
-    batches,
     compliance,
     dispatcher,
     duties,
     forgets,
+    guards,
     identities,
     index,
     lanes,
@@ -123,6 +123,8 @@ class Loop:
             touches=self._touches,
             met=self._identities,
         )
+        self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
+        self._guard = guards.Guard(w.store, w.clock, w.inventory, w.planner, self._times)
         self._dispatcher = dispatcher.Dispatcher(
             live=self._live,
             book=self._book,
@@ -131,12 +133,11 @@ class Loop:
             store=w.store,
             jitter=w.ids.jitter,
             touches=self._touches,
-            guard=self._guard,
+            guard=self._guard.check,
         )
         self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
         self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
         self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
-        self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
         self._compliance = compliance.Compliance(
             w.store,
             self._live,
@@ -396,7 +397,7 @@ class Loop:
             world = self._w.inventory.world()
             started = 0
             for lane in self._lanes.all():
-                stops = self._dispatcher.start_stops(lane, term, lambda: self._check_term(term))
+                stops = self._dispatcher.start_stops(lane, term, lambda: self._guard.check_term(term))
                 launches = self._dispatcher.start_launches(lane, term, world)
                 launched, stopped, started = launched + launches, stopped + stops, started + stops + launches
             if arrival is not None:
@@ -431,31 +432,6 @@ class Loop:
         self._commit(term)
         for key, id in wanted.items():
             self._dispatcher.again(key, id, stamp)
-
-    def _check_term(self, term: ids.Term) -> None:
-        if self._w.store.current_term() != term:
-            raise batches.DroppedError("loop.stale-term", "another controller acts now", stale=True)
-
-    def _guard(self, placement: decisions.Placement, stamp: planning.Stamp, term: ids.Term) -> None:
-        """Raise DroppedError where the placement does not stand any more. Runs just before the submit, any thread."""
-        self._check_term(term)
-        w = self._w
-        now = w.clock.now()
-        if self._times.is_back(now):
-            raise batches.DroppedError(dispatcher.CLOCK_WENT_BACK, "the clock is behind a time that was seen before")
-        if placement.expires is not None and now >= placement.expires:
-            raise batches.DroppedError("VerdictExpired", "a dated fact changed between decision and launch")
-        world = w.inventory.world()
-        current = w.planner.stamp(world, now)
-        if placement.policy and placement.policy != current.policy:
-            raise batches.DroppedError("RulesChanged", "rules changed between decision and launch")
-        if current != stamp:
-            raise batches.DroppedError(dispatcher.FACTS_CHANGED, "facts changed between decision and launch")
-        site = world.site(placement.site)
-        if site is not None and site.identity is not None and site.identity.changed_to is not None:
-            raise batches.DroppedError(identities.CHANGED, f"another answers in the place of {site.backend}")
-        if site is None or world.closed(site):
-            raise batches.DroppedError("SiteClosed", f"{placement.site} takes nothing new any more")
 
 
 def holder_name(host: str, process: int, started_at: dt.datetime, nonce: float) -> str:

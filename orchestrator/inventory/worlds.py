@@ -1,7 +1,6 @@
 """The declared world as one immutable value: who asks, which places there are, what is broken.
 
-Documents come from the store as JSON and go through ``wire`` into domain values. A stored document that cannot be
-read any more is a :class:`BrokenDocument`, never an exception: the others go on, and what needs it is refused.
+Documents come from the store as JSON and go through ``readings`` into domain values; what cannot be read is refused.
 
 What the system itself keeps about a document stands in its ``status`` (JSON): of a Backend ``cordoned`` and
 ``draining`` (true or false), of the ControlPlane ``freezes``: a list of ``{backend?, operator?, country?}``.
@@ -9,11 +8,10 @@ What the system itself keeps about a document stands in its ``status`` (JSON): o
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from orchestrator.domain import ids, listings, modes
 from orchestrator.domain import lineages as lineage_values
@@ -31,48 +29,16 @@ from orchestrator.inventory import (
     lineages,
     presentations,
     previews,
+    readings,
     screeners,
     sightings,
     standings,
 )
 from orchestrator.policy import rulebook
 from orchestrator.ports import stores
-from orchestrator.wire import errors
-from orchestrator.wire.convert import places
-from orchestrator.wire.convert import policies as policy_conversion
-from orchestrator.wire.documents import backends as backend_documents
-from orchestrator.wire.documents import control_planes, data_sets, operators, queues, reading
-from orchestrator.wire.documents import policies as policy_documents
-from orchestrator.wire.documents import tenants as tenant_documents
 
 DEFAULT_TENANT = "default"
 """Tenant of the first administrator; owns what belongs to the installation."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenDocument:
-    """A stored document that cannot be used, and why: all problems."""
-
-    kind: str
-    name: str
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A stop of new placements; what is None does not narrow it."""
-
-    backend: str | None = None
-    operator: str | None = None
-    country: str | None = None
-
-    def covers(self, site: site_values.Site) -> bool:
-        """Say whether the site is frozen by it."""
-        return (
-            (self.backend is None or self.backend == site.backend)
-            and (self.operator is None or self.operator == site.operator_name)
-            and (self.country is None or self.country == site.location.country)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +68,10 @@ class World:
     """What was counted towards thresholds that add up; None: some of it cannot be read."""
     sites: tuple[site_values.Site, ...] = ()
     site_index: Mapping[ids.SiteName, site_values.Site] = field(default_factory=dict)
-    broken: tuple[BrokenDocument, ...] = ()
+    broken: tuple[readings.BrokenDocument, ...] = ()
     cordoned: frozenset[str] = frozenset()
     draining: frozenset[str] = frozenset()
-    freezes: tuple[Freeze, ...] = ()
+    freezes: tuple[readings.Freeze, ...] = ()
     catalogue: catalogues.Catalogue = field(default_factory=catalogues.EmptyCatalogue)
     """Of accelerators."""
     facts: ids.Digest = ids.NO_DIGEST
@@ -230,25 +196,25 @@ class Inventory:
 
     def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
         stored = self._store.documents()
-        kinds = (*_CONVERTERS, lineages.KIND, ledgers.KIND, presentations.KIND)
+        kinds = (*readings.CONVERTERS, lineages.KIND, ledgers.KIND, presentations.KIND)
         by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
-        owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _OWNED}
-        broken: list[BrokenDocument] = []
+        owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in readings.OWNED}
+        broken: list[readings.BrokenDocument] = []
         fresh: dict[tuple[str, str, str, int], object] = {}
         for document in stored:
             if document.kind not in by_kind:
                 continue
             key = (*document.key, document.version)
-            value = self._read[key] if key in self._read else read(document)
+            value = self._read[key] if key in self._read else readings.read(document)
             fresh[key] = value
-            if isinstance(value, BrokenDocument):
+            if isinstance(value, readings.BrokenDocument):
                 broken.append(value)
-            elif document.kind in _OWNED:
+            elif document.kind in readings.OWNED:
                 owned[document.kind].setdefault(document.tenant, {})[document.name] = value
             else:
                 by_kind[document.kind][document.name] = value
         self._read = fresh
-        statuses = {(d.kind, d.name): _status(d) for d in stored if d.status != "{}"}
+        statuses = {(d.kind, d.name): readings.status(d) for d in stored if d.status != "{}"}
         owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
         shown = presentations.Presented(
             by_kind[presentations.KIND], not any(one.kind == presentations.KIND for one in broken)
@@ -263,19 +229,21 @@ class Inventory:
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
-        rules += [_unreadable(each) for each in broken if each.kind == "Policy"]
+        rules += [readings.unreadable(each) for each in broken if each.kind == "Policy"]
         for one in broken:
             if one.kind == "Tenant":
                 # Without its document a tenant would have no floor: every job of it would be judged too mildly.
-                by_kind["Tenant"][one.name] = tenant_values.Tenant(one.name, problem=_told(one))
-        data_sets = _inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
+                by_kind["Tenant"][one.name] = tenant_values.Tenant(one.name, problem=readings.told(one))
+        data_sets = readings.inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
         facts = {
             "sites": digests.of_sites(all_sites),
             "directives": digests.plain(directives),
             "DataSet": digests.plain(
                 [data for whose in sorted(data_sets) for _, data in sorted(data_sets[whose].items())]
             ),
-            **{kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in _JUDGED},
+            **{
+                kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in readings.JUDGED
+            },
         }
         return World(
             documents_version=marks[0],
@@ -293,9 +261,9 @@ class Inventory:
             sites=all_sites,
             site_index={site.name: site for site in all_sites},
             broken=tuple(broken),
-            cordoned=_flagged(statuses, "cordoned"),
-            draining=_flagged(statuses, "draining"),
-            freezes=_freezes(statuses),
+            cordoned=readings.flagged(statuses, "cordoned"),
+            draining=readings.flagged(statuses, "draining"),
+            freezes=readings.freezes(statuses),
             catalogue=self._catalogue,
             facts=canonical.digest(facts),
             screenings=screenings,
@@ -373,96 +341,3 @@ class Inventory:
             )
         self._made = made
         return tuple(sorted((s for _, found in made.values() for s in found), key=lambda site: site.name))
-
-
-def _unreadable(document: BrokenDocument) -> policy_values.CedarPolicy:
-    """Return a policy that refuses everything: nobody knows any more what it says."""
-    return policy_values.CedarPolicy(document.name, "", problem=_told(document))
-
-
-def _told(document: BrokenDocument) -> str:
-    return "; ".join(document.problems)[:500] or "unreadable"
-
-
-def _inheriting(
-    declared: Mapping[str, Mapping[str, tenant_values.DataSet]],
-    kept: Mapping[str, Mapping[str, lineage_values.Lineage]],
-    tenants: Mapping[str, tenant_values.Tenant],
-    broken: list[BrokenDocument],
-) -> dict[str, dict[str, tenant_values.DataSet]]:
-    """Return the data sets with what they inherit. One whose lineage cannot be read is not there at all: whatever
-    needs it is refused."""
-    lost = {one.name for one in broken if one.kind == lineages.KIND}
-    found: dict[str, dict[str, tenant_values.DataSet]] = {}
-    for whose, by_name in declared.items():
-        tenant, known = tenants.get(whose), kept.get(whose, {})
-        default = tenant.default_data if tenant else None
-        found[whose] = {
-            name: lineage_values.effective(data, known.get(name), default)
-            for name, data in by_name.items()
-            if name not in lost
-        }
-    return found
-
-
-def read(document: stores.Document) -> object:
-    """Return the domain value of a stored document, or :class:`BrokenDocument`."""
-    try:
-        if document.kind == lineages.KIND:
-            return lineages.of_document(document)
-        if document.kind == ledgers.KIND:
-            return (ledgers.of_document(document), document.version)
-        if document.kind == presentations.KIND:
-            return presentations.of_document(document)
-        model = reading.read(json.loads(document.body)).model
-        return _CONVERTERS[document.kind](model, document)
-    except errors.InvalidDocumentError as error:
-        return BrokenDocument(document.kind, document.name, tuple(f"{one.path}: {one.problem}" for one in error.errors))
-    except Exception as error:  # noqa: BLE001 -- a document of another version must not take the others down
-        return BrokenDocument(document.kind, document.name, (f"{type(error).__name__}: {error}",))
-
-
-_CONVERTERS: Mapping[str, Callable[[Any, stores.Document], object]] = {
-    "ControlPlane": lambda model, _: places.control_plane(cast("control_planes.ControlPlane", model)),
-    "Operator": lambda model, _: places.operator(cast("operators.Operator", model)),
-    "Backend": lambda model, _: places.backend(cast("backend_documents.Backend", model)),
-    "DataSet": lambda model, stored: places.data_set(cast("data_sets.DataSet", model), tenant=stored.tenant),
-    "Tenant": lambda model, _: places.tenant(cast("tenant_documents.Tenant", model)),
-    "Queue": lambda model, _: places.queue(cast("queues.Queue", model)),
-    "Policy": lambda model, _: policy_conversion.policy(cast("policy_documents.Policy", model)),
-}
-
-_JUDGED = ("ControlPlane", "Tenant")
-"""Kinds that rules read beside the sites and data sets (operators and backends are in the sites)."""
-
-_OWNED = frozenset({"DataSet", "Queue", lineages.KIND})
-"""Kinds whose names are a tenant's own."""
-
-
-def _status(document: stores.Document) -> Mapping[str, Any]:
-    try:
-        found = json.loads(document.status)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _flagged(statuses: Mapping[tuple[str, str], Mapping[str, Any]], flag: str) -> frozenset[str]:
-    return frozenset(
-        name for (kind, name), status in statuses.items() if kind == "Backend" and status.get(flag) is True
-    )
-
-
-def _freezes(statuses: Mapping[tuple[str, str], Mapping[str, Any]]) -> tuple[Freeze, ...]:
-    found = []
-    for (kind, _), status in sorted(statuses.items()):
-        entries = status.get("freezes", []) if kind == "ControlPlane" else []
-        for entry in entries if isinstance(entries, list) else []:
-            # What cannot be read freezes everything: a stop that is half understood is still a stop.
-            known = entry if isinstance(entry, dict) else {}
-            found.append(Freeze(*(_text(known.get(key)) for key in ("backend", "operator", "country"))))
-    return tuple(found)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

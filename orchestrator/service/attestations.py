@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from orchestrator.domain import claims
-from orchestrator.inventory import presentations, worlds
+from orchestrator.inventory import presentations, readings
 from orchestrator.ports import stores
 from orchestrator.service import contexts
 
@@ -29,8 +29,8 @@ def shown(context: contexts.Context, old: stores.Document | None, new: stores.Do
     """Return what to commit along with a backend that shows an attestation result; nothing where it proves nothing."""
     if new.kind != "Backend" or _token(new) is None:
         return (), ()
-    backend = worlds.read(new)
-    if isinstance(backend, worlds.BrokenDocument):
+    backend = readings.read(new)
+    if isinstance(backend, readings.BrokenDocument):
         return (), ()
     made = context.inventory.verifier().presentation(backend)  # type: ignore[arg-type]
     if made is None or (old is not None and _token(old) == _token(new)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain import policies
-from orchestrator.inventory import worlds
+from orchestrator.inventory import readings
 from orchestrator.policy import cases, rulebook, usercases
 from orchestrator.policy.cedar import checking, texts
 from orchestrator.ports import stores
@@ -157,7 +157,7 @@ def _own_tests(book: rulebook.RuleBook, read: reading.ReadDocument, number: int)
 
 def conditions(context: contexts.Context, document: stores.Document) -> list[dict[str, Any]]:
     """Return whether a stored policy can be used, and whether it is in force today. One that cannot be used refuses."""
-    value = worlds.read(document)
+    value = readings.read(document)
     today = context.clock.now().astimezone(dt.UTC).date()
     if isinstance(value, policies.CedarPolicy):
         book = context.world().book
@@ -165,7 +165,7 @@ def conditions(context: contexts.Context, document: stores.Document) -> list[dic
         return [_condition("Usable", not wrong, "; ".join(wrong)), _condition("InForce", value.in_force(today))]
     if isinstance(value, policies.Directive):
         return [_condition("Usable", True), _condition("InForce", value.in_force(today))]
-    text = "; ".join(value.problems) if isinstance(value, worlds.BrokenDocument) else "it cannot be read"
+    text = "; ".join(value.problems) if isinstance(value, readings.BrokenDocument) else "it cannot be read"
     refuses = f"it cannot be read, so it refuses every job (cedar.error:{document.name}): {text}"
     return [_condition("Usable", False, refuses[:1000]), _condition("InForce", True)]
 

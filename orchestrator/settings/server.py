@@ -135,16 +135,14 @@ class ServerSettings(pydantic.BaseModel):
         return self.database or f"sqlite:///{self.state_dir / 'comity.db'}"
 
 
-def _of_tls(host: str | None, cert: str | None, key: str | None, behind_proxy: bool) -> list[str]:  # noqa: FBT001
+def _of_tls(host: str | None, cert: str | None, key: str | None, behind_proxy: bool) -> list[str]:
     """Return what is wrong about who may listen in; ``host`` None: the address is wrong already."""
     if bool(cert) != bool(key):
         return ["--tls-cert and --tls-key: give both or none"]
     if host is None or is_loopback(host) or cert or behind_proxy:
         return []
-    return [
-        f"--listen: {host} can be reached from other machines, and tokens would travel in the clear: "
-        "give --tls-cert and --tls-key, or say --insecure-behind-proxy if a proxy ends TLS"
-    ]
+    text = f"--listen: {host} can be reached from other machines, and tokens would travel in the clear"
+    return [f"{text}: give --tls-cert and --tls-key, or say --insecure-behind-proxy if a proxy ends TLS"]
 
 
 def _missing(files: Iterable[tuple[str, str | None]]) -> list[str]:

@@ -17,6 +17,7 @@ from backends.simulated import client
 from orchestrator.control import (
     compliance,
     dispatcher,
+    guards,
     lease,
     ledger,
     loop,
@@ -56,14 +57,14 @@ def _blind() -> Iterator[None]:
 @contextlib.contextmanager
 def _ignore_term() -> Iterator[None]:
     """Effects are not fenced by the term."""
-    with mock.patch.object(loop.Loop, "_check_term", lambda self, term: None):
+    with mock.patch.object(guards.Guard, "check_term", lambda self, term: None):
         yield
 
 
 @contextlib.contextmanager
 def _no_guard() -> Iterator[None]:
     """Rules are not compared just before the launch."""
-    with mock.patch.object(loop.Loop, "_guard", lambda self, placement, stamp, term: None):
+    with mock.patch.object(guards.Guard, "check", lambda self, placement, stamp, term: None):
         yield
 
 
@@ -276,14 +277,14 @@ def _only_facts() -> Iterator[None]:
     def stamp(self, world, at):  # type: ignore[no-untyped-def]
         return dataclasses.replace(real(self, world, at), policy=ids.NO_DIGEST)
 
-    guard = loop.Loop._guard
+    guard = guards.Guard.check
 
     def guarded(self, placement, stamp, term):  # type: ignore[no-untyped-def]
         guard(self, dataclasses.replace(placement, policy=ids.NO_DIGEST), stamp, term)
 
     with (
         mock.patch.object(planners.SchedulerPlanner, "stamp", stamp),
-        mock.patch.object(loop.Loop, "_guard", guarded),
+        mock.patch.object(guards.Guard, "check", guarded),
     ):
         yield
 
