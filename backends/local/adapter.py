@@ -6,7 +6,9 @@ folders and says the same. The runner (``runner/``) does the rest, with or witho
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -283,7 +285,9 @@ class LocalAdapter(backends.BackendAdapter):
         stopped = store.stopped(key)
         if attempt.nodes > 1 and not stopped and not submitting and self._mend(base, attempt, ranks):
             ranks = store.ranks(attempt)
-        seen = observe.observation(attempt, ranks, stopped=stopped, submitting=submitting, boot=boot)
+        seen = observe.observation(
+            attempt, ranks, stopped=stopped, submitting=submitting, boot=boot, node=os.uname().nodename[:253]
+        )
         if seen.outcome is None:
             return seen
         limits.remove(attempt.cgroups)  # of a runner that was killed before it could
@@ -295,7 +299,7 @@ class LocalAdapter(backends.BackendAdapter):
                 started_at=seen.outcome.started_at,
                 ended_at=seen.outcome.ended_at,
             )
-            seen = backends.Observation(seen.key, seen.state, outcome, seen.handle, seen.started_at, outcome.detail)
+            seen = dataclasses.replace(seen, outcome=outcome, detail=outcome.detail)
         self._remember(seen)
         return seen
 

@@ -17,9 +17,17 @@ _BY_OTHERS = ("stopped", "called-off")
 
 
 def observation(
-    attempt: attempts.Attempt, ranks: Sequence[attempts.Rank], *, stopped: bool, submitting: bool, boot: str
+    attempt: attempts.Attempt,
+    ranks: Sequence[attempts.Rank],
+    *,
+    stopped: bool,
+    submitting: bool,
+    boot: str,
+    node: str = "",
 ) -> backends.Observation:
     """Return what one attempt is now. Outputs are not looked for: that is left to whoever sees it succeed.
+
+    ``node`` is the name of this machine, on which every rank that began runs or ran.
 
     A folder in which nothing was ever started is GONE: nothing runs and nothing will, unless it is submitted again.
     """
@@ -35,9 +43,20 @@ def observation(
     if any(rank.state is state.LIVE for rank in ranks) or (fresh and not stopped):
         running = all(rank.started for rank in ranks)
         now = offers.ObservedState.RUNNING if running else offers.ObservedState.STARTING
-        return backends.Observation(key, now, handle=handle, started_at=started)
+        return backends.Observation(key, now, handle=handle, started_at=started, whereabouts=whereabouts(ranks, node))
     outcome = joint_outcome(attempt, ranks, stopped=stopped, boot=boot)
-    return backends.Observation(key, offers.ObservedState.ENDED, outcome, handle, started, outcome.detail)
+    return backends.Observation(
+        key, offers.ObservedState.ENDED, outcome, handle, started, outcome.detail, whereabouts(ranks, node)
+    )
+
+
+def whereabouts(ranks: Sequence[attempts.Rank], node: str) -> tuple[offers.Whereabouts, ...]:
+    """Return this machine for each rank that was started. In which country it stands, a machine does not know."""
+    if not node:
+        return ()
+    return tuple(
+        offers.Whereabouts(at, node, source="name of the machine") for at, rank in enumerate(ranks) if rank.started
+    )
 
 
 def handle_of(key: str) -> str:

@@ -61,7 +61,10 @@ class SimulatedAdapter(backends.BackendAdapter):
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
         """See the port."""
-        return self._faulty("observe", lambda: [observe.observation(ref, *self._machine.read(ref.key)) for ref in refs])
+        lies = self._wanted.whereabouts
+        return self._faulty(
+            "observe", lambda: [observe.observation(ref, *self._machine.read(ref.key), lies) for ref in refs]
+        )
 
     def stop(self, ref: backends.AttemptRef, fence: backends.Fence, grace: dt.timedelta) -> None:
         """See the port. A pretended attempt needs no grace."""

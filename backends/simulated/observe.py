@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import datetime as dt
 
-from backends.simulated import client
-from orchestrator.domain import jobs, offers
+from backends.simulated import client, settings
+from orchestrator.domain import facts, jobs, offers
 from orchestrator.ports import backends
 
 
-def observation(ref: backends.AttemptRef, record: client.Record | None, now: dt.datetime) -> backends.Observation:
-    """Return the observation of one attempt."""
+def observation(
+    ref: backends.AttemptRef, record: client.Record | None, now: dt.datetime, lies: settings.Whereabouts
+) -> backends.Observation:
+    """Return the observation of one attempt, with the whereabouts that the settings want."""
     state = offers.ObservedState
     if record is None or record.order is None:
         return backends.Observation(ref.key, state.GONE)
     handle = record.key
     if record.ends_at <= now:
         started = record.starts_at if record.starts_at <= record.ends_at else None
-        return backends.Observation(ref.key, state.ENDED, outcome(record), handle, started)
+        seen = whereabouts(record, now, lies) if started is not None else ()
+        return backends.Observation(ref.key, state.ENDED, outcome(record), handle, started, whereabouts=seen)
     if record.starts_at <= now:
-        return backends.Observation(ref.key, state.RUNNING, None, handle, record.starts_at)
+        seen = whereabouts(record, now, lies)
+        return backends.Observation(ref.key, state.RUNNING, None, handle, record.starts_at, whereabouts=seen)
     return backends.Observation(ref.key, state.STARTING, None, handle)
+
+
+def whereabouts(record: client.Record, now: dt.datetime, lies: settings.Whereabouts) -> tuple[offers.Whereabouts, ...]:
+    """Return one pretended machine a node, named after pool and rank."""
+    order = record.order
+    if order is None:
+        return ()
+    moved = lies.later is not None and now >= record.starts_at + dt.timedelta(seconds=lies.later_after)
+    country = lies.later if moved else lies.country
+    level = facts.Assurance[lies.assurance.upper()]
+    return tuple(
+        offers.Whereabouts(
+            rank,
+            f"{order.pool}-{rank}",
+            order.image_digest,
+            country if lies.rank in (None, rank) else None,
+            "settings of the pretended machine",
+            level,
+        )
+        for rank in range(order.nodes)
+    )
 
 
 def outcome(record: client.Record) -> jobs.Outcome:

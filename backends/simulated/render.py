@@ -13,6 +13,7 @@ RUN_TIME = "SIMULATE_RUN_TIME"
 EXIT_CODE = "SIMULATE_EXIT_CODE"
 """Variables of a job that override the settings, e.g. ``SIMULATE_RUN_TIME=2.5`` (seconds)."""
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
 
 
@@ -32,6 +33,7 @@ class Order:
     preempted: bool
     outputs: tuple[str, ...] = ()
     time_limit_s: float | None = None
+    image_digest: str | None = None
 
 
 def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Order:
@@ -54,7 +56,14 @@ def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Ord
         preempted=share(wanted.seed, placement.key, "preempted") < wanted.faults.preempted,
         outputs=tuple(output.path for output in spec.outputs),
         time_limit_s=None if limit is None else limit.total_seconds(),
+        image_digest=wanted.whereabouts.image_digest or _digest(spec.image),
     )
+
+
+def _digest(image: str | None) -> str | None:
+    """Return the digest of an image's name, e.g. ``registry.example/app@sha256:...``; None where it has none."""
+    found = (image or "").rpartition("@")[2]
+    return found if _DIGEST.fullmatch(found) else None
 
 
 def share(seed: int, *words: object) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -37,6 +37,22 @@ class Faults(adapters.AdapterSettings):
     """Share of attempts that are preempted half-way."""
 
 
+class Whereabouts(adapters.AdapterSettings):
+    """What the pretended machine says of where its attempts run. It may lie: that is what it is for."""
+
+    country: Annotated[str, pydantic.Field(pattern="^[A-Z]{2}$")] | None = None
+    """Country reported for every node. None: none is."""
+    later: Annotated[str, pydantic.Field(pattern="^[A-Z]{2}$")] | None = None
+    """Country reported once ``later_after`` has passed since the start: a machine that moves, or an API that errs."""
+    later_after: Seconds = 0.0
+    rank: Annotated[int, pydantic.Field(ge=0, le=1023)] | None = None
+    """The one node that is elsewhere; the others report no country. None: all of them are there."""
+    image_digest: Annotated[str, pydantic.Field(pattern="^sha256:[0-9a-f]{64}$")] | None = None
+    """Digest reported for the image as it runs; default: the one that the job asked for, where it named one."""
+    assurance: Literal["declared", "documented", "certified", "attested"] = "declared"
+    """How well the machine claims to know it."""
+
+
 class Settings(adapters.AdapterSettings):
     """How the pretended machine behaves. Seconds may be written ``2s``, ``500ms``, ``1m``."""
 
@@ -48,3 +64,4 @@ class Settings(adapters.AdapterSettings):
     run_time: Seconds = 1.0
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
     faults: Faults = pydantic.Field(default_factory=Faults)
+    whereabouts: Whereabouts = pydantic.Field(default_factory=Whereabouts)

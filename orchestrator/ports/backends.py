@@ -70,7 +70,11 @@ class AttemptRef:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the backend says of one attempt. ``outcome`` stands exactly when the state is ENDED."""
+    """What the backend says of one attempt. ``outcome`` stands exactly when the state is ENDED.
+
+    ``whereabouts`` is what was seen of where it runs, or ran: one a node whose machine is known by now, each rank at
+    most once; none where nothing was seen (yet). The core holds them against the place that was decided on.
+    """
 
     key: ids.AttemptKey
     state: offers.ObservedState
@@ -78,6 +82,7 @@ class Observation:
     handle: str | None = None
     started_at: dt.datetime | None = None
     detail: str = ""
+    whereabouts: Sequence[offers.Whereabouts] = ()
 
 
 class BackendAdapter(abc.ABC):

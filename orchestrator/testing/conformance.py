@@ -155,6 +155,18 @@ class AdapterConformance(benches.Workbench):
                 bench.crash()
             assert self.look(bench, placement.key).state is not offers.ObservedState.GONE
 
+    def test_what_is_seen_of_the_nodes_makes_sense(self, bench: benches.Bench) -> None:
+        """Whereabouts name each rank once and its node, and nothing of an attempt that is not there."""
+        placement = self.placement(bench, seconds=benches.SHORT_S)
+        assert self.look(bench, placement.key).whereabouts == ()
+        bench.adapter.submit(placement)
+        seen = self.until_ended(bench, placement.key).whereabouts
+        assert sorted({one.rank for one in seen}) == sorted(one.rank for one in seen)
+        for one in seen:
+            assert 0 <= one.rank < placement.spec.nodes
+            assert 0 < len(one.node) <= 253
+            assert one.country is None or (len(one.country) == 2 and one.country.isupper() and one.source)
+
     def test_an_unknown_key_is_not_alive(self, bench: benches.Bench) -> None:
         """A key that was never submitted is GONE or UNKNOWN; with consistent reads it is GONE."""
         seen = self.look(bench, self.placement(bench).key)
