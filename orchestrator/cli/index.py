@@ -58,7 +58,7 @@ POLICY: dict[str, Entry] = {
     "check": Entry("policy_text", "check", "Check policies and packs before they hold."),
     "replay": Entry("policy_change", "replay", "Judge recorded placements by other rules."),
     "diff": Entry("policy_change", "diff", "What two sets of rules answer differently."),
-    "export": Entry("policy_text", "export", "The packs in the words of another policy engine."),
+    "export": Entry("policy_export", "export", "The packs in another engine's words; a cluster's own fence."),
 }
 
 LISTS: dict[str, Entry] = {

@@ -6,6 +6,7 @@ import json
 import pathlib
 
 import pytest
+import yaml
 
 from orchestrator.cli.rendering import columns
 from tests.unit.cli.conftest import Run
@@ -142,3 +143,32 @@ def test_a_list_of_policies_says_what_each_does_today(usable: bool, in_force: bo
     item = {"metadata": {"name": "p"}, "spec": spec, "status": {"conditions": conditions}}
     _, row = columns.rows("policies", [item], wide=False)
     assert row == ["p", "directive", "2026-06-12", "-", word]
+
+
+def test_a_fence_for_a_cluster_is_exported(run: Run) -> None:
+    """Ten documents; a set of countries stands for its members of the day; the file is what is printed."""
+    words = ("policy", "export", "--to", "kubernetes", "--namespace", "jobs", "--country", "EEA")
+    ran = run(*words, "--at", "2026-01-25")
+    assert ran.code == 0
+    found = list(yaml.safe_load_all(ran.out))
+    assert len(found) == 10
+    selector = next(each for each in found if each["metadata"]["name"] == "comity-jobs")["spec"]["validations"][3]
+    assert "'FR'" in selector["expression"]
+    assert "'CH'" not in selector["expression"]
+    run(*words, "--at", "2026-01-25", "-o", "out")
+    assert pathlib.Path("out/second-fence.yaml").read_text() == ran.out
+
+
+def test_a_fence_of_nothing_is_a_usage_error(run: Run) -> None:
+    """Without namespaces or countries, with unknown ones, or with options of another language nothing is written."""
+    kubernetes = ("policy", "export", "--to", "kubernetes")
+    for words, said in (
+        (kubernetes, "namespace: at least one"),
+        ((*kubernetes, "--namespace", "jobs", "--country", "Atlantis"), "Atlantis"),
+        ((*kubernetes, "--namespace", "jobs", "--country", "FR", "--service-account", "me"), "NAMESPACE/NAME"),
+        ((*kubernetes, "--namespace", "jobs", "--country", "FR", "--schema"), "--schema belongs to cedar"),
+        (("policy", "export", "--to", "cedar", "--country", "FR"), "belong to kubernetes"),
+    ):
+        ran = run(*words)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
