@@ -163,6 +163,8 @@ class JobAttributes:
     asks: tuple[str, ...] = ()
     unjudgeable: tuple[tuple[str, str], ...] = ()
     control_plane_stamp: facts.FactStamp = field(default_factory=facts.FactStamp)
+    control_plane_gaps: tuple[str, ...] = ()
+    """What the control plane's document leaves out of where it lies and who administers it."""
     model: str | None = None
     train_flop: float | None = None
     operations: float | None = None

@@ -177,6 +177,7 @@ def of_job(
         asks=asks(merged.constraints, overlays),
         unjudgeable=tuple(unjudgeable),
         control_plane_stamp=earned(control_plane.facts) if control_plane else facts.FactStamp(),
+        control_plane_gaps=_control_plane_gaps(control_plane),
         model=model.id,
         train_flop=_train_flop(model, spec.type, owner, ledger),
         operations=model.train_flop if _trains(spec.type) else None,
@@ -298,6 +299,14 @@ def _control_plane_places(plane: tenants.ControlPlane | None) -> list[attributes
         attributes.Place(store.country or attributes.UNKNOWN, path) for store, path in stores if store is not None
     ]
     return places
+
+
+def _control_plane_gaps(plane: tenants.ControlPlane | None) -> tuple[str, ...]:
+    """Return the fields about places that a control plane leaves out. One that is not registered is judged unknown."""
+    if plane is None:
+        return ()
+    stated = (("adminFrom", plane.admin_from), ("logStore", plane.log_store), ("backupStore", plane.backup_store))
+    return tuple(name for name, value in stated if not value)
 
 
 def _written_places(

@@ -67,6 +67,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("job.workload", JOB, lambda job: job.workload, "spec.type"),
     ("job.data_stated", JOB, lambda job: job.data_stated, "spec.data"),
     ("job.places", JOB, lambda job: job.places, "controlPlane"),
+    ("job.control_plane_gaps", JOB, lambda job: job.control_plane_gaps, "controlPlane"),
     ("tenant.name", JOB, _tenant(lambda tenant: tenant.name), "tenant.metadata.name"),
     ("tenant.parent_hq", JOB, _tenant(lambda tenant: tenant.parent_hq), "tenant.hq"),
     ("tenant.sector", JOB, _tenant(lambda tenant: tenant.sector), "tenant.sector"),

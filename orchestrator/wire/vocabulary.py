@@ -48,8 +48,11 @@ SAFEGUARDS = (
 """Of a data set, under which it may leave its place."""
 EVIDENCE = ("bis-licence", "veu", "aca", "nac", "iaas-d5-review", "bis-gp10-clear")
 """Of a backend: licences, licence exceptions and clearances."""
-SUPPLEMENT_8 = ("Core42", "G42", "Amazon", "Apple", "Google", "Meta", "Microsoft", "OpenAI", "Oracle", "xAI")
-"""Entities of supplement no. 8 to EAR part 740 (91 FR 43034); a subsidiary names the entity it belongs to."""
+SUPPLEMENT_8 = (
+    "Core42", "G42", "Amazon", "Apple", "Google", "Meta", "Microsoft", "OpenAI", "Oracle", "xAI", "UAE government",
+)  # fmt: skip
+"""Entities of supplement no. 8 to EAR part 740 (91 FR 43034), and the government that the same rule spares; a
+subsidiary names the entity it belongs to."""
 ENCLAVES = ("tdx", "sev-snp", "sgx", "arm-cca", "nvidia-cc", "nitro")
 AI_ACT = ("none", "limited", "high-risk", "gpai", "gpai-systemic")
 """Classes of Regulation (EU) 2024/1689 that place duties on where a system runs, or none."""

@@ -91,6 +91,7 @@ SUPPLEMENT_8_TO = {
     "G42": Day(2027, 4, 6),
     "Core42": Day(2027, 4, 6),
     **dict.fromkeys(codes("Amazon Apple Google Meta Microsoft OpenAI Oracle xAI"), NEVER_ENDS),
+    "UAE government": NEVER_ENDS,
 }
 
 HQ_RULE_FROM = Day(2026, 5, 31)

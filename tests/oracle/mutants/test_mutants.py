@@ -43,7 +43,6 @@ EXCUSED: dict[str, str] = {
     r"us-ear\.iaas-training-red-flag: when\[2\] lost": _DERIVED,
     r"us-ear\.hq-carry-over-until-further-notice: when\[4\] lost": _DENIED,
     r"ear-licence-area: excludes ear-a5 lost": "no member of A:5 is left in the groups that it is taken from",
-    r"ear-supplement-8: (without )?UAE government.*": "no document may say it: the word is not in wire/vocabulary",
     r"us-gp10\.prc-3a090: when\.2\.any\[2\] lost": _PARAMETER,
     r"us-gp10\.prc-3a090-risk: unless\[2\] lost": _PARAMETER,
     r"us-gp10\.prc-3a090-risk: unless\[[01]\] lost": _DENIED,
