@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from orchestrator.domain import events, jobs, journal
+from orchestrator.evidence import observations
 
 CONTROLLER = "controller"
 
@@ -55,6 +56,8 @@ def word(event: events.Event) -> str:
             return "job.gone-read"
         case events.StopRequested():
             return "job.stop-requested"
+        case events.Attested():
+            return "job.attested"
         case events.ConditionChanged():
             return "job.condition"
         case _:
@@ -75,11 +78,17 @@ def _details(event: events.Event, after: jobs.Job) -> Mapping[str, object]:
             attempt = after.attempt
             outcome = attempt.outcome if attempt else None
             found: dict[str, object] = {"reason": attempt.reason if attempt else ""}
+            fixed = observations.fingerprint(attempt.execution) if attempt else None
+            if fixed is not None:
+                found["execution"] = str(fixed)
             if outcome is not None and outcome.exit_code is not None:
                 found["exitCode"] = outcome.exit_code
             if outcome is not None and outcome.signal is not None:
                 found["signal"] = outcome.signal
             return found
+        case events.Attested():
+            result = event.result
+            return {"tee": result.tee, "token": str(result.token), "until": result.until.isoformat()}
         case _:
             return {}
 

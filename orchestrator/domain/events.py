@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from orchestrator.domain import errors, ids, jobs
+from orchestrator.domain import errors, executions, ids, jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,12 @@ class SubmitTried:
 
 @dataclass(frozen=True, slots=True)
 class SubmitAccepted:
-    """The backend has the attempt."""
+    """The backend has the attempt. ``adapter``: the program that said so."""
 
     at: dt.datetime
     number: int
     handle: str
+    adapter: executions.Adapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,14 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The backend says that the attempt runs."""
+    """The backend says that the attempt runs. ``seen`` is what it says of where; () where it says nothing of that."""
 
     at: dt.datetime
     number: int
     started_at: dt.datetime | None = None
     handle: str | None = None
+    seen: tuple[executions.Whereabouts, ...] = ()
+    adapter: executions.Adapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,24 @@ class SeenWaiting:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The attempt is over. ``not_before``: back-off should another attempt follow."""
+    """The attempt is over. ``not_before``: back-off should another attempt follow; ``outputs``: the files it left."""
 
     at: dt.datetime
     number: int
     outcome: jobs.Outcome
     not_before: dt.datetime | None = None
+    seen: tuple[executions.Whereabouts, ...] = ()
+    outputs: tuple[executions.OutputFile, ...] = ()
+    adapter: executions.Adapter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """An attestation result for the attempt was verified."""
+
+    at: dt.datetime
+    number: int
+    result: executions.AttestationResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,7 @@ Event: TypeAlias = (
     | Started
     | SeenWaiting
     | Ended
+    | Attested
     | GoneRead
     | Vanished
     | StopRequested

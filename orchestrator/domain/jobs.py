@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts, ids, money
+from orchestrator.domain import executions, facts, ids, money
 
 
 class JobType(enum.Enum):
@@ -324,6 +324,8 @@ class Attempt:
     reason: str = ""
     gone_reads: int = 0
     """Reads in a row that say GONE; two are needed where reads are not consistent."""
+    execution: executions.Execution = executions.NOTHING
+    """What else was observed of it."""
 
 
 class StopCause(enum.Enum):

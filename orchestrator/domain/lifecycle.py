@@ -11,7 +11,7 @@ import enum
 from dataclasses import replace
 from typing import assert_never
 
-from orchestrator.domain import changes, conditions, errors, events, ids, jobs
+from orchestrator.domain import changes, conditions, errors, events, executions, ids, jobs
 
 MAX_UNCHARGED = 16
 """Attempts without an outcome (refused, moved, withdrawn) that are kept; older ones stand in the journal."""
@@ -75,7 +75,7 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
             tried = replace(attempt, submitted_at=event.at, submit_tries=attempt.submit_tries + 1)
             return _with_attempt(job, replace(tried, gone_reads=0))
         case events.SubmitAccepted():
-            return _waiting(job, attempt, event.at, event.handle)
+            return _waiting(job, _seen(attempt, adapter=event.adapter), event.at, event.handle)
         case events.SeenWaiting():
             return _waiting(job, attempt, event.at, event.handle)
         case events.SubmitRefused():
@@ -85,9 +85,12 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
         case events.Abandoned():
             return _abandoned(job, attempt, event)
         case events.Started():
-            return _started(job, attempt, event)
+            return _started(job, _seen(attempt, event.seen, adapter=event.adapter), event)
         case events.Ended():
-            return _ended(job, attempt, event.outcome, event.at, event.not_before)
+            known = _seen(attempt, event.seen, event.outputs, event.adapter)
+            return _ended(job, known, event.outcome, event.at, event.not_before)
+        case events.Attested():
+            return _attested(job, attempt, event)
         case events.GoneRead():
             return _with_attempt(job, replace(attempt, gone_reads=attempt.gone_reads + 1))
         case events.Vanished():
@@ -137,7 +140,7 @@ def _waiting(job: jobs.Job, attempt: jobs.Attempt, at: dt.datetime, handle: str 
     if attempt.phase is jobs.Phase.PLACED:
         return _moved(job, replace(known, phase=jobs.Phase.STARTING), jobs.Phase.STARTING)
     # A RUNNING attempt that is seen waiting is an old read: its phase never goes back. Only a new handle counts.
-    return job if known == attempt else _with_attempt(job, known)
+    return _with_attempt(job, known)
 
 
 def _started(job: jobs.Job, attempt: jobs.Attempt, event: events.Started) -> jobs.Job:
@@ -152,7 +155,36 @@ def _started(job: jobs.Job, attempt: jobs.Attempt, event: events.Started) -> job
     )
     if starts:
         return _moved(job, known, jobs.Phase.RUNNING)
-    return job if known == attempt else _with_attempt(job, known)
+    return _with_attempt(job, known)
+
+
+def _seen(
+    attempt: jobs.Attempt,
+    nodes: tuple[executions.Whereabouts, ...] = (),
+    outputs: tuple[executions.OutputFile, ...] = (),
+    adapter: executions.Adapter | None = None,
+) -> jobs.Attempt:
+    """Return the attempt with what was observed of it; silence takes nothing back, and the first adapter stays."""
+    known = attempt.execution
+    if nodes in ((), known.nodes) and not outputs and (adapter is None or known.adapter is not None):
+        return attempt
+    return replace(
+        attempt,
+        execution=replace(
+            known,
+            nodes=executions.merged(known.nodes, nodes),
+            outputs=outputs or known.outputs,
+            adapter=known.adapter or adapter,
+        ),
+    )
+
+
+def _attested(job: jobs.Job, attempt: jobs.Attempt, event: events.Attested) -> jobs.Job:
+    known = attempt.execution
+    if known.attested is not None and known.attested.token == event.result.token:
+        return job
+    new = replace(known, attested=event.result, rounds=known.rounds + 1)
+    return _with_attempt(job, replace(attempt, execution=new))
 
 
 def _refused(job: jobs.Job, attempt: jobs.Attempt, event: events.SubmitRefused) -> jobs.Job:

@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts, ids, sites
+from orchestrator.domain import executions, ids, sites
 
 
 class Capability(enum.Enum):
@@ -103,23 +103,10 @@ class ObservedState(enum.Enum):
     """No answer that can be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """What was seen of where one node of an attempt runs. What nobody saw is ``None``; a guess is not reported.
-
-    ``rank`` counts from 0. ``node`` is the backend's name for the machine, at most 253 characters. ``image_digest`` is
-    that of the image as it runs (``sha256:`` and 64 hex digits), not as it was asked for. ``country`` is an ISO 3166-1
-    alpha-2 code in capitals, ``source`` where it was read (``label topology.kubernetes.io/region of the node``, at
-    most 200 characters), ``assurance`` how well that source knows it: a label or a setting is ``DECLARED``, and
-    ``ATTESTED`` counts only from the core's own check of an attestation result, never because an adapter says so.
-    """
-
-    rank: int
-    node: str
-    image_digest: str | None = None
-    country: str | None = None
-    source: str = ""
-    assurance: facts.Assurance = facts.Assurance.DECLARED
+Whereabouts = executions.Whereabouts
+"""What was seen of where one node of an attempt runs."""
+OutputFile = executions.OutputFile
+"""A file that an attempt left, with its digest."""
 
 
 @dataclass(frozen=True, slots=True)

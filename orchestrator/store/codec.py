@@ -11,7 +11,8 @@ import datetime as dt
 import json
 from typing import Any
 
-from orchestrator.domain import ids, jobs
+from orchestrator.domain import executions, ids, jobs
+from orchestrator.store import codec_executions
 from orchestrator.store.codec_specs import CodecError
 
 VERSION = 1
@@ -136,12 +137,14 @@ def _attempt_to_json(attempt: jobs.Attempt) -> dict[str, Any]:
         out["r"] = attempt.reason
     if attempt.gone_reads:
         out["g"] = attempt.gone_reads
+    if attempt.execution != executions.NOTHING:
+        out["x"] = codec_executions.encode(attempt.execution)
     return out
 
 
 def _attempt_from_json(value: dict[str, Any]) -> jobs.Attempt:
     get = value.get
-    outcome = get("o")
+    outcome, execution = get("o"), get("x")
     return jobs.Attempt(
         number=value["n"],
         key=ids.AttemptKey(value["k"]),
@@ -157,6 +160,7 @@ def _attempt_from_json(value: dict[str, Any]) -> jobs.Attempt:
         outcome=None if outcome is None else _outcome_from_json(outcome),
         reason=get("r", ""),
         gone_reads=get("g", 0),
+        execution=executions.NOTHING if execution is None else codec_executions.decode(execution),
     )
 
 
