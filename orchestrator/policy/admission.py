@@ -18,8 +18,12 @@ ATTEMPT_LABEL = "comity.dev/attempt"
 SPEC_ANNOTATION = "comity.dev/spec-sha256"
 JURISDICTION = "node-restriction.kubernetes.io/jurisdiction"
 """NodeRestriction keeps kubelets from setting labels with this prefix on themselves."""
-PLACEMENTS = "comity-placements"
-"""ConfigMap of each job namespace: name of a Job -> digest of what may run under it."""
+GROUP, KIND, PLURAL = "fence.comity.dev", "DecidedJobs", "decidedjobs"
+"""Of the parameter object: name of a Job -> digest of what may run under it; one in each job namespace."""
+OBJECT = "comity"
+"""Its name."""
+ENTRIES_MAX = 10_000
+"""Launches that may be under way at once in a namespace; some 1 MB, of the 1.5 MB that the API server takes."""
 PREFIX = "comity"
 CONTROLLERS = ("system:serviceaccount:kube-system:job-controller",)
 """Account of the Job controller where each controller has its own (kubeadm and most distributions)."""
@@ -29,6 +33,7 @@ CLEANERS = (
     "system:serviceaccount:kube-system:generic-garbage-collector",
 )
 """Who empties a namespace that is deleted; without them it would hang for ever."""
+LABELS = {"app.kubernetes.io/name": "comity", "app.kubernetes.io/component": "second-fence"}
 NAMES_MAX = 64
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -100,14 +105,14 @@ class Terms:
 
 
 def documents(terms: Terms) -> list[Mapping[str, Any]]:
-    """Return the policies, each followed by its binding."""
-    made: list[Mapping[str, Any]] = []
+    """Return the definition of the parameter object, then the policies, each followed by its binding."""
+    made: list[Mapping[str, Any]] = [_definition()]
     for name, spec in (
         ("jobs", _jobs(terms)),
         ("job-changes", _job_changes()),
         ("pods", _pods(terms)),
         ("bindings", _bindings(terms)),
-        ("placements", _placements(terms)),
+        ("decided-jobs", _decided_jobs(terms)),
     ):
         full = f"{terms.prefix}-{name}"
         made.append(_document("ValidatingAdmissionPolicy", full, {"failurePolicy": "Fail", **spec}))
@@ -121,14 +126,14 @@ def _jobs(terms: Terms) -> dict[str, Any]:
     decided = "params.?data[?object.metadata.name].orValue('')"
     pod = "object.spec.template.spec"
     return {
-        "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+        "paramKind": {"apiVersion": f"{GROUP}/v1", "kind": KIND},
         "matchConstraints": _match(("batch", "jobs", "CREATE")),
         "validations": [
             _rule(f"request.userInfo.username == {_cel(terms.user)}", "jobs are created here by Comity only"),
             _rule(f"{_mark('object', 'labels', JOB_LABEL)} != ''", f"a job carries the label {JOB_LABEL}"),
             _rule(
                 f"{digest} != '' && {digest} == {decided}",
-                f"no placement was decided for a job of this name and digest (ConfigMap {PLACEMENTS})",
+                f"no placement was decided for a job of this name and digest ({PLURAL}.{GROUP} {OBJECT})",
             ),
             _rule(_in_countries(pod, terms), _where(terms)),
             _rule(f"{pod}.?nodeName.orValue('') == ''", "nodes are chosen by the scheduler"),
@@ -187,21 +192,46 @@ def _bindings(terms: Terms) -> dict[str, Any]:
     }
 
 
-def _placements(terms: Terms) -> dict[str, Any]:
+def _decided_jobs(terms: Terms) -> dict[str, Any]:
     """Return who writes the parameter object. It may go with its namespace: without it no job is created."""
-    writers = _is_one_of((terms.user,))
-    cleaners = _is_one_of((terms.user, *CLEANERS))
-    # A request to delete all of a collection has no object; each object of it is asked about again, by itself.
-    name = f"request.operation == 'DELETE' ? (oldObject != null && {_named('oldObject')}) : {_named('object')}"
+    writers, cleaners = _is_one_of((terms.user,)), _is_one_of((terms.user, *CLEANERS))
     return {
-        "matchConstraints": _match(("", "configmaps", "CREATE", "UPDATE", "DELETE")),
-        "matchConditions": [{"name": "placements", "expression": name}],
+        "matchConstraints": _match((GROUP, PLURAL, "CREATE", "UPDATE", "DELETE")),
         "validations": [
-            _rule(
-                f"request.operation == 'DELETE' ? {cleaners} : {writers}",
-                f"the ConfigMap {PLACEMENTS} is written by Comity only",
-            )
+            _rule(f"request.operation == 'DELETE' ? {cleaners} : {writers}", f"{PLURAL} are written by Comity only")
         ],
+    }
+
+
+def _definition() -> dict[str, Any]:
+    """Return the kind of the parameter object.
+
+    A kind of our own and not a ConfigMap: the API server (1.36 at least) stops reading parameters of its built-in kinds
+    for good once no binding names them, and goes on with what it read last (kubernetes/kubernetes issue 130887).
+    """
+    digest = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+    data = {
+        "type": "object",
+        "description": "Name of a Job -> digest of what was decided to run under it.",
+        "additionalProperties": digest,
+        "maxProperties": ENTRIES_MAX,
+    }
+    schema = {
+        "type": "object",
+        "description": "What Comity is about to start in this namespace.",
+        "properties": {"data": data},
+    }
+    names = {"kind": KIND, "listKind": f"{KIND}List", "plural": PLURAL, "singular": PLURAL}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PLURAL}.{GROUP}", "labels": LABELS},
+        "spec": {
+            "group": GROUP,
+            "names": names,
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
     }
 
 
@@ -219,13 +249,12 @@ def _binding(terms: Terms, name: str, has_parameters: bool) -> dict[str, Any]:
         },
     }
     if has_parameters:
-        spec["paramRef"] = {"name": PLACEMENTS, "parameterNotFoundAction": "Deny"}
+        spec["paramRef"] = {"name": OBJECT, "parameterNotFoundAction": "Deny"}
     return spec
 
 
 def _document(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/name": "comity", "app.kubernetes.io/component": "second-fence"}
-    return {"apiVersion": API, "kind": kind, "metadata": {"name": name, "labels": labels}, "spec": spec}
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name, "labels": LABELS}, "spec": spec}
 
 
 def _match(*rules: tuple[str, ...]) -> dict[str, Any]:
@@ -256,10 +285,6 @@ def _where(terms: Terms) -> str:
     shown = sorted(set(terms.countries))
     named = " ".join(shown[:12]) + (" ..." if len(shown) > 12 else "")
     return f"the node selector {JURISDICTION} names one of {named}"
-
-
-def _named(root: str) -> str:
-    return f"{root}.metadata.name == {_cel(PLACEMENTS)}"
 
 
 def _is_one_of(users: Sequence[str]) -> str:

@@ -146,12 +146,12 @@ def test_a_list_of_policies_says_what_each_does_today(usable: bool, in_force: bo
 
 
 def test_a_fence_for_a_cluster_is_exported(run: Run) -> None:
-    """Ten documents; a set of countries stands for its members of the day; the file is what is printed."""
+    """A definition and five policies with bindings; a set of countries stands for its members of the day; the file is what is printed."""
     words = ("policy", "export", "--to", "kubernetes", "--namespace", "jobs", "--country", "EEA")
     ran = run(*words, "--at", "2026-01-25")
     assert ran.code == 0
     found = list(yaml.safe_load_all(ran.out))
-    assert len(found) == 10
+    assert len(found) == 11
     selector = next(each for each in found if each["metadata"]["name"] == "comity-jobs")["spec"]["validations"][3]
     assert "'FR'" in selector["expression"]
     assert "'CH'" not in selector["expression"]

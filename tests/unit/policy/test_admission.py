@@ -25,12 +25,12 @@ def test_each_policy_fails_closed_and_is_bound_to_the_namespaces() -> None:
 
 
 def test_only_jobs_read_the_parameter_object_and_its_absence_denies() -> None:
-    """A policy with parameters is bound to the one ConfigMap, and refuses where there is none."""
+    """A policy with parameters is bound to the one object, and refuses where there is none."""
     policies = _by_kind("ValidatingAdmissionPolicy")
     bindings = _by_kind("ValidatingAdmissionPolicyBinding")
     assert [name for name, spec in policies.items() if "paramKind" in spec] == ["comity-jobs"]
     assert {name: spec["paramRef"] for name, spec in bindings.items() if "paramRef" in spec} == {
-        "comity-jobs": {"name": "comity-placements", "parameterNotFoundAction": "Deny"}
+        "comity-jobs": {"name": "comity", "parameterNotFoundAction": "Deny"}
     }
 
 
