@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Sequence
-from concurrent import futures
 from dataclasses import dataclass
 
 from orchestrator.bootstrap import signing, states
@@ -15,9 +16,10 @@ from orchestrator.ports import stores
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks
 
-PART_MIN, WORKERS_MAX = 500_000, 8
+PART_MIN, WORKERS_MAX = 100_000, 8
 """Entries below which a process of its own costs more than it gains; and processes at once."""
 _PAGE = 10_000
+_PARTS = "orchestrator.store.sql.parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +66,39 @@ def _first_bad(store: stores.Store, name: str, entries: int) -> int | None:
     if workers < 2:
         return store.verify_journal()
     size = -(-entries // workers)
-    parts = [(name, at, min(at + size, entries)) for at in range(0, entries, size)]
-    # Not forked: the store has a thread of its own, which a fork would cut in half.
-    context = multiprocessing.get_context("spawn")
-    with futures.ProcessPoolExecutor(len(parts) - 1, mp_context=context) as pool:
-        others = [pool.submit(_part, *part) for part in parts[1:]]
-        found = [store.verify_journal(after=parts[0][1], until=parts[0][2]), *(one.result() for one in others)]
-    bad = [one for one in found if one is not None]
+    parts = [(at, min(at + size, entries)) for at in range(0, entries, size)]
+    started = [_start(name, after, until) for after, until in parts]
+    bad = [_answer(one, store, *part) for one, part in zip(started, parts, strict=True)]
+    found = [one for one in bad if one is not None]
     # The head, and whether a tail was lost, is the last part's to see; entries written meanwhile are not its matter.
-    return min(bad) if bad else store.verify_journal(after=max(parts[-1][2] - 1, 0))
+    return min(found) if found else store.verify_journal(after=max(entries - 1, 0))
 
 
-def _part(name: str, after: int, until: int) -> int | None:
-    """Check one part, in a process of its own."""
-    store = opening.open_store(name, clocks.SystemClock())
+def _start(name: str, after: int, until: int) -> subprocess.Popen[bytes] | None:
+    """Start the check of a part in a process of its own; None where none can be started."""
+    command = [sys.executable, "-P", "-m", _PARTS, name, str(after), str(until)]
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        return store.verify_journal(after=after, until=until)
-    finally:
-        store.close()
+        return subprocess.Popen(  # noqa: S603 -- our own module, in our own interpreter
+            command, env=where, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except OSError:
+        return None
+
+
+def _answer(process: subprocess.Popen[bytes] | None, store: stores.Store, after: int, until: int) -> int | None:
+    """Return what a part's process found. One that did not end well has found nothing: the part is checked here."""
+    said, well = b"", False
+    if process is not None:
+        said, _ = process.communicate()
+        well = process.returncode == 0
+    try:
+        found = json.loads(said) if well else ""
+    except ValueError:
+        found = ""
+    if found is None or type(found) is int:
+        return found
+    return store.verify_journal(after=after, until=until)
 
 
 def _compare(store: stores.Store, heads: Sequence[str]) -> tuple[list[str], int]:
