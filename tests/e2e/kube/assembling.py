@@ -1,0 +1,239 @@
+"""Puts one cluster together: certificates, etcd, the control plane, nodes, labels; in the order that is fastest.
+
+Nothing here waits for what it does not need: certificates and images are made while etcd starts, nodes start while the
+API server gets ready. The process that calls this must live as long as the cluster.
+"""
+
+import dataclasses
+import pathlib
+import secrets
+
+from tests.e2e.kube import api, building, certificates, clusters, hosts, images, kwok, nodes, processes
+
+API_PORT = 6443
+ETCD = "http://127.0.0.1:2379"
+FIRST_NODE = 11
+READY_S = 120.0
+
+
+class StartError(Exception):
+    """A cluster did not get ready; the text says what ended or what was waited for."""
+
+
+@dataclasses.dataclass
+class Assembly:
+    """A cluster being put together, and what is needed to take it apart."""
+
+    spec: clusters.Spec
+    folder: pathlib.Path
+    """The cluster's own folder: short, below the folder of the run."""
+    host: hosts.Host = dataclasses.field(init=False)
+
+    @property
+    def _prefix(self) -> str:
+        """Return how the names of this run's cgroups begin."""
+        return f"comity-{self.folder.parent.name}"
+
+    def start(self) -> clusters.Cluster:
+        """Start everything and return the cluster once a pod can run in it.
+
+        :raises StartError: when it does not get ready.
+        """
+        (self.folder / "log").mkdir(parents=True)
+        (self.folder / "shared").mkdir()
+        made = [images.make(short) for short in images.SMALL]
+        self.host = hosts.Host(self.folder)
+        try:
+            return self._start(made)
+        except (api.ApiError, processes.ProcessError) as error:
+            ended = clusters.describe_ended(self.host.control.parts()) if self.host.pid else []
+            raise StartError("; ".join([f"cluster {self.spec.name}: {error}", *ended])) from error
+
+    def _start(self, made: list[images.Image]) -> clusters.Cluster:
+        """Start the parts."""
+        # 1. Names and keys.
+        address = self.host.address(2)
+        server = f"https://{address}:{API_PORT}"
+        authority = certificates.Authority(self.folder / "pki", f"comity-test-{self.spec.name}-{secrets.token_hex(4)}")
+        # 2. What needs nothing else.
+        self._part("etcd", self._etcd())
+        machines = [self._node(number, authority, server, made[0].name) for number in range(self.spec.nodes)]
+        for node in machines:
+            self._part(f"containerd-{node.name}", node.containerd())
+        # 3. The API server, and those that wait for it by themselves.
+        self._control_plane(authority, server, address)
+        admin = authority.issue("admin", user="comity-test-admin", group="system:masters")
+        cluster = clusters.Cluster(
+            name=self.spec.name,
+            jurisdiction=self.spec.jurisdiction,
+            kubeconfig=certificates.kubeconfig(
+                self.folder / "kubeconfig",
+                cluster=self.spec.name,
+                server=server,
+                authority=authority.pair.certificate,
+                user=admin,
+            ),
+            server=server,
+            outer_address=self.host.outer_address,
+            nodes=tuple(node.name for node in machines),
+            folder=self.folder,
+        )
+        # 4. Images, while the API server gets ready.
+        for node in machines:
+            socket = node.root / "containerd.sock"
+            api.until(socket.exists, f"containerd of {node.name}", timeout_s=READY_S)
+            for image in made:
+                clusters.import_image(self.host.control, self.folder, node.name, image)
+        client = cluster.api
+        api.until(client.ready, "the API server", timeout_s=READY_S)
+        # 5. Nodes.
+        for node in machines:
+            self._part(f"kubelet-{node.name}", node.kubelet(building.program("kubelet")))
+        self._part("kube-proxy", self._proxy(authority, server, machines[0].name if machines else self.spec.name))
+        for node in machines:
+            self._admit(client, node)
+        api.until(
+            lambda: client.get("/api/v1/namespaces/default/serviceaccounts/default"), "accounts", timeout_s=READY_S
+        )
+        if self.spec.kwok:
+            kwok.start(cluster)
+        return cluster
+
+    def stop(self) -> None:
+        """Take the cluster apart; nothing of it remains but its folder."""
+        if hasattr(self, "host"):
+            self.host.destroy()
+        hosts.remove_cgroups(f"{self._prefix}-{self.spec.name}")
+
+    def _part(self, name: str, argv: list[str]) -> None:
+        """Start one part with a log of its own."""
+        self.host.control.start(name, argv, self.folder / "log" / name)
+
+    def _etcd(self) -> list[str]:
+        """Return the command of the store; it never waits for the disk, which no test pulls."""
+        peers = "http://127.0.0.1:2380"
+        return [
+            str(building.program("etcd")),
+            "--name=d",
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={ETCD}",
+            f"--advertise-client-urls={ETCD}",
+            f"--listen-peer-urls={peers}",
+            f"--initial-advertise-peer-urls={peers}",
+            f"--initial-cluster=d={peers}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ]
+
+    def _node(self, number: int, authority: certificates.Authority, server: str, pause: str) -> nodes.Node:
+        """Return one node whose files are written."""
+        name = f"{self.spec.name}-{number + 1}"
+        node = nodes.Node(
+            name=name,
+            address=self.host.add_address(FIRST_NODE + number),
+            root=self.folder / name,
+            cgroup=f"{self._prefix}-{name}",
+            country=self.spec.jurisdiction,
+        )
+        node.make_cgroup()
+        node.write(authority, server, pause, self.folder / "shared")
+        return node
+
+    def _control_plane(self, authority: certificates.Authority, server: str, address: str) -> None:
+        """Start API server, controller manager and scheduler."""
+        pki = self.folder / "pki"
+        accounts = certificates.service_account_keys(pki)
+        gates = [f"--feature-gates={','.join(self.spec.gates)}"] if self.spec.gates else []
+        self._part("kube-apiserver", self._api_server(authority, accounts, address) + gates)
+        for part, user in (("kube-controller-manager", "controller-manager"), ("kube-scheduler", "scheduler")):
+            own = certificates.kubeconfig(
+                self.folder / f"{part}.kubeconfig",
+                cluster=self.spec.name,
+                server=server,
+                authority=authority.pair.certificate,
+                user=authority.issue(part, user=f"system:kube-{user}"),
+            )
+            argv = [str(building.program(part)), f"--kubeconfig={own}", "--bind-address=127.0.0.1"]
+            argv += ["--leader-elect=false", "--kube-api-qps=300", "--kube-api-burst=500", *gates]
+            if part == "kube-controller-manager":
+                argv += [
+                    f"--service-account-private-key-file={accounts.key}",
+                    f"--root-ca-file={authority.pair.certificate}",
+                    f"--cluster-signing-cert-file={authority.pair.certificate}",
+                    f"--cluster-signing-key-file={authority.pair.key}",
+                    "--use-service-account-credentials=true",
+                    "--node-monitor-grace-period=16s",
+                    "--node-monitor-period=2s",
+                ]
+            self._part(part, argv)
+
+    def _api_server(self, authority: certificates.Authority, accounts: certificates.Pair, address: str) -> list[str]:
+        """Return the command of the API server."""
+        inside = str(hosts.ipaddress.ip_network(nodes.SERVICE_NETWORK)[1])
+        serving = authority.issue(
+            "kube-apiserver",
+            user="kube-apiserver",
+            addresses=[address, "127.0.0.1", inside],
+            names=["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"],
+        )
+        to_kubelet = authority.issue("kube-apiserver-kubelet", user="kube-apiserver-kubelet", group="system:masters")
+        return [
+            str(building.program("kube-apiserver")),
+            f"--etcd-servers={ETCD}",
+            "--bind-address=0.0.0.0",
+            f"--advertise-address={address}",
+            f"--secure-port={API_PORT}",
+            f"--cert-dir={self.folder / 'pki'}",
+            f"--tls-cert-file={serving.certificate}",
+            f"--tls-private-key-file={serving.key}",
+            f"--client-ca-file={authority.pair.certificate}",
+            f"--kubelet-client-certificate={to_kubelet.certificate}",
+            f"--kubelet-client-key={to_kubelet.key}",
+            f"--kubelet-certificate-authority={authority.pair.certificate}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--anonymous-auth=false",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={accounts.certificate}",
+            f"--service-account-signing-key-file={accounts.key}",
+            f"--service-cluster-ip-range={nodes.SERVICE_NETWORK}",
+            "--allow-privileged=true",
+            # Pods leave a dead node after seconds, not after the usual five minutes.
+            "--default-not-ready-toleration-seconds=10",
+            "--default-unreachable-toleration-seconds=10",
+            *([f"--runtime-config={','.join(self.spec.apis)}"] if self.spec.apis else []),
+        ]
+
+    def _proxy(self, authority: certificates.Authority, server: str, name: str) -> list[str]:
+        """Return the command of the service proxy; one is enough, for the nodes share a network namespace."""
+        own = certificates.kubeconfig(
+            self.folder / "kube-proxy.kubeconfig",
+            cluster=self.spec.name,
+            server=server,
+            authority=authority.pair.certificate,
+            user=authority.issue("kube-proxy", user="system:kube-proxy"),
+        )
+        # Zeros leave the connection tracker's settings alone: they are the machine's.
+        zeros = [f"--conntrack-{what}" for what in ("max-per-core=0", "min=0", "tcp-timeout-established=0s")]
+        return [
+            str(building.program("kube-proxy")),
+            f"--kubeconfig={own}",
+            "--proxy-mode=iptables",
+            f"--cluster-cidr={nodes.POD_NETWORK}",
+            f"--hostname-override={name}",
+            *zeros,
+            "--conntrack-tcp-timeout-close-wait=0s",
+        ]
+
+    def _admit(self, client: api.Api, node: nodes.Node) -> None:
+        """Wait for a node and give it the label that it may not give itself."""
+        path = f"/api/v1/nodes/{node.name}"
+        api.until(lambda: client.get(path), f"registration of node {node.name}", timeout_s=READY_S)
+        client.merge(path, {"metadata": {"labels": {clusters.JURISDICTION: node.country}}})
+
+        def ready() -> bool:
+            conditions = client.get(path)["status"].get("conditions", ())
+            return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
+
+        api.until(ready, f"readiness of node {node.name}", timeout_s=READY_S)

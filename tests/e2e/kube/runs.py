@@ -1,0 +1,299 @@
+"""One run of clusters: who owns it, who uses it, when it ends, and what a dead one left.
+
+A run is a folder whose lock its owner holds, the process of ``python -m tests.e2e.kube up``. The kernel frees the lock
+when the owner dies, so a folder without a holder is a dead run, and whoever starts next sweeps it.
+
+Test processes share the clusters of one run. Each holds a connection to the owner; the owner ends when the last one
+has closed, however the other side ended. Nobody has to say goodbye.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from tests.e2e.kube import assembling, clusters, hosts, places
+
+START_S = 300.0
+"""From a finished build to clusters that are ready, on a machine busy with other tests."""
+FIRST_USER_S = 60.0
+GRACE_S = 3.0
+DOWN_S = 30.0
+POLL_S = 0.1
+ID = re.compile(r"[a-z0-9]{1,12}")
+
+
+class RunError(Exception):
+    """Clusters did not start; the text is one line that says why."""
+
+
+def hold(folder: pathlib.Path) -> IO[str] | None:
+    """Take the lock of a run and return it, or None where somebody holds it."""
+    held = (folder / "lock").open("a")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
+def sweep() -> list[str]:
+    """Remove what dead runs left; return one line for each thing that could not be removed."""
+    base = places.runs()
+    if not base.is_dir():
+        return []
+    remaining, living, made = [], 0, []
+    for folder in sorted(found for found in base.iterdir() if found.is_dir()):
+        held = hold(folder)
+        if held is None:
+            living += 1
+            continue
+        with held:
+            remaining += hosts.remove_cgroups(f"comity-{folder.name}-")
+            if (folder / "made-kubelet").exists():
+                made.append(folder)
+            else:
+                remaining += _remove(folder)
+    for folder in made:
+        # The mount point is everybody's: it goes with the last run.
+        if not living:
+            with contextlib.suppress(OSError):
+                hosts.KUBELET.rmdir()
+            remaining += _remove(folder)
+    return remaining
+
+
+def _remove(folder: pathlib.Path) -> list[str]:
+    """Remove a folder; return its path where something in it stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return [str(folder)] if folder.exists() else []
+
+
+class Users:
+    """Counts the processes that hold a connection."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen(64)
+        self._lock = threading.Lock()
+        self._open = 0
+        self.changed = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._server.accept()
+            with self._lock:
+                self._open += 1
+            self.changed.set()
+            threading.Thread(target=self._hold, args=(connection,), daemon=True).start()
+
+    def _hold(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1)
+        with self._lock:
+            self._open -= 1
+        self.changed.set()
+
+    def wait_until_unused(self, stop: threading.Event) -> None:
+        """Return when nobody came, when all have gone, or when ``stop`` is set."""
+        patience = FIRST_USER_S
+        while not stop.is_set():
+            self.changed.clear()
+            with self._lock:
+                unused = self._open == 0
+            if unused and not self.changed.wait(patience):
+                return
+            patience = GRACE_S
+            if not unused:
+                self.changed.wait(1.0)
+
+
+class Run:
+    """The owner's side."""
+
+    def __init__(self, name: str) -> None:
+        """Make the folder of a run and sweep what dead ones left.
+
+        :param name: lower case letters and digits; part of the names of cgroups.
+        """
+        if not ID.fullmatch(name):
+            raise RunError(f"{name!r} does not name a run: up to 12 lower case letters and digits")
+        base = places.runs()
+        base.mkdir(mode=0o700, exist_ok=True)
+        with (base / ".sweeping").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            sweep()
+            self.folder = base / name
+            try:
+                self.folder.mkdir()
+            except FileExistsError:
+                raise RunError(f"a run {name} is already there") from None
+            self._lock = hold(self.folder)
+        (self.folder / "owner").write_text(str(os.getpid()))
+        self.users = Users(self.folder / "users")
+        self._assemblies: list[assembling.Assembly] = []
+
+    def start(self, specs: Sequence[clusters.Spec]) -> list[clusters.Cluster]:
+        """Start clusters beside each other and return them when all are ready.
+
+        :raises RunError: with the reason of the first that failed.
+        """
+        self._assemblies = [assembling.Assembly(spec, self.folder / spec.name) for spec in specs]
+        found: dict[str, clusters.Cluster | Exception] = {}
+        threads = [
+            threading.Thread(target=_collect, args=(found, assembly.spec.name, assembly.start), daemon=True)
+            for assembly in self._assemblies
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        started = []
+        for spec in specs:
+            result = found[spec.name]
+            if isinstance(result, Exception):
+                raise RunError(" ".join(str(result).split())) from result
+            started.append(result)
+        for cluster in started:
+            cluster.save(self.folder / f"{cluster.name}.json")
+        (self.folder / "ready").touch()
+        return started
+
+    def fail(self, reason: str) -> None:
+        """Leave the reason for those who wait, and the logs for whoever looks."""
+        (self.folder / "failed").write_text(reason)
+
+    def stop(self) -> list[str]:
+        """Stop everything; return what could not be removed. The folder stays where the start failed."""
+        for assembly in self._assemblies:
+            assembly.stop()
+        failed = (self.folder / "failed").exists()
+        if self._lock is not None and not failed:
+            self._lock.close()
+        return [] if failed else sweep()
+
+
+def _collect(found: dict[str, clusters.Cluster | Exception], name: str, work: Callable[[], clusters.Cluster]) -> None:
+    """Keep what a thread returned or raised."""
+    try:
+        found[name] = work()
+    except Exception as error:  # noqa: BLE001 - it is raised again by the thread that waits
+        found[name] = error
+
+
+class Joined:
+    """A user's side: the clusters live at least until this is closed."""
+
+    def __init__(self, folder: pathlib.Path, connection: socket.socket, known: dict[str, clusters.Cluster]) -> None:
+        self.folder = folder
+        self.clusters = known
+        self._connection = connection
+
+    def close(self) -> None:
+        """Need the clusters no more."""
+        self._connection.close()
+
+
+def join(name: str, words: Sequence[str]) -> Joined:
+    """Use the clusters of a run, started by the first who asks.
+
+    :param words: the arguments of ``up`` that say which clusters.
+    :raises RunError: when they do not get ready.
+    """
+    base = places.runs()
+    base.mkdir(mode=0o700, exist_ok=True)
+    folder = base / name
+    with (base / f".{name}").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (folder / "lock").exists() and not (folder / "failed").exists():
+            _spawn(folder, name, words)
+        connection = _connect(folder)
+    pause = threading.Event()
+    for _ in range(int(START_S / POLL_S)):
+        if (folder / "failed").exists():
+            raise RunError((folder / "failed").read_text())
+        if (folder / "ready").exists():
+            files = (file for file in folder.glob("*.json"))
+            known = {cluster.name: cluster for cluster in map(clusters.Cluster.load, files)}
+            return Joined(folder, connection, known)
+        pause.wait(POLL_S)
+    raise RunError(f"clusters not ready within {START_S:.0f} s, see {folder}")
+
+
+def _spawn(folder: pathlib.Path, name: str, words: Sequence[str]) -> None:
+    """Start an owner that ends when nobody uses it any more."""
+    log = places.runs() / f"{name}.log"
+    with log.open("wb") as stream:
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.kube", "up", "--run", name, "--while-used", *words],
+            cwd=places.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    pause = threading.Event()
+    for _ in range(int(FIRST_USER_S / POLL_S)):
+        if (folder / "users").exists() or (folder / "failed").exists():
+            log.unlink()
+            return
+        pause.wait(POLL_S)
+    raise RunError(f"no owner for clusters: {log.read_text().strip() or 'it said nothing'}")
+
+
+def _connect(folder: pathlib.Path) -> socket.socket:
+    """Hold a connection to the owner."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(folder / "users"))
+    except OSError as error:
+        connection.close()
+        reason = folder / "failed"
+        raise RunError(reason.read_text() if reason.exists() else f"the owner of {folder} is gone") from error
+    return connection
+
+
+def living() -> dict[str, int]:
+    """Return the process of every run that lives, by the run's name."""
+    found = {}
+    base = places.runs()
+    for folder in sorted(base.iterdir()) if base.is_dir() else ():
+        if not (folder / "owner").exists():
+            continue
+        held = hold(folder)
+        if held is None:
+            found[folder.name] = int((folder / "owner").read_text())
+        else:
+            held.close()
+    return found
+
+
+def down() -> list[str]:
+    """End every run of this user and sweep; return what could not be removed."""
+    for pid in living().values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    pause = threading.Event()
+    for _ in range(int(DOWN_S / POLL_S)):
+        if not living():
+            break
+        pause.wait(POLL_S)
+    return [f"run {name} does not end" for name in living()] + sweep()
+
+
+def describe(folder: pathlib.Path) -> str:
+    """Return what a run consists of, as one line of JSON."""
+    return json.dumps({file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))})
