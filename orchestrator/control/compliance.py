@@ -101,7 +101,7 @@ class Compliance:
         waiting = held_jobs(self.live.waiting.values())
         found = self.planner.standings(world, [*here, *waiting], now)
         self._again_next = found.until
-        self._release(waiting, found)
+        self._release(waiting, found, world)
         cases = self._sorted_out(here, found, now)
         self._settle(cases, world, stamp, now, term)
 
@@ -222,10 +222,13 @@ class Compliance:
             self._note(job, now, HELD, standing.codes[0], note)
         self.book.stage(job.id, events.StopRequested(self.clock.now(), jobs.StopCause.NON_COMPLIANT, _BY, message))
 
-    def _release(self, waiting: Sequence[jobs.Job], found: standings.Standings) -> None:
+    def _release(self, waiting: Sequence[jobs.Job], found: standings.Standings, world: worlds.World) -> None:
         """Let go of held jobs whose last site may have them again."""
         for job in waiting:
             standing = found.of.get(job.id)
+            site = world.site(job.attempt.site) if job.attempt is not None else None
+            if site is not None and site.elsewhere is not None:
+                continue  # one of its attempts ran in another country, and nobody has looked yet
             if standing is None or not standing.codes:
                 self.book.stage(job.id, events.ConditionChanged(self.clock.now(), HELD, False, "Compliant", ""))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.control import batches, dispatcher, identities, planning, policy_clock
+from orchestrator.control import batches, dispatcher, identities, planning, policy_clock, whereabouts
 from orchestrator.domain import decisions, ids
 from orchestrator.inventory import worlds
 from orchestrator.ports import environment, stores
@@ -42,5 +42,7 @@ class Guard:
         site = world.site(placement.site)
         if site is not None and site.identity is not None and site.identity.changed_to is not None:
             raise batches.DroppedError(identities.CHANGED, f"another answers in the place of {site.backend}")
+        if site is not None and site.elsewhere is not None:
+            raise batches.DroppedError(whereabouts.CODE, f"an attempt at {site.name} was seen in another country")
         if site is None or world.closed(site):
             raise batches.DroppedError("SiteClosed", f"{placement.site} takes nothing new any more")

@@ -31,6 +31,7 @@ from orchestrator.control import (
     reviews,
     steady,
     warnings,
+    whereabouts,
 )
 from orchestrator.domain import decisions, events, ids, jobs, obligations
 from orchestrator.inventory import inboxes, sightings, worlds
@@ -113,6 +114,7 @@ class Loop:
         self._book = ledger.Ledger(w.store, self._live)
         self._touches = observer.Touches(w.clock)
         self._identities = identities.Identities(w.store, w.clock, w.inventory)
+        self._where = whereabouts.Whereabouts(w.store, w.clock, w.inventory)
         self._observer = observer.Observer(
             live=self._live,
             book=self._book,
@@ -122,6 +124,7 @@ class Loop:
             jitter=w.ids.jitter,
             touches=self._touches,
             met=self._identities,
+            where=self._where,
         )
         self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
         self._guard = guards.Guard(w.store, w.clock, w.inventory, w.planner, self._times)
@@ -256,6 +259,7 @@ class Loop:
         self._forgets.start(term)
         self._settle(term)
         self._identities.commit(term)
+        self._where.commit(term)
         reviewed = self._w.inventory.world()
         self._reviews.run(reviewed, term)
         self._commit(term)

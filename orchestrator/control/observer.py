@@ -7,13 +7,14 @@ began before we last touched the attempt proves nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import identities, index, lanes, ledger, retry
-from orchestrator.domain import events, ids, jobs, lifecycle, offers
+from orchestrator.control import identities, index, lanes, ledger, retry, whereabouts
+from orchestrator.domain import events, executions, ids, jobs, lifecycle, offers
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
 
@@ -95,6 +96,7 @@ class Observer:
         jitter: Callable[[], float],
         touches: Touches,
         met: identities.Identities,
+        where: whereabouts.Whereabouts,
     ) -> None:
         self._live = live
         self._book = book
@@ -104,6 +106,7 @@ class Observer:
         self._jitter = jitter
         self._touches = touches
         self._met = met
+        self._where = where
         self.absent: dict[ids.AttemptKey, ids.JobId] = {}
         """PLACED attempts that the backend certainly does not have: their submit is due again."""
 
@@ -212,13 +215,38 @@ class Observer:
                     return ()
                 return (events.SeenWaiting(now, attempt.number, handle),)
             case state.RUNNING:
-                return (events.Started(now, attempt.number, seen.started_at, handle),)
+                nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
+                started = events.Started(now, attempt.number, seen.started_at, handle, nodes, adapter)
+                return (started, *self._violations(job, attempt, nodes))
             case state.ENDED if seen.outcome is not None:
-                return (events.Ended(now, attempt.number, seen.outcome, self._pause(job, now)),)
+                nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
+                left = executions.bounded_outputs(seen.outputs)
+                pause = self._pause(job, now)
+                over = events.Ended(now, attempt.number, seen.outcome, pause, nodes, left, adapter)
+                return (*self._violations(job, attempt, nodes, over=True), over)
             case state.GONE:
                 return self._gone(job, attempt, capabilities.visibility_lag, read, now)
             case _:
                 return ()
+
+    def _adapter(self, attempt: jobs.Attempt) -> executions.Adapter | None:
+        """Return which program says so, where that is not known of the attempt yet."""
+        if attempt.execution.adapter is not None:
+            return None
+        return self._lanes.fleet.origin(attempt.site.partition("/")[0])
+
+    def _violations(
+        self,
+        job: jobs.Job,
+        attempt: jobs.Attempt,
+        nodes: tuple[executions.Whereabouts, ...],
+        *,
+        over: bool = False,
+    ) -> Sequence[events.Event]:
+        known = attempt.execution
+        if nodes not in ((), known.nodes):
+            known = dataclasses.replace(known, nodes=executions.merged(known.nodes, nodes))
+        return self._where.violations(job, attempt, known, over=over)
 
     def _gone(
         self, job: jobs.Job, attempt: jobs.Attempt, lag: dt.timedelta, read: int, now: dt.datetime

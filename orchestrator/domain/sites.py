@@ -50,6 +50,9 @@ class Operator:
     """Share held by listed parties together, 0..100."""
     ear_supplement8: str | None = None
     """The entity of EAR part 740, supplement no. 8, that it is or belongs to."""
+    sanctions_regimes: tuple[str, ...] | None = None
+    """The sanctions regimes that bind it; None: nobody stated any, so all of them."""
+    blocking_laws: tuple[listings.BlockingLaw, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,22 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An attempt at a site was seen in another country than its document says, and nobody has looked at it yet.
+
+    ``expected`` and ``seen`` are countries; ``source`` is where the second was read, by ``assurance``.
+    """
+
+    expected: str | None
+    seen: str
+    source: str
+    assurance: facts.Assurance
+    node: str
+    attempt: ids.AttemptKey
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What is judged: one pool of one backend, with every override already applied.
 
@@ -288,5 +307,7 @@ class Site:
     """Signed claims on the documents that this site rests on: backend, operator, control plane."""
     identity: Identity | None = None
     """None: it was not met yet, or its adapter cannot tell."""
+    elsewhere: Elsewhere | None = None
+    """None: whatever was seen of it agrees with its document, or nothing was seen."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

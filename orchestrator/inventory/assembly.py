@@ -11,8 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import facts, ids, listings, sites
-from orchestrator.inventory import catalogues, claimants, digests, sightings
-from orchestrator.policy import screening
+from orchestrator.inventory import catalogues, claimants, digests, elsewhere, sightings
 
 Screen = Callable[[sites.Operator | None], listings.Screening]
 """Says what the lists in force say about an operator; None stands for one that nobody registered."""
@@ -28,6 +27,7 @@ def sites_of(
     screen: Screen | None = None,
     proofs: claimants.Proofs | None = None,
     identity: sites.Identity | None = None,
+    marks: elsewhere.Marks | None = None,
 ) -> tuple[sites.Site, ...]:
     """Return the sites of one backend, in order of name.
 
@@ -42,7 +42,7 @@ def sites_of(
             site = _screened(site, screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
-        site = dataclasses.replace(site, identity=identity)
+        site = dataclasses.replace(site, identity=identity, elsewhere=elsewhere.of_pool(marks, pool.name))
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))
     return tuple(sorted(made, key=lambda site: site.name))
 

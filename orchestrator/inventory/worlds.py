@@ -24,6 +24,7 @@ from orchestrator.inventory import (
     catalogues,
     claimants,
     digests,
+    elsewhere,
     identities,
     ledgers,
     lineages,
@@ -225,7 +226,8 @@ class Inventory:
         by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
         screenings = self._screenings(by_kind["Operator"], statuses)
         met = identities.of_statuses(by_kind["Backend"], statuses)
-        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met)
+        strayed = elsewhere.of_statuses(statuses)
+        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met, strayed)
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
@@ -304,6 +306,7 @@ class Inventory:
         screenings: Mapping[str, listings.Screening],
         proofs: claimants.Proofs,
         met: Mapping[str, site_values.Identity],
+        strayed: Mapping[str, elsewhere.Marks],
     ) -> tuple[site_values.Site, ...]:
         screener = self._screener
 
@@ -319,7 +322,7 @@ class Inventory:
             runs = sorted(map(str, named))
             shown = proofs.presented if backend.attestation is not None else None
             key = (
-                *(backend, seen, owner, shown, proofs.control_plane, met.get(name)),
+                *(backend, seen, owner, shown, proofs.control_plane, met.get(name), strayed.get(name)),
                 *((operators_.get(each), screenings.get(each), proofs.operators.get(each)) for each in runs),
             )
             known = self._made.get(name)
@@ -337,6 +340,7 @@ class Inventory:
                     screen=screen if screener is not None else None,
                     proofs=proofs,
                     identity=met.get(name),
+                    marks=strayed.get(name),
                 ),
             )
         self._made = made

@@ -40,7 +40,7 @@ _INT_NAMES = (
 )  # fmt: skip
 _CODE_NAMES = ("country", "accelerator", "interconnect", "owner")
 _BOOL_NAMES = ("offered", "reachable", "cordoned", "queues", "isolation_none", "country_stated",
-    "identity_changed", "identity_shared",
+    "identity_changed", "identity_shared", "elsewhere",
 )  # fmt: skip
 
 
@@ -193,6 +193,7 @@ def _write_site(columns: Columns, position: int, site: sites.Site) -> None:
     columns.ints["accelerator_memory"][position] = UNKNOWN if memory is None else memory
     _write_screening(columns, position, site)
     columns.bools["identity_changed"][position] = site.identity is not None and site.identity.changed_to is not None
+    columns.bools["elsewhere"][position] = site.elsewhere is not None
     columns.bools["identity_shared"][position] = site.identity is not None and bool(site.identity.contradicts)
     known = vocabularies["capability"].codes
     # A capability that this version does not know is asked for by no job, so it needs no bit.

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain import errors, sites
-from orchestrator.plugins import registry, secrets
+from orchestrator.domain import errors, executions, sites
+from orchestrator.plugins import origins, registry, secrets
 from orchestrator.ports import backends
 from orchestrator.settings import adapters
 
@@ -39,6 +39,7 @@ class _Member:
     adapter: backends.BackendAdapter | None
     code: str = ""
     problem: str = ""
+    origin: executions.Adapter | None = None
 
 
 def _nothing(backend: str, adapter: backends.BackendAdapter) -> None:
@@ -70,6 +71,7 @@ class PluginFleet:
         self._declared: Declared = _none_declared
         self._lock = threading.Lock()
         self._members: dict[str, _Member] = {}
+        self._origins: dict[str, executions.Adapter | None] = {}
 
     def on_built(self, built: Built) -> None:
         """Call ``built`` with the name and adapter of each backend that is built from now on."""
@@ -114,6 +116,11 @@ class PluginFleet:
             raise errors.PermanentError("backend.broken", member.problem)
         return member.adapter
 
+    def origin(self, backend: str) -> executions.Adapter | None:
+        """Return which program speaks to a backend; None: it is not there, or cannot be told."""
+        member = self._members.get(backend)
+        return None if member is None else member.origin
+
     def problems(self) -> Mapping[str, tuple[str, str]]:
         """Return backend -> (code, message) of those that are broken."""
         return {name: (m.code, m.problem) for name, m in self._members.items() if m.adapter is None}
@@ -145,13 +152,22 @@ class PluginFleet:
         try:
             plugin = self._plugins.plugin(backend.adapter)
             settings = self._vault.resolve(json.loads(backend.settings))
-            return _Member(backend, plugin.build(settings, self._context(name, backend)))
+            return _Member(
+                backend, plugin.build(settings, self._context(name, backend)), origin=self._origin(backend.adapter)
+            )
         except registry.BrokenPluginError as error:
             return _Member(backend, None, error.code, error.message)
         except adapters.SettingsError as error:
             return _Member(backend, None, "adapter.settings", f"settings of backend {name}: {error}")
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's constructor: a condition, never a crash
             return _Member(backend, None, "adapter.build", f"{type(error).__name__} while building its adapter")
+
+    def _origin(self, adapter: str) -> executions.Adapter | None:
+        """Return which program an adapter is, read once: what is replaced on disk is not what runs."""
+        if adapter not in self._origins:
+            found = self._plugins.installed(adapter)
+            self._origins[adapter] = None if found is None else origins.of(found)
+        return self._origins[adapter]
 
     def _context(self, name: str, backend: sites.Backend) -> backends.AdapterContext:
         folder = self._grounds.state_folder / _folder_name(name)

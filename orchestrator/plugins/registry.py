@@ -33,6 +33,8 @@ class Installed:
     distribution: str
     version: str
     load: Callable[[], object]
+    module: str = ""
+    """The module that the entry point names."""
 
 
 def installed() -> Sequence[Installed]:
@@ -43,6 +45,7 @@ def installed() -> Sequence[Installed]:
             point.dist.name if point.dist else "unknown",
             point.dist.version if point.dist else "0",
             point.load,
+            point.module,
         )
         for point in importlib.metadata.entry_points(group=GROUP)
     ]
@@ -66,6 +69,11 @@ class Registry:
         """Return (distribution, version) of an adapter; ("", "") for an unknown one."""
         found = self._found.get(name)
         return (found[0].distribution, found[0].version) if found else ("", "")
+
+    def installed(self, name: str) -> Installed | None:
+        """Return an adapter as it is installed; None for an unknown one, and where several claim its name."""
+        found = self._found.get(name, [])
+        return found[0] if len(found) == 1 else None
 
     def plugin(self, name: str) -> backends.AdapterPlugin:
         """Return the plugin of an adapter; raises :class:`BrokenPluginError`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from orchestrator.domain import ids, sites
+from orchestrator.domain import executions, ids, sites
 from orchestrator.ports import backends
 
 T = TypeVar("T")
@@ -80,3 +80,6 @@ class Fleet(Protocol):
 
     def adapter(self, backend: str) -> backends.BackendAdapter:
         """Return the adapter; raises ``errors.PermanentError`` ``backend.unknown`` or ``backend.broken``."""
+
+    def origin(self, backend: str) -> executions.Adapter | None:
+        """Return which program the adapter of a backend is; None: it cannot be told. Never raises."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.domain import ids, offers
-from orchestrator.inventory import identities
+from orchestrator.inventory import elsewhere, identities
 from orchestrator.ports import backends, stores
 from orchestrator.service import access, contexts, documents, problems
 
@@ -45,6 +46,8 @@ def confirm(
 ) -> Future[stores.Document]:
     """Pin what a backend proves itself by now, in place of what was pinned; who and why is journaled.
 
+    Where an attempt was seen in another country than the document says, its site is open again: somebody has looked.
+
     ``identity`` is the digest that the person looked at; None: whatever answers now. Raises ServiceError
     ``identity.other`` where something else answers, ``identity.none`` where the adapter cannot tell.
     """
@@ -56,6 +59,9 @@ def confirm(
 
     def pin(found: offers.PinnedIdentity | None) -> stores.Document:
         digest = identities.digest_of(found)
+        looked = _looked(context, name, {"by": who.token_id, "at": context.clock.now().isoformat(), "reason": reason})
+        if digest is None and identity is None and looked:
+            return documents.set_status(context, who, "Backend", name, looked, word="backend.whereabouts-confirmed")
         if found is None or digest is None:
             text = f"the adapter of {name} recognises nothing, so there is nothing to pin"
             raise problems.ServiceError(problems.Kind.CONFLICT, "identity.none", text)
@@ -63,10 +69,17 @@ def confirm(
             text = f"{digest} answers now, not {access.shown(identity, length=80)}: look again"
             raise problems.ServiceError(problems.Kind.CONFLICT, "identity.other", text)
         pinned = identities.pin(found, at=context.clock.now(), by=who.token_id) | {"reason": reason}
-        members = {identities.PINNED: pinned, identities.CHANGED: None}
+        members = {identities.PINNED: pinned, identities.CHANGED: None, **looked}
         return documents.set_status(context, who, "Backend", name, members, word="backend.identity-confirmed")
 
     return contexts.chain(contexts.call_backend(context, name, probe), pin)
+
+
+def _looked(context: contexts.Context, name: str, said: dict[str, str]) -> dict[str, Any]:
+    """Return what a status keeps of a look at a backend whose attempts were seen elsewhere; {}: none was."""
+    if not any(site.elsewhere is not None for site in context.world().sites if site.backend == name):
+        return {}
+    return {elsewhere.ELSEWHERE: None, elsewhere.CONFIRMED: said}
 
 
 def cordon(context: contexts.Context, who: access.Principal, name: str, *, closed: bool) -> stores.Document:

@@ -1,4 +1,4 @@
-"""What a backend's identity is shown as: conditions of its document."""
+"""What a backend's identity, and where its attempts were seen, are shown as: conditions of its document."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from orchestrator.service import contexts
 
 def conditions(context: contexts.Context, name: str) -> list[dict[str, Any]]:
     """Return what is wrong with a backend's identity, as conditions."""
-    found = context.world().identities.get(name)
+    world = context.world()
+    found = world.identities.get(name)
     made: list[dict[str, Any]] = []
+    for site in world.sites:
+        if site.backend == name and (mark := site.elsewhere) is not None:
+            text = (
+                f"{site.name} says {mark.expected}; {mark.node} was seen in {mark.seen} ({mark.source}, "
+                f"{mark.assurance.word}, attempt {mark.attempt}): comity backend confirm {name}"
+            )
+            made.append(_condition("SeenElsewhere", "CountryDiffers", text[:1000], mark.at))
     if found is None:
         return made
     if found.changed_to is not None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from orchestrator.domain import errors, ids, sites
+from orchestrator.domain import errors, executions, ids, sites
 from orchestrator.ports import backends, environment
 
 T = TypeVar("T")
@@ -189,3 +189,7 @@ class FixedFleet:
         if found is None:
             raise errors.PermanentError("backend.unknown", f"no backend {backend!r} is registered")
         return found
+
+    def origin(self, backend: str) -> executions.Adapter | None:
+        """Return None: these are no installed programs."""
+        return None

@@ -72,6 +72,7 @@ class World:
         """The last turn was whole: the loop led, nothing failed, and nothing was declared meanwhile."""
         self.on_effect: Callable[[str, backends.SealedPlacement], None] = lambda backend, sealed: None
         self.machines = {name: client.Machine(self.clock.true_now) for name in COUNTRIES}
+        self.simulated: dict[str, adapter.SimulatedAdapter] = {}
         self.adapters = {name: self._adapter(name) for name in COUNTRIES}
         self.acknowledged: dict[ids.JobId, str] = {}
         self.lives = 0
@@ -86,7 +87,8 @@ class World:
         pools = (sites.Pool("p", count=SLOTS[name]),)
         context = backends.AdapterContext(name, pools, "", "sim", self.clock.true_now)
         wanted = settings.Settings.read({"runTime": 30, "startDelay": 2})
-        inner = Watched(self, name, adapter.SimulatedAdapter(wanted, context, self.machines[name]))
+        self.simulated[name] = adapter.SimulatedAdapter(wanted, context, self.machines[name])
+        inner = Watched(self, name, self.simulated[name])
         lag = dt.timedelta(seconds=LAG[name])
         return faults.FaultyAdapter(inner, name, self.chaos, lag=lag, now=self.clock.true_now)
 
@@ -246,6 +248,12 @@ class World:
         assert stored is not None
         changed = dataclasses.replace(stored, status=json.dumps(flags))
         self.store.commit(stores.Changes(documents=[changed]))
+
+    def stands_in(self, backend: str, country: str | None, **more: object) -> None:
+        """Let a machine say that its nodes stand in a country; None: it says nothing of that any more."""
+        machine = self.simulated[backend]
+        seen = settings.Whereabouts.read({"country": country, **more} if country is not None else {})
+        machine._wanted = machine._wanted.model_copy(update={"whereabouts": seen})
 
     # --- faults -------------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,8 @@ def check(name: str, format: str, server: str | None) -> int:
 @options.server
 def confirm(name: str, reason: str, identity: str | None, server: str | None) -> None:
     """Pin what a backend proves itself by now, after it changed (condition IdentityChanged). Needs the roles facts and
-    operate. New placements are possible there again, and what it says of running jobs counts again.
+    operate. New placements are possible there again, and what it says of running jobs counts again. Where an attempt
+    was seen in another country than the document says (condition SeenElsewhere), this says that somebody has looked.
 
     \b
     Example:
@@ -106,7 +107,7 @@ def confirm(name: str, reason: str, identity: str | None, server: str | None) ->
     with options.connect(server) as client:
         answer = client.confirm(name, reason=reason, identity=identity)
     pinned = (answer.get("status") or {}).get("identity") or {}
-    click.echo(f"backends/{name} confirmed: {pinned.get('digest')}")
+    click.echo(f"backends/{name} confirmed: {pinned.get('digest') or 'its adapter recognises nothing'}")
 
 
 def _identity(answer: results.JsonObject) -> str:

@@ -43,6 +43,49 @@ class IdentityChanged(base.Filter):
         )
 
 
+class SeenElsewhere(base.Filter):
+    """``identity.elsewhere``: an attempt at this site was seen in another country than the document says.
+
+    The attempt was stopped, and nothing new starts there until a person has looked: at the node, at whoever named its
+    country, and at the document. Then correct the document, or confirm (``comity backend confirm``).
+    """
+
+    name = "identity.elsewhere"
+
+    def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
+        """See the class."""
+        found = table.bools["elsewhere"]
+        return found.copy() if found.any() else None
+
+    def check(self, question: requirements.Question, row: rows.Row) -> reasons.Reason | None:
+        """See the class."""
+        mark = row.site.elsewhere
+        if mark is None:
+            return None
+        path = f"backends.{row.site.backend}.status.elsewhere.{row.site.pool}"
+        return reasons.Reason(
+            code=self.name,
+            effect=reasons.Effect.DENY,
+            basis=reasons.Basis.DILIGENCE,
+            message=f"{row.site.name} says that it lies in {mark.expected}, and {mark.node} was seen in {mark.seen}",
+            facts=(
+                base.cite(row.site, "backend.location.country", row.site.location.country),
+                reasons.FactCitation(
+                    f"{path}.seen",
+                    mark.seen,
+                    f"{mark.source}, of attempt {mark.attempt}",
+                    mark.at.date(),
+                    None,
+                    mark.assurance,
+                ),
+            ),
+            remedy=base.fix_backend(
+                f"find out where {mark.node} stands; correct the document, or: comity backend confirm "
+                f"{row.site.backend} --reason ..."
+            ),
+        )
+
+
 class IdentityShared(base.Filter):
     """``identity.shared:<other>``: two backends prove themselves by one identity, and their documents claim different
     facts about it.

@@ -52,6 +52,7 @@ FILTERS: tuple[base.Filter, ...] = (
     sanctions.Review(),
     identity.IdentityChanged(),
     identity.IdentityShared(),
+    identity.SeenElsewhere(),
 )
 """At most 64."""
 

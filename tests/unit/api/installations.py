@@ -120,6 +120,9 @@ class FakeFleet:
             raise errors.PermanentError("backend.broken", f"backend {backend} is broken")
         return self.members[backend]
 
+    def origin(self, backend: str) -> None:
+        """See the port: no installed program."""
+
 
 class DirectExecutor:
     """Calls at once, on the caller's thread."""
