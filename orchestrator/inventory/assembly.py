@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import facts, ids, listings, sites
 from orchestrator.inventory import catalogues, claimants, digests, elsewhere, sightings
+from orchestrator.policy import screening
 
 Screen = Callable[[sites.Operator | None], listings.Screening]
 """Says what the lists in force say about an operator; None stands for one that nobody registered."""
