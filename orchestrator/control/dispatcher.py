@@ -218,7 +218,9 @@ class Dispatcher:
         job = self._live.get(one.job)
         if job is not None and job.attempt is not None and job.attempt.key == one.placement.key:
             value = handle.value if isinstance(handle, backends.Handle) else ""
-            self._book.stage(job.id, events.SubmitAccepted(self._clock.now(), job.attempt.number, value[:512]))
+            adapter = self._lanes.fleet.origin(job.attempt.site.partition("/")[0])
+            accepted = events.SubmitAccepted(self._clock.now(), job.attempt.number, value[:512], adapter)
+            self._book.stage(job.id, accepted)
 
     def _failed(
         self,
