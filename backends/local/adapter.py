@@ -98,7 +98,8 @@ class LocalAdapter(backends.BackendAdapter):
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
         """Return what each attempt is now, from its files."""
         base, boot = self._ready(), attempts.boot_id()
-        return [self._observe(base, ref, boot) for ref in refs]
+        budget = outputs.Budget()
+        return [self._observe(base, ref, boot, budget) for ref in refs]
 
     def stop(self, ref: backends.AttemptRef, fence: backends.Fence, grace: dt.timedelta) -> None:
         """Ask the attempt to end; one that never came never will."""
@@ -261,13 +262,15 @@ class LocalAdapter(backends.BackendAdapter):
 
     # --- observing ------------------------------------------------------------------------------------------------
 
-    def _observe(self, base: preparing.Base, ref: backends.AttemptRef, boot: str) -> backends.Observation:
+    def _observe(
+        self, base: preparing.Base, ref: backends.AttemptRef, boot: str, budget: outputs.Budget
+    ) -> backends.Observation:
         """Return what one attempt is; UNKNOWN where its files cannot be read."""
         key = str(ref.key)
         if (known := self._ended.get(key)) is not None:
             return known
         try:
-            return self._look(base, key, boot)
+            return self._look(base, key, boot, budget)
         except ValueError:
             return backends.Observation(ref.key, offer_values.ObservedState.GONE, detail="not a key of this backend")
         except OSError as error:
@@ -275,7 +278,7 @@ class LocalAdapter(backends.BackendAdapter):
                 ref.key, offer_values.ObservedState.UNKNOWN, detail=f"its files: {error.strerror}"
             )
 
-    def _look(self, base: preparing.Base, key: str, boot: str) -> backends.Observation:
+    def _look(self, base: preparing.Base, key: str, boot: str, budget: outputs.Budget) -> backends.Observation:
         store, submitting = base.store, base.holdings.busy(key)
         attempt = store.read(key)
         if attempt is None:
@@ -300,6 +303,7 @@ class LocalAdapter(backends.BackendAdapter):
                 ended_at=seen.outcome.ended_at,
             )
             seen = dataclasses.replace(seen, outcome=outcome, detail=outcome.detail)
+        seen = dataclasses.replace(seen, outputs=outputs.digests(attempt, budget))
         self._remember(seen)
         return seen
 

@@ -7,12 +7,15 @@ each component is opened relative to the one before, links are refused, and so a
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from backends.local import attempts, errors
 from orchestrator.domain import errors as port_errors
+from orchestrator.domain import executions, offers
 
 _CHUNK_BYTES = 256 * 1024
 _FILES_MAX = 20_000
@@ -36,6 +39,37 @@ def files(attempt: attempts.Attempt) -> Sequence[tuple[str, int]]:
                 if len(found) >= _FILES_MAX:
                     return sorted(found.items())
     return sorted(found.items())
+
+
+@dataclass(slots=True)
+class Budget:
+    """Bytes that one call may still read for digests."""
+
+    left_bytes: int = 64 * 2**20
+
+
+def digests(attempt: attempts.Attempt, budget: Budget) -> tuple[offers.OutputFile, ...] | None:
+    """Return every file kept, each with its SHA-256 where the budget lasts; None where there are too many to list."""
+    listed = files(attempt)
+    if len(listed) > executions.OUTPUTS_MAX:
+        return None
+    return tuple(offers.OutputFile(path, size, _digest(attempt, path, size, budget)) for path, size in listed)
+
+
+def _digest(attempt: attempts.Attempt, path: str, size: int, budget: Budget) -> str | None:
+    if size > budget.left_bytes:
+        return None
+    budget.left_bytes -= size
+    made, seen = hashlib.sha256(), 0
+    try:
+        for piece in read(attempt, path):
+            seen += len(piece)
+            if seen > size:
+                return None  # it still grows: whatever is read now is not what was left
+            made.update(piece)
+    except (OSError, port_errors.PermanentError):
+        return None
+    return f"sha256:{made.hexdigest()}" if seen == size else None
 
 
 def read(attempt: attempts.Attempt, path: str) -> Iterator[bytes]:

@@ -101,13 +101,13 @@ class SimulatedAdapter(backends.BackendAdapter):
 
     def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
         """See ``Copies``."""
-        return [(path, len(_content(ref.key, path))) for path in self._outputs(ref)]
+        return [(path, len(render.content(ref.key, path))) for path in self._outputs(ref)]
 
     def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
         """See ``Copies``."""
         if path not in self._outputs(ref):
             raise errors.no_output(path)
-        return iter([_content(ref.key, path)])
+        return iter([render.content(ref.key, path)])
 
     def identity(self) -> offer_values.PinnedIdentity:
         """See ``Identifies``: what the settings pretend, else the backend's name; another seed is no other machine."""
@@ -195,7 +195,3 @@ def _less(total: offer_values.Room, used: client.Used) -> offer_values.Room:
         accelerators=total.accelerators - used.accelerators,
         slots=None if total.slots is None else total.slots - used.attempts,
     )
-
-
-def _content(key: str, path: str) -> bytes:
-    return f"pretended output {path} of {key}\n".encode()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 
-from backends.simulated import client, settings
+from backends.simulated import client, render, settings
 from orchestrator.domain import facts, jobs, offers
 from orchestrator.ports import backends
 
@@ -20,7 +21,10 @@ def observation(
     if record.ends_at <= now:
         started = record.starts_at if record.starts_at <= record.ends_at else None
         seen = whereabouts(record, now, lies) if started is not None else ()
-        return backends.Observation(ref.key, state.ENDED, outcome(record), handle, started, whereabouts=seen)
+        left = outputs(record)
+        return backends.Observation(
+            ref.key, state.ENDED, outcome(record), handle, started, whereabouts=seen, outputs=left
+        )
     if record.starts_at <= now:
         seen = whereabouts(record, now, lies)
         return backends.Observation(ref.key, state.RUNNING, None, handle, record.starts_at, whereabouts=seen)
@@ -46,6 +50,15 @@ def whereabouts(record: client.Record, now: dt.datetime, lies: settings.Whereabo
         )
         for rank in range(order.nodes)
     )
+
+
+def outputs(record: client.Record) -> tuple[offers.OutputFile, ...]:
+    """Return the files that an attempt pretends to have left."""
+    found: list[offers.OutputFile] = []
+    for path in record.order.outputs if record.order is not None else ():
+        data = render.content(record.key, path)
+        found.append(offers.OutputFile(path, len(data), f"sha256:{hashlib.sha256(data).hexdigest()}"))
+    return tuple(found)
 
 
 def outcome(record: client.Record) -> jobs.Outcome:

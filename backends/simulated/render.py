@@ -60,6 +60,11 @@ def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Ord
     )
 
 
+def content(key: str, path: str) -> bytes:
+    """Return what an attempt pretends to have written to a path."""
+    return f"pretended output {path} of {key}\n".encode()
+
+
 def _digest(image: str | None) -> str | None:
     """Return the digest of an image's name, e.g. ``registry.example/app@sha256:...``; None where it has none."""
     found = (image or "").rpartition("@")[2]

@@ -101,7 +101,7 @@ class Ended:
     outcome: jobs.Outcome
     not_before: dt.datetime | None = None
     seen: tuple[executions.Whereabouts, ...] = ()
-    outputs: tuple[executions.OutputFile, ...] = ()
+    outputs: tuple[executions.OutputFile, ...] | None = None
     adapter: executions.Adapter | None = None
 
 

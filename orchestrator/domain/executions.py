@@ -17,7 +17,7 @@ from orchestrator.domain import facts, ids
 NODES_MAX = 4_096
 """Nodes of one attempt of which something is kept."""
 OUTPUTS_MAX = 256
-"""Files left by one attempt of which something is kept."""
+"""Files left by one attempt; of more than these, nothing is kept."""
 NODE_MAX, SOURCE_MAX, PATH_MAX = 253, 200, 1_024
 """Characters."""
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -88,7 +88,8 @@ class Execution:
 
     nodes: tuple[Whereabouts, ...] = ()
     adapter: Adapter | None = None
-    outputs: tuple[OutputFile, ...] = ()
+    outputs: tuple[OutputFile, ...] | None = None
+    """The files it left; None: nobody can tell."""
     attested: AttestationResult | None = None
     rounds: int = 0
     """How many attestation results were accepted: the next challenge differs from all before."""
@@ -202,14 +203,19 @@ def _least(found: list[Whereabouts]) -> list[Whereabouts]:
     return (telling or found[:1])[:4]
 
 
-def bounded_outputs(reported: Iterable[object]) -> tuple[OutputFile, ...]:
-    """Return the files that an adapter reported, by path; what is malformed, or too many, is left out."""
+def bounded_outputs(reported: Iterable[object] | None) -> tuple[OutputFile, ...] | None:
+    """Return the files that an adapter reported, by path; None where some are malformed, or there are too many.
+
+    A list that is not whole would look as if it were.
+    """
+    if reported is None:
+        return None
     found: dict[str, OutputFile] = {}
     for one in reported:
         if not isinstance(one, OutputFile) or not isinstance(one.path, str) or not 0 < len(one.path) <= PATH_MAX:
-            continue
+            return None
         if not one.path.isprintable() or type(one.size_bytes) is not int or one.size_bytes < 0:
-            continue
+            return None
         digest = one.sha256 if isinstance(one.sha256, str) and _DIGEST.fullmatch(one.sha256) else None
         found.setdefault(one.path, OutputFile(one.path, one.size_bytes, digest))
-    return tuple(found[path] for path in sorted(found)[:OUTPUTS_MAX])
+    return tuple(found[path] for path in sorted(found)) if len(found) <= OUTPUTS_MAX else None

@@ -161,19 +161,19 @@ def _started(job: jobs.Job, attempt: jobs.Attempt, event: events.Started) -> job
 def _seen(
     attempt: jobs.Attempt,
     nodes: tuple[executions.Whereabouts, ...] = (),
-    outputs: tuple[executions.OutputFile, ...] = (),
+    outputs: tuple[executions.OutputFile, ...] | None = None,
     adapter: executions.Adapter | None = None,
 ) -> jobs.Attempt:
     """Return the attempt with what was observed of it; silence takes nothing back, and the first adapter stays."""
     known = attempt.execution
-    if nodes in ((), known.nodes) and not outputs and (adapter is None or known.adapter is not None):
+    if nodes in ((), known.nodes) and outputs is None and (adapter is None or known.adapter is not None):
         return attempt
     return replace(
         attempt,
         execution=replace(
             known,
             nodes=executions.merged(known.nodes, nodes),
-            outputs=outputs or known.outputs,
+            outputs=known.outputs if outputs is None else outputs,
             adapter=known.adapter or adapter,
         ),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.evidence import bundles, chain, checkpoints, commitments, statements
+from orchestrator.evidence import bundles, chain, checkpoints, commitments, observations, statements
 
 PLACED, ENDED = "job.placed", "job.ended"
 
@@ -52,21 +52,38 @@ def untied(
 
 
 def unlike(statement: statements.Statement, opened: Mapping[str, Any], entries: Sequence[bundles.Shown]) -> list[str]:
-    """Return where the exit that a statement opens is not the one that the journal holds."""
+    """Return where what a statement opens of an end, or of what was seen until then, is not what the journal holds."""
+    if statement.kind != statements.EXECUTION:
+        return []
     said = opened.get("exit")
     value = said.get("value") if isinstance(said, dict) else None
-    if statement.kind != statements.EXECUTION or not isinstance(value, dict):
-        return []
     wrong = []
     for shown in entries:
         body = shown.entry["body"] if shown.entry is not None and shown.entry["kind"] == ENDED else {}
-        if body.get("attempt") == statement.attempt and isinstance(body, dict):
+        if not isinstance(body, dict) or body.get("attempt") != statement.attempt:
+            continue
+        if "execution" in body:
+            wrong += _unseen(opened, body["execution"], shown.seq)
+        if isinstance(value, dict):
             wrong += [
                 f"{name} is {value.get(name)!r:.40}, and entry {shown.seq} says {body.get(name)!r:.40}"
                 for name in ("exitCode", "signal")
                 if value.get(name) != body.get(name)
             ]
     return wrong
+
+
+def _unseen(opened: Mapping[str, Any], digest: object, seq: int) -> list[str]:
+    """Return whether nodes, adapter, files and attestation that are opened, all of them, are not those of the end."""
+    said = [opened.get(path) for path in observations.FIXED]
+    if not all(isinstance(one, dict) for one in said):
+        return []  # some of it is kept back: only its commitment is known
+    values = {path: one.get("value") for path, one in zip(observations.FIXED, said, strict=True) if one is not None}
+    try:
+        found = observations.digest_of(values)
+    except (TypeError, ValueError):
+        return [f"what was seen of the attempt has no digest, and entry {seq} says {digest!r:.80}"]
+    return [] if found == digest else [f"what was seen of the attempt is {found}, and entry {seq} says {digest!r:.80}"]
 
 
 def incomplete(

@@ -25,7 +25,7 @@ def values(found: executions.Execution) -> dict[str, Any]:
         and {"digest": adapter.digest, "distribution": adapter.distribution, "version": adapter.version},
         ATTESTATION: result and _result(result),
         NODE: [node(one) for one in found.nodes] or None,
-        OUTPUTS: [{"bytes": one.size_bytes, "path": one.path, "sha256": one.sha256} for one in found.outputs] or None,
+        OUTPUTS: None if found.outputs is None else [output(one) for one in found.outputs],
     }
 
 
@@ -38,6 +38,26 @@ def node(one: executions.Whereabouts) -> dict[str, Any]:
         "node": one.node,
         "rank": one.rank,
         "source": one.source,
+    }
+
+
+def output(one: executions.OutputFile) -> dict[str, Any]:
+    """Return one file as a value."""
+    return {"bytes": one.size_bytes, "path": one.path, "sha256": one.sha256}
+
+
+def location(found: executions.Check) -> dict[str, Any] | None:
+    """Return a comparison of countries as a value; None where none was seen."""
+    if found.agreement is executions.Agreement.NOT_OBSERVED:
+        return None
+    return {
+        "assurance": found.assurance.word if found.assurance is not None else None,
+        "expected": found.expected,
+        "nodes": [
+            {"assurance": one.assurance.word, "country": one.country, "rank": one.rank, "source": one.source}
+            for one in found.seen
+        ],
+        "result": found.agreement.value,
     }
 
 

@@ -75,7 +75,8 @@ class Observation:
     ``whereabouts`` is what was seen of where it runs, or ran: one a node whose machine is known by now, each rank at
     most once; none where nothing was seen (yet). The core holds them against the place that was decided on.
     ``outputs``, once it has ended: the files it left, each with its SHA-256 where the adapter could read it without
-    making the call long; where files cannot be told, none.
+    making the call long (a file that is too large for that stands without); None where they cannot be told, or are
+    more than 256.
     """
 
     key: ids.AttemptKey
@@ -85,7 +86,7 @@ class Observation:
     started_at: dt.datetime | None = None
     detail: str = ""
     whereabouts: Sequence[offers.Whereabouts] = ()
-    outputs: Sequence[offers.OutputFile] = ()
+    outputs: Sequence[offers.OutputFile] | None = None
 
 
 class BackendAdapter(abc.ABC):

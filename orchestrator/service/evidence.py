@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain import decisions, ids, jobs, journal
-from orchestrator.evidence import bundles, canonical, chain, commitments, dsse, statements
+from orchestrator.domain import decisions, executions, ids, jobs, journal
+from orchestrator.evidence import bundles, canonical, chain, commitments, dsse, observations, statements
 from orchestrator.placement import contents, records
 from orchestrator.scheduler import answers, rejudging
 from orchestrator.service import access, checkpoints, contexts, problems
@@ -25,7 +25,10 @@ from orchestrator.wire.convert import jobs as job_conversion
 ENTRIES_MAX = 10_000
 ATTEMPTS_MAX = 1_000
 _PLACED, _ENDED = "job.placed", "job.ended"
-_PLAIN = frozenset({"attempt", "condition", "decision", "exitCode", "from", "reason", "signal", "site", "status", "to"})
+_PLAIN = frozenset(
+    {"attempt", "condition", "decision", "execution", "exitCode", "from", "reason", "record", "signal", "site"}
+    | {"status", "tee", "to", "token", "until"}
+)
 """What an entry may say and still be shown to everybody: no name, no path, no word of the job's own."""
 ENTRIES, ALL = "entries", "all"
 _OWN = ("spec.command", "spec.env", "spec.files", "spec.image", "spec.outputs", "spec.workdir")
@@ -204,6 +207,7 @@ def _observed(made: _Made, link: journal.ChainedEntry, attempt: jobs.Attempt | N
     number = link.entry.body["attempt"]
     ended = [one for one in made.links if one.entry.kind == _ENDED and one.entry.body.get("attempt") == number]
     outcome = attempt.outcome if attempt else None
+    found, site = attempt.execution if attempt else executions.NOTHING, _site(made, link)
     by = f"the adapter of backend {str(link.entry.body['site']).partition('/')[0]}"
     exit_ = None
     if outcome is not None:
@@ -221,20 +225,46 @@ def _observed(made: _Made, link: journal.ChainedEntry, attempt: jobs.Attempt | N
         "endedAt": _value(times["endedAt"], by),
         "exit": _value(exit_, f"{by}, journal entry {ended[-1].seq}" if ended else by),
         "acceptedAs": _value(attempt.handle if attempt else None, by),
-        "adapterVersion": _UNSEEN,
-        "backendIdentity": _value(_identity(made, link), "pinned at its first contact, compared before the launch"),
-        "node": _UNSEEN,
-        "imageDigest": _UNSEEN,
-        "outputDigests": _UNSEEN,
-        "locationCheck": _UNSEEN,
+        **_of_execution(found, by),
+        "backendIdentity": _value(_identity(site), "pinned at its first contact, compared before the launch"),
+        "locationCheck": _location(found, site, made.job.spec.nodes),
     }
 
 
-def _identity(made: _Made, link: journal.ChainedEntry) -> str | None:
-    """Return the digest of what the backend was recognised by; None: its adapter cannot tell."""
+def _of_execution(found: executions.Execution, by: str) -> dict[str, Any]:
+    """Return nodes, images, files and adapter, each with who saw it."""
+    said = observations.values(found)
+    images = sorted({one.image_digest for one in found.nodes if one.image_digest is not None})
+    sources = {
+        observations.ADAPTER: "the control plane, of the files it loaded",
+        observations.ATTESTATION: "the control plane, which verified the verifier's signature",
+        observations.NODE: by,
+        observations.OUTPUTS: f"{by}, when it ended",
+    }
+    return {
+        **{path: _value(said[path], source) for path, source in sources.items()},
+        "imageDigest": _value(images or None, by),
+    }
+
+
+def _location(found: executions.Execution, site: dict[str, Any], nodes: int) -> dict[str, Any]:
+    """Return how the countries that were seen compare with the one that the decision rested on."""
+    expected = (site.get("location") or {}).get("country")
+    check = executions.check(found, expected, nodes)
+    sources = sorted({one.source for one in check.seen if one.source})
+    return _value(observations.location(check), "; ".join(sources)[:1000] or "not named")
+
+
+def _site(made: _Made, link: journal.ChainedEntry) -> dict[str, Any]:
+    """Return the record of the chosen site, as it was decided on."""
     decision = made.records[str(link.entry.body["decision"])]
     listed = dict(made.records[decision["sites"]])
-    site = made.records[listed[str(link.entry.body["site"])]]
+    found: dict[str, Any] = made.records[listed[str(link.entry.body["site"])]]
+    return found
+
+
+def _identity(site: dict[str, Any]) -> str | None:
+    """Return the digest of what the backend was recognised by; None: its adapter cannot tell."""
     pinned = (site.get("identity") or {}).get("pinned")
     return None if pinned is None else str(pinned)
 

@@ -23,7 +23,7 @@ def encode(found: executions.Execution) -> dict[str, Any]:
         ]
     if found.adapter is not None:
         out["a"] = (found.adapter.distribution, found.adapter.version, found.adapter.digest)
-    if found.outputs:
+    if found.outputs is not None:
         out["o"] = [(one.path, one.size_bytes, one.sha256) for one in found.outputs]
     if found.attested is not None:
         result = found.attested
@@ -43,7 +43,7 @@ def decode(value: dict[str, Any]) -> executions.Execution:
             for rank, node, image, country, source, level in value.get("n", ())
         ),
         adapter=None if adapter is None else executions.Adapter(adapter[0], adapter[1], ids.Digest(adapter[2])),
-        outputs=tuple(executions.OutputFile(path, size, digest) for path, size, digest in value.get("o", ())),
+        outputs=tuple(executions.OutputFile(*one) for one in value["o"]) if "o" in value else None,
         attested=None if result is None else _result(result),
         rounds=value.get("r", 0),
     )

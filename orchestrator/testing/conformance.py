@@ -13,6 +13,7 @@ That is all. Each test is one sentence of ``ports.backends``; what an adapter do
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import random
 import threading
 from typing import Any
@@ -166,6 +167,21 @@ class AdapterConformance(benches.Workbench):
             assert 0 <= one.rank < placement.spec.nodes
             assert 0 < len(one.node) <= 253
             assert one.country is None or (len(one.country) == 2 and one.country.isupper() and one.source)
+
+    def test_what_was_left_has_the_digest_of_what_is_read(self, bench: benches.Bench) -> None:
+        """Files told at the end are those that can be listed and read, with size and SHA-256."""
+        if not isinstance(bench.adapter, backends.Copies):
+            pytest.skip("this adapter gives no files back")
+        placement = self.placement(bench, seconds=benches.SHORT_S)
+        bench.adapter.submit(placement)
+        left = self.until_ended(bench, placement.key).outputs
+        if left is None:
+            pytest.skip("this adapter does not tell at the end what was left")
+        ref = backends.AttemptRef(placement.key)
+        assert [(one.path, one.size_bytes) for one in left] == sorted(bench.adapter.list_outputs(ref))
+        for one in left:
+            made = hashlib.sha256(b"".join(bench.adapter.read_output(ref, one.path))).hexdigest()
+            assert one.sha256 in (None, f"sha256:{made}")
 
     def test_an_unknown_key_is_not_alive(self, bench: benches.Bench) -> None:
         """A key that was never submitted is GONE or UNKNOWN; with consistent reads it is GONE."""
