@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain import decisions, executions, ids, jobs, journal
+from orchestrator.domain import decisions, executions, ids, jobs, journal, obligations
 from orchestrator.evidence import bundles, canonical, chain, commitments, dsse, observations, statements
+from orchestrator.inventory import obligations as owings
 from orchestrator.placement import contents, records
 from orchestrator.scheduler import answers, rejudging
 from orchestrator.service import access, checkpoints, contexts, problems
@@ -228,6 +229,27 @@ def _observed(made: _Made, link: journal.ChainedEntry, attempt: jobs.Attempt | N
         **_of_execution(found, by),
         "backendIdentity": _value(_identity(site), "pinned at its first contact, compared before the launch"),
         "locationCheck": _location(found, site, made.job.spec.nodes),
+        "obligations": _value(_owed(made, number), "the journal's entries about the job"),
+    }
+
+
+def _owed(made: _Made, number: object) -> list[dict[str, Any]] | None:
+    """Return what became of the duties that the placement brought; None: it brought none of its own."""
+    owner = made.job.parent or made.job.id
+    found = [one for one in owings.of_jobs(made.context.store, [owner]) if one.attempt == number]
+    return [_duty(one) for one in sorted(found, key=lambda one: one.duty.code)] or None
+
+
+def _duty(one: obligations.Obligation) -> dict[str, Any]:
+    done = one.fulfilment
+    return {
+        "code": one.duty.code,
+        "state": one.state.value,
+        "dueAt": None if one.due_at is None else chain.time_text(one.due_at),
+        "evidence": None if done is None else {"digest": done.digest or None, "ref": done.reference},
+        "by": None if done is None else done.by,
+        "at": None if done is None else chain.time_text(done.at),
+        "reason": one.reason or None,
     }
 
 

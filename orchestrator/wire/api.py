@@ -122,6 +122,46 @@ class Condition(Answer):
     since: dt.datetime
 
 
+class SeenNode(Answer):
+    """What the backend said of one node of an attempt; null where nobody saw it."""
+
+    rank: int
+    node: str
+    country: str | None
+    source: str
+    assurance: common.Assurance
+    image_digest: str | None
+
+
+class SeenAdapter(Answer):
+    """Which program spoke to the backend."""
+
+    distribution: str
+    version: str
+    digest: str
+
+
+class SeenAttestation(Answer):
+    """An attestation result that was verified for the attempt."""
+
+    tee: str
+    verifier: str
+    id: str
+    token: str
+    at: dt.datetime
+    until: dt.datetime
+    covers: list[str]
+    country: str | None
+
+
+class Seen(Answer):
+    """What was observed of an attempt."""
+
+    nodes: list[SeenNode]
+    adapter: SeenAdapter | None = None
+    attestation: SeenAttestation | None = None
+
+
 class Attempt(Answer):
     """One try."""
 
@@ -133,6 +173,8 @@ class Attempt(Answer):
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
     reason: str = ""
+    seen: Seen | None = None
+    """Absent where nothing was observed."""
 
 
 class Elements(Answer):

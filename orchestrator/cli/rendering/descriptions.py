@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.cli.rendering import columns, documents, tables
@@ -39,6 +39,7 @@ def _job(item: Item) -> list[str]:
             for one in attempts
         ]
         lines += ["", *tables.aligned([heading, *table])]
+        lines += _seen(attempts)
     if conditions := status.get("conditions"):
         heading = ["CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE"]
         table = [
@@ -51,6 +52,27 @@ def _job(item: Item) -> list[str]:
         lines += ["", *tables.aligned([row[1:] for row in table])]
     lines += ["", "spec:", *(f"  {line}" for line in documents.dump(_short(item.get("spec", {}))).splitlines())]
     return lines
+
+
+def _seen(attempts: Sequence[Item]) -> list[str]:
+    """Return where attempts were seen, one line a node, and which program said so; [] where nobody saw anything."""
+    table = []
+    for one in attempts:
+        seen = one.get("seen") or {}
+        by = seen.get("adapter") or {}
+        said = f"{by['distribution']} {by['version']}" if by else None
+        for node in seen.get("nodes") or ():
+            level = f"{node.get('source') or 'no source'}, {node.get('assurance')}" if node.get("country") else None
+            image = (node.get("imageDigest") or "")[:19] or None
+            row = (one.get("number"), node.get("rank"), node.get("node"), node.get("country"), level, image, said)
+            table.append([tables.clean(cell(value)) for value in row])
+        if result := seen.get("attestation"):
+            covers = ", ".join(result.get("covers") or ()) or "no facts"
+            until, what = f"{covers}; to {result.get('until')}", f"attested {result.get('tee')}"
+            row = (one.get("number"), None, what, result.get("country"), until, None, result.get("verifier"))
+            table.append([tables.clean(cell(value)) for value in row])
+    heading = ["SEEN", "RANK", "NODE", "COUNTRY", "SOURCE", "IMAGE", "BY"]
+    return ["", *tables.aligned([heading, *table])] if table else []
 
 
 def _short(spec: Item) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from orchestrator.cli.rendering import tables
@@ -195,11 +195,56 @@ def _observed(statement: statements.Statement, opened: Mapping[str, Any]) -> lis
     lines = ["", f"4. What was observed (attempt {statement.attempt})", ""]
     for path, said in opened.items():
         if isinstance(said, Mapping) and said.get("observed"):
-            text = value = said["value"]
-            if isinstance(value, Mapping):
-                text = ", ".join(f"{name} {item}" for name, item in value.items() if item is not None)
-            lines += _wrapped(f"{path}: {text} (source: {said['source']})", margin="   ", more="     ")
+            shown = _SHOWN.get(path, _plainly)(said["value"])
+            lines += _wrapped(f"{path}: {shown} (source: {said['source']})", margin="   ", more="     ")
     return lines
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plainly(item)}" for name, item in value.items() if item is not None)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _of_nodes(value: list[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{one['node']} (node {one['rank']})" for one in value)
+
+
+def _of_files(value: list[Mapping[str, Any]]) -> str:
+    return (
+        ", ".join(f"{one['path']} of {one['bytes']} bytes, {one['sha256'] or 'not read'}" for one in value)
+        or "no files"
+    )
+
+
+def _of_location(value: Mapping[str, Any]) -> str:
+    """Return the comparison with each country's source: a label proves less than a verifier, and is told as such."""
+    seen = "; ".join(
+        f"node {one['rank']} in {one['country']} ({one['assurance']}: {one['source'] or 'no source'})"
+        for one in value["nodes"]
+    )
+    return f"{value['result']}: decided for {value['expected'] or 'no country'}, seen {seen}"
+
+
+def _of_duties(value: list[Mapping[str, Any]]) -> str:
+    """Return what became of each duty: done by whom and shown by what, or since when it is late."""
+    told = []
+    for one in value:
+        text = f"{one['code']} {one['state']}"
+        if (shown := one.get("evidence")) is not None:
+            text += f" on {one['at']} by {one['by']}: {shown['ref']} {shown['digest'] or 'without a digest'}"
+        elif one["state"] in ("open", "overdue"):
+            text += f", due {one['dueAt'] or 'while the job lives'}"
+        told.append(text + (f" ({one['reason']})" if one.get("reason") else ""))
+    return "; ".join(told)
+
+
+_SHOWN: Mapping[str, Callable[[Any], str]] = {
+    "node": _of_nodes,
+    "outputDigests": _of_files,
+    "locationCheck": _of_location,
+    "obligations": _of_duties,
+}
 
 
 def _unproved(report: verification.Report) -> list[str]:
@@ -222,9 +267,29 @@ def _unproved(report: verification.Report) -> list[str]:
     }
     if unseen:
         found.append(f"what nobody observed: {', '.join(sorted(unseen))}")
+    for statement, opened in report.found:
+        if statement.kind == statements.EXECUTION:
+            found += _doubtful(statement.attempt, opened)
     kept = {path for statement, opened in report.found for path in statement.held if path not in opened}
     if kept:
         found.append(f"what is kept back, and only fixed by commitments: {', '.join(sorted(kept))}")
+    return found
+
+
+def _doubtful(attempt: int, opened: Mapping[str, Any]) -> list[str]:
+    """Return what is open about one attempt although something was seen."""
+    found = []
+    try:
+        check = (opened.get("locationCheck") or {}).get("value")
+        if check is not None and check["result"] == "contradicts":
+            found.append(f"that attempt {attempt} ran where it was decided: a node was SEEN IN ANOTHER COUNTRY")
+        elif check is not None and check["assurance"] == "declared":
+            found.append(f"where attempt {attempt} ran: its country is only declared, by a label or a setting")
+        for one in (opened.get("obligations") or {}).get("value") or ():
+            if one["state"] in ("open", "overdue"):
+                found.append(f"that {one['code']} was done: it is {one['state']}")
+    except (AttributeError, KeyError, TypeError):
+        found.append(f"what attempt {attempt} says of its place or duties: it has another form")
     return found
 
 

@@ -9,7 +9,8 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.domain import decisions, ids, jobs, obligations, reasons
+from orchestrator.domain import decisions, executions, ids, jobs, obligations, reasons
+from orchestrator.evidence import observations
 from orchestrator.wire import errors, quantities
 from orchestrator.wire.convert import jobs as job_conversion
 
@@ -176,7 +177,7 @@ def _condition(value: jobs.Condition) -> dict[str, Any]:
 
 def _attempt(value: jobs.Attempt) -> dict[str, Any]:
     outcome = value.outcome
-    return {
+    found: dict[str, Any] = {
         "number": value.number,
         "site": value.site,
         "phase": value.phase.value,
@@ -186,6 +187,19 @@ def _attempt(value: jobs.Attempt) -> dict[str, Any]:
         "endedAt": _time(value.ended_at),
         "reason": value.reason,
     }
+    if value.execution != executions.NOTHING:
+        found["seen"] = _seen(value.execution)
+    return found
+
+
+def _seen(value: executions.Execution) -> dict[str, Any]:
+    """Return what was observed of an attempt, without the files it left: they are listed by themselves."""
+    found: dict[str, Any] = {"nodes": [observations.node(one) for one in value.nodes]}
+    said = observations.values(value)
+    for name, path in (("adapter", observations.ADAPTER), ("attestation", observations.ATTESTATION)):
+        if said[path] is not None:
+            found[name] = said[path]
+    return found
 
 
 def page(items: Iterable[dict[str, Any]], *, cursor: str | None = None) -> dict[str, Any]:
