@@ -31,6 +31,9 @@ FACTS_CHANGED = "FactsChanged"
 CLOCK_WENT_BACK = "ClockWentBack"
 """Code of a launch that was dropped because the clock is behind a time that was seen."""
 
+TABLES_DIFFER = "TablesDiffer"
+"""Code of a launch that was dropped because the store's tables are not what the journal says."""
+
 LATE_S = 5.0
 """A first submit later than this after the placement is made durable as tried before it is made."""
 
@@ -262,7 +265,7 @@ class Dispatcher:
 
     def _dropped(self, job: jobs.Job, attempt: jobs.Attempt, one: Ready, error: batches.DroppedError) -> None:
         now = self._clock.now()
-        if error.code in (FACTS_CHANGED, CLOCK_WENT_BACK, identities.CHANGED) and not one.fresh:
+        if error.code in (FACTS_CHANGED, CLOCK_WENT_BACK, TABLES_DIFFER, identities.CHANGED) and not one.fresh:
             return  # tried before, so it cannot be withdrawn: the next review judges it, by facts and time as they are
         if one.fresh:
             self._book.stage(job.id, events.Withdrawn(now, attempt.number, error.code, error.message))

@@ -6,14 +6,19 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import assert_never
 
-from orchestrator.domain import events, jobs, journal
-from orchestrator.evidence import observations
+from orchestrator.domain import decisions, events, jobs, journal
+from orchestrator.evidence import observations, tables
 
 CONTROLLER = "controller"
 
 
-def of(before: jobs.Job, after: jobs.Job, event: events.Event) -> journal.Entry | None:
-    """Return the entry for ``event``; None for a change that is no news (a handle learned, a doubtful read)."""
+def of(
+    before: jobs.Job, after: jobs.Job, event: events.Event, placement: decisions.Placement | None = None
+) -> journal.Entry | None:
+    """Return the entry for ``event``; None for a change that is no news (a handle learned, a doubtful read).
+
+    ``placement`` stands beside a ``Placed``: the digest of its record is said with it.
+    """
     if isinstance(event, (events.GoneRead, events.SeenWaiting, events.Started)) and before.phase is after.phase:
         return None
     body: dict[str, object] = {"from": before.phase.value, "to": after.phase.value}
@@ -21,6 +26,8 @@ def of(before: jobs.Job, after: jobs.Job, event: events.Event) -> journal.Entry 
     attempt = after.attempt
     if attempt is not None and not isinstance(event, events.ConditionChanged):
         body |= {"attempt": attempt.number, "site": str(attempt.site), "decision": str(attempt.decision)}
+    if placement is not None:
+        body["record"] = tables.record_of(placement)
     body |= _details(event, after)
     return _entry(word(event), after, event.at, body)
 

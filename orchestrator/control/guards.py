@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.control import batches, dispatcher, identities, planning, policy_clock, whereabouts
@@ -19,6 +20,7 @@ class Guard:
     inventory: worlds.Inventory
     planner: planning.Planner
     times: policy_clock.PolicyClock
+    halted: Callable[[], str] = lambda: ""
 
     def check_term(self, term: ids.Term) -> None:
         """Raise DroppedError where another controller acts now."""
@@ -31,6 +33,8 @@ class Guard:
         now = self.clock.now()
         if self.times.is_back(now):
             raise batches.DroppedError(dispatcher.CLOCK_WENT_BACK, "the clock is behind a time that was seen before")
+        if self.halted():
+            raise batches.DroppedError(dispatcher.TABLES_DIFFER, "the tables are not what the journal says")
         if placement.expires is not None and now >= placement.expires:
             raise batches.DroppedError("VerdictExpired", "a dated fact changed between decision and launch")
         world = self.inventory.world()

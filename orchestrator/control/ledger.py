@@ -160,7 +160,7 @@ class Ledger:
                 draft.rows[parent_id] = moved
         draft.rows[step.job] = new
         _owe(draft, step, draft.rows.get(parent_id) or parent or new)
-        if (entry := entries.of(job, new, step.event)) is not None:
+        if (entry := entries.of(job, new, step.event, step.placement)) is not None:
             draft.entries.append(entry)
         if step.placement is not None:
             draft.placements.append(step.placement)

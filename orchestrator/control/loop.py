@@ -8,7 +8,7 @@ only saves questions; without it, it asks.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 
@@ -56,6 +56,8 @@ class World:
     pace: lanes.Pace = field(default_factory=lanes.Pace)
     stale_grace: dt.timedelta = compliance.STALE_GRACE
     """So long a running job may stay where nothing but the age of facts refuses it."""
+    halted: Callable[[], str] = lambda: ""
+    """Says why nothing new may be placed or launched whatever the rules say; empty: nothing keeps it. Cheap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Loop:
             where=self._where,
         )
         self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
-        self._guard = guards.Guard(w.store, w.clock, w.inventory, w.planner, self._times)
+        self._guard = guards.Guard(w.store, w.clock, w.inventory, w.planner, self._times, w.halted)
         self._dispatcher = dispatcher.Dispatcher(
             live=self._live,
             book=self._book,
@@ -328,7 +330,7 @@ class Loop:
     # --- 3. plan, 4. commit -------------------------------------------------------------------------------------------
 
     def _plan_and_commit(self, term: ids.Term, arrival: arrivals.Arrival | None = None) -> int:
-        if self._times.back:
+        if self._times.back or self._w.halted():
             return 0
         if arrival is None:
             return self._plan(term)
@@ -424,7 +426,7 @@ class Loop:
             return
         self._observer.absent.clear()
         now, stamp = self._w.clock.now(), self._reviews.stamp
-        if stamp is None or self._times.back:
+        if stamp is None or self._times.back or self._w.halted():
             return
         wanted: dict[ids.AttemptKey, ids.JobId] = {}
         for key, id in absent.items():

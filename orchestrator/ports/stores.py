@@ -11,9 +11,11 @@ import datetime as dt
 import enum
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from orchestrator.domain import decisions, ids, jobs, journal, obligations
+from orchestrator.evidence import chain, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Changes:
     """One atomic wish. ``jobs`` carry the version they were read at (0: new); any mismatch refuses all of it.
 
     ``term`` None: a change of the use cases, which needs no lease; else it must equal the lease's term.
+    The store adds an entry of its own that states what documents, tokens and obligations say afterwards.
     ``documents`` likewise by version; ``delete_documents`` are (kind, tenant, name, version).
     """
 
@@ -141,6 +144,11 @@ class StoreCorruptError(StoreError):
 class StoreBusyError(StoreError):
     """Nothing was written, and the same commit may be tried again: somebody outside holds the database, or more
     waits than the queue may hold."""
+
+
+class StoreTouchedError(StoreError):
+    """Somebody else wrote to the database, and nobody has held the tables against the journal since
+    (``Store.settle``): no placement is written."""
 
 
 class StoreReadOnlyError(StoreError):
@@ -219,6 +227,23 @@ class StoreHealth:
     queue_depth: int = 0
     journal: journal.ChainHead | None = None
     counts: dict[str, int] = field(default_factory=dict)
+
+
+class Audit(abc.ABC):
+    """Everything as it stood at one moment, for holding tables against the journal."""
+
+    head: journal.ChainHead
+    head_holds: bool
+    """Whether who has the store's key wrote this head of the journal."""
+
+    @abc.abstractmethod
+    def records(self, *, after: int = 0) -> Iterator[chain.Record]:
+        """Yield the entries after number ``after`` as they are stored, in order; never raises for bad ones."""
+
+    @abc.abstractmethod
+    def rows(self, *, whole: bool) -> Iterator[tables.Row]:
+        """Yield the rows that decide placements or rights, as ``evidence.tables`` compares them; with ``whole`` those
+        of jobs that ended too. Never raises for columns that hold what nobody wrote."""
 
 
 class Store(abc.ABC):
@@ -317,6 +342,21 @@ class Store(abc.ABC):
         With ``after`` and ``until`` only the entries between, taking the link of entry ``after`` as it stands: parts
         of a long journal can be checked side by side, and the first bad entry is the lowest that any part names.
         """
+
+    @abc.abstractmethod
+    def audit(self) -> AbstractContextManager[Audit]:
+        """Return everything as it stands now, to be read while the context is open: seconds, not minutes. Raises
+        StoreError, while it is read too."""
+
+    @abc.abstractmethod
+    def outside_writes(self, *, look: bool = False) -> int:
+        """Return how often somebody else was seen to write to the database since it was opened. It is noticed with
+        each commit; with ``look`` now, which waits for its turn at the writer. Raises StoreError."""
+
+    @abc.abstractmethod
+    def settle(self, outside: int) -> None:
+        """Note that the tables were held against the journal since ``outside`` foreign writes were counted: until
+        then no placement is written (StoreTouchedError), where the store knows that it is alone."""
 
     @abc.abstractmethod
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> Blob:

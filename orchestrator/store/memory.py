@@ -5,24 +5,32 @@ One object outlives "crashes" of the loops that use it. It must be quick: the si
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 
 from orchestrator.domain import decisions, ids, jobs, journal, obligations
-from orchestrator.evidence import chain
+from orchestrator.evidence import canonical, chain, tables
 from orchestrator.ports import environment, stores
-from orchestrator.store import blobs, failpoints, leases, rules
+from orchestrator.store import blobs, failpoints, leases, rules, stated
 
 
 class MemoryStore(stores.Store):
     """The port, in dictionaries, under one lock. ``commit_async`` does the work at once."""
 
-    def __init__(self, clock: environment.Clock, *, failpoints: failpoints.Failpoints = failpoints.nowhere) -> None:
+    def __init__(
+        self,
+        clock: environment.Clock,
+        *,
+        failpoints: failpoints.Failpoints = failpoints.nowhere,
+        digests: tables.Digests | None = None,
+    ) -> None:
         self.failpoints = failpoints
         """May be changed at any time: the simulation moves its crashes."""
         self._clock = clock
+        self._digests = digests or tables.Digests()
         self._lock = threading.RLock()
         self._view = rules.View(term=0, queue_seq=0, documents_version=0)
         self._live: dict[str, jobs.Job] = {}
@@ -48,7 +56,8 @@ class MemoryStore(stores.Store):
                 raise stores.StoreError("the store is closed")
             rules.check_shape(changes)
             rules.check(changes, self._view)
-            links = chain.chain(changes.entries, after=self._head)
+            said = stated.entry(changes, self._digests, self._clock.now)
+            links = chain.chain([*changes.entries, *([] if said is None else [said])], after=self._head)
             self.failpoints(failpoints.BEFORE_COMMIT)
             taken = rules.take(changes, self._view, self._clock.now())
             self._write(changes, taken, links)
@@ -208,6 +217,26 @@ class MemoryStore(stores.Store):
             head = self._head if until is None else journal.ChainHead(until, self._entries[until - 1].hash)
             return chain.verify(self._entries[after:until], after=start, head=head)
 
+    @contextlib.contextmanager
+    def audit(self) -> Iterator[stores.Audit]:
+        """See the port."""
+        with self._lock:
+            said = [
+                *map(stated.document, self._documents.values()),
+                *map(stated.token, self._tokens.values()),
+                *map(stated.obligation, self._obligations.values()),
+            ]
+            rows = [(table, key, self._digests.row(table, key, values)) for table, key, values in said]
+            told = [*self._live.values(), *self._finished.values()]
+            yield _Audit(self._entries, rows, told, self._live.keys(), list(self._placements.values()))
+
+    def outside_writes(self, *, look: bool = False) -> int:
+        """See the port: nobody else can."""
+        return 0
+
+    def settle(self, outside: int) -> None:
+        """See the port."""
+
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> stores.Blob:
         """See the port."""
         data = b"".join(blobs.gather(digest, chunks))
@@ -251,3 +280,37 @@ class MemoryStore(stores.Store):
     def close(self) -> None:
         """See the port."""
         self._closed = True
+
+
+class _Audit(stores.Audit):
+    """What the store held when it was asked; its lock is held."""
+
+    def __init__(
+        self,
+        links: Sequence[journal.ChainedEntry],
+        said: Sequence[tables.Row],
+        told: Sequence[jobs.Job],
+        live: Collection[str],
+        placements: Sequence[decisions.Placement],
+    ) -> None:
+        self.head = journal.ChainHead(links[-1].seq, links[-1].hash) if links else chain.empty_head()
+        self.head_holds = True
+        self._links, self._said, self._jobs, self._live, self._placements = links, said, told, live, placements
+
+    def records(self, *, after: int = 0) -> Iterator[chain.Record]:
+        """See the port."""
+        for link in self._links[after:]:
+            entry, at = link.entry, chain.time_text(link.entry.at)
+            previous, own = chain.to_bytes(link.previous), chain.to_bytes(link.hash)
+            body = canonical.text(entry.body)
+            yield (link.seq, entry.kind, entry.subject, entry.tenant, at, entry.actor, body, previous, own)
+
+    def rows(self, *, whole: bool) -> Iterator[tables.Row]:
+        """See the port. There are no specs: jobs hold their own."""
+        yield from self._said
+        for job in self._jobs:
+            if whole or job.id in self._live:
+                yield from stated.job(job)
+        for placement in self._placements:
+            if whole or placement.job in self._live:
+                yield stated.placement(placement)

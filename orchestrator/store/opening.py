@@ -11,6 +11,7 @@ import fcntl
 import os
 import pathlib
 
+from orchestrator.evidence import tables
 from orchestrator.ports import environment, stores
 from orchestrator.store import blobs, failpoints, memory
 from orchestrator.store.sql import dialects, openings, reads, spaces, writer
@@ -26,6 +27,7 @@ def open_store(
     clock: environment.Clock,
     *,
     alone: bool = False,
+    key: bytes = b"",
     failpoints: failpoints.Failpoints = failpoints.nowhere,
     busy_s: float = BUSY_S,
     reserve_bytes: int = spaces.RESERVE_BYTES,
@@ -35,11 +37,13 @@ def open_store(
     ``alone``: lock other openers that say so out (StoreBusyError for the second), and free the lease that a killed
     predecessor left behind, so that a restart need not wait for it. Who opens the file without it meanwhile must only
     read: the versions that are polled come from this writer's memory. The lock goes when the store is closed or the
-    process ends.
+    process ends. ``key`` authenticates what is stated in the journal (``evidence.tables``): who writes with another
+    one than before leaves rows that nobody believes.
     """
+    digests = tables.Digests(key)
     where = os.fspath(url_or_path)
     if where in ("memory:", "memory://"):
-        return memory.MemoryStore(clock, failpoints=failpoints)
+        return memory.MemoryStore(clock, failpoints=failpoints, digests=digests)
     scheme, mark, rest = where.partition("://")
     if mark and scheme != "sqlite":
         raise stores.StoreError(f"{scheme} is not a kind of store known here: name a file, sqlite:///path or memory:")
@@ -60,10 +64,11 @@ def open_store(
         reserve = spaces.Reserve(_beside(path, "reserve"), clock, size=reserve_bytes)
         reserve.prepare()
         store = sql_stores.SqlStore(
-            writer=writer.Writer(writing, dialect, clock, reserve, failpoints, alone=alone),
+            writer=writer.Writer(writing, dialect, clock, reserve, failpoints, digests=digests, alone=alone),
             reader=reads.Reader(reading, dialect),
             blobs=blobs.BlobFolder(folder),
             clock=clock,
+            digests=digests,
             resources=resources.pop_all(),
         )
     if alone:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from orchestrator.domain import jobs, journal, obligations
-from orchestrator.evidence import chain
+from orchestrator.evidence import chain, tables
 from orchestrator.ports import stores
 from orchestrator.store import codec, rules
 from orchestrator.store.sql import prepared, rows, schema, statements
@@ -34,6 +34,9 @@ class Versions:
 
 Answer = stores.Receipt | stores.StoreError
 
+_TOUCHED = stores.StoreTouchedError(
+    "somebody else wrote to the database: nothing is placed before the tables are held against the journal"
+)
 _LIVE, _FINISHED = "live", "finished"
 
 
@@ -53,6 +56,7 @@ class Batch:
     cursor: DBAPICursor
     texts: statements.Statements
     now: dt.datetime
+    digests: tables.Digests
     _view: rules.View = field(init=False)
     _seq: int = field(init=False)
     _link: bytes = field(init=False)
@@ -64,13 +68,16 @@ class Batch:
     _entries: statements.Rows = field(default_factory=list)
     _accepted: list[prepared.Prepared] = field(default_factory=list)
 
-    def run(self, batch: Sequence[prepared.Prepared]) -> list[Answer]:
-        """Write what is accepted and return an answer each. The transaction is begun before and committed after."""
+    def run(self, batch: Sequence[prepared.Prepared], *, touched: bool = False) -> list[Answer]:
+        """Write what is accepted and return an answer each. The transaction is begun before and committed after.
+
+        ``touched``: others wrote, and nobody has looked into it; what places anything is refused.
+        """
         seq, link, queue_seq, documents_version, term = self._all(self.texts.read_state, ())[0]
         self._seq, self._link = seq, bytes(link)
         self._view = rules.View(term, queue_seq, documents_version)
         self._load(batch)
-        answers = [self._judge(ready) for ready in batch]
+        answers = [_TOUCHED if touched and ready.changes.placements else self._judge(ready) for ready in batch]
         if self._accepted:
             self._write()
         return answers
@@ -165,8 +172,8 @@ class Batch:
         self._many(texts.insert_token, [rows.token_row(token) for token in self._tokens.values()])
         self._many(texts.delete_obligation, list(self._obligations))
         self._many(texts.insert_obligation, [rows.obligation_row(one) for one in self._obligations.values()])
-        view = self._view
-        self._many(texts.update_state, [(self._seq, self._link, view.queue_seq, view.documents_version)])
+        view, proof = self._view, self.digests.head(self._seq, self._link)
+        self._many(texts.update_state, [(self._seq, self._link, view.queue_seq, view.documents_version, proof)])
 
     def _many(self, text: str, many: statements.Rows) -> None:
         if many:

@@ -15,6 +15,7 @@ import urllib.parse
 import sqlalchemy as sa
 from sqlalchemy import event, exc, pool
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from orchestrator.ports import stores
 
@@ -66,6 +67,10 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def begin_write(self, connection: sa.Connection) -> None:
         """Start a transaction that holds the write lock from its start."""
+
+    @abc.abstractmethod
+    def foreign_version(self, cursor: DBAPICursor) -> int:
+        """Return a number that changes when another connection has committed, and never for this one's commits."""
 
     @abc.abstractmethod
     def begin_snapshot(self, connection: sa.Connection) -> None:
@@ -157,6 +162,12 @@ class SqliteDialect(Dialect):
     def begin_write(self, connection: sa.Connection) -> None:
         """See the base class."""
         connection.exec_driver_sql(self.begin)
+
+    def foreign_version(self, cursor: DBAPICursor) -> int:
+        """See the base class. https://www.sqlite.org/pragma.html#pragma_data_version."""
+        cursor.execute("PRAGMA data_version")
+        found = cursor.fetchone()
+        return int(found[0]) if found is not None else 0
 
     def begin_snapshot(self, connection: sa.Connection) -> None:
         """See the base class."""

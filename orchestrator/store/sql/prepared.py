@@ -5,12 +5,14 @@ The writer holds the lock, so whatever can be done before it is done here. What 
 
 from __future__ import annotations
 
-from collections.abc import Container
+import datetime as dt
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from orchestrator.evidence import tables
 from orchestrator.ports import stores
-from orchestrator.store import codec, codec_specs, rules
+from orchestrator.store import codec, codec_specs, rules, stated
 from orchestrator.store.sql import rows, statements
 
 
@@ -36,7 +38,9 @@ class Prepared:
         return len(self.changes.jobs) + len(self.entries) + len(self.specs) + 1
 
 
-def prepare(changes: stores.Changes, stored_specs: Container[str]) -> Prepared:
+def prepare(
+    changes: stores.Changes, stored_specs: Container[str], digests: tables.Digests, now: Callable[[], dt.datetime]
+) -> Prepared:
     """Make ``changes`` ready. ``stored_specs`` are known to be in the store. Raises ValueError, TypeError."""
     rules.check_shape(changes)
     rows.check_text(changes)
@@ -46,6 +50,8 @@ def prepare(changes: stores.Changes, stored_specs: Container[str]) -> Prepared:
         [rows.entry_row(entry) for entry in changes.entries],
         rules.has_new_jobs(changes),
     )
+    if (said := stated.entry(changes, digests, now)) is not None:
+        ready.entries.append(rows.entry_row(said))
     if ready.has_new_jobs:
         _add_specs(ready, stored_specs)
     if changes.contents:

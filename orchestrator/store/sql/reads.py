@@ -64,6 +64,10 @@ class Reader:
                 case _:
                     raise stores.StoreError(f"the database cannot be read: {error.orig}") from error
 
+    def snapshot(self) -> contextlib.AbstractContextManager[sa.Connection]:
+        """Return a connection whose reads all see one moment. Raises StoreError, for reads within it too."""
+        return self._connect(snapshot=True)
+
     def _rows(self, query: sa.Executable, parameters: dict[str, Any] | None = None) -> Sequence[Any]:
         with self._connect() as connection:
             return connection.execute(query, parameters).fetchall()

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0003"
+HEAD = "0004"
 """Newest revision of ``store/migrations``."""
-KNOWN = ("0001", "0002", "0003")
+KNOWN = ("0001", "0002", "0003", "0004")
 """Every revision from which a migration leads here, oldest first."""
 
 metadata = sa.MetaData()
@@ -184,6 +184,7 @@ state = sa.Table(
     sa.Column("head_hash", sa.LargeBinary, nullable=False),
     sa.Column("queue_seq", sa.BigInteger, nullable=False),
     sa.Column("documents_version", sa.BigInteger, nullable=False),
+    sa.Column("head_mac", sa.LargeBinary),
 )
 
 lease = sa.Table(

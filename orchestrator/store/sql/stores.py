@@ -10,10 +10,11 @@ from concurrent.futures import Future
 import sqlalchemy as sa
 
 from orchestrator.domain import decisions, ids, jobs, journal, obligations
+from orchestrator.evidence import tables
 from orchestrator.ports import environment
 from orchestrator.ports import stores as port
 from orchestrator.store import blobs, codec, leases
-from orchestrator.store.sql import reads, schema, writer
+from orchestrator.store.sql import audits, reads, schema, writer
 
 
 class SqlStore(port.Store):
@@ -26,8 +27,10 @@ class SqlStore(port.Store):
         reader: reads.Reader,
         blobs: blobs.BlobFolder,
         clock: environment.Clock,
+        digests: tables.Digests,
         resources: contextlib.ExitStack,
     ) -> None:
+        self._digests = digests
         self._writer = writer
         self._reader = reader
         self._blobs = blobs
@@ -123,6 +126,20 @@ class SqlStore(port.Store):
     def verify_journal(self, *, after: int = 0, until: int | None = None) -> int | None:
         """See the port."""
         return self._reader.verify(after=after, until=until)
+
+    def audit(self) -> contextlib.AbstractContextManager[port.Audit]:
+        """See the port."""
+        return audits.audit(self._reader, self._digests)
+
+    def outside_writes(self, *, look: bool = False) -> int:
+        """See the port."""
+        if look:
+            self._writer.run(lambda _: None)
+        return self._writer.outside.count
+
+    def settle(self, outside: int) -> None:
+        """See the port."""
+        self._writer.outside.settle(outside)
 
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> port.Blob:
         """See the port."""

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from orchestrator.evidence import tables
 from orchestrator.ports import environment, stores
 from orchestrator.store import failpoints as points
-from orchestrator.store.sql import batches, dialects, prepared, spaces, statements, turns
+from orchestrator.store.sql import batches, dialects, outsides, prepared, spaces, statements, turns
 
 T = TypeVar("T")
 
@@ -54,9 +55,11 @@ class Writer:
         reserve: spaces.Reserve,
         failpoints: points.Failpoints,
         *,
+        digests: tables.Digests,
         alone: bool = False,
     ) -> None:
         self._engine = engine
+        self._digests = digests
         self._dialect = dialect
         self._clock = clock
         self._reserve = reserve
@@ -67,6 +70,7 @@ class Writer:
         self._line: turns.Line[prepared.Prepared | _Task] = turns.Line(QUEUE_MAX)
         self._specs: set[str] = set()
         self._connection = engine.connect()
+        self._outside = outsides.Outside(dialect, alone=alone)
         self._dead: stores.StoreError | None = None
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
@@ -84,19 +88,24 @@ class Writer:
         return self._versions
 
     @property
+    def outside(self) -> outsides.Outside:
+        """Return what is known of writes by others."""
+        return self._outside
+
+    @property
     def depth(self) -> int:
         """Return how many commits wait."""
         return len(self._line)
 
     def submit(self, changes: stores.Changes) -> Future[stores.Receipt]:
         """Queue a commit. Raises ValueError and TypeError for what cannot be stored, StoreError when not open."""
-        ready = prepared.prepare(changes, self._specs)
+        ready = prepared.prepare(changes, self._specs, self._digests, self._clock.now)
         self._line.put(ready)
         return ready.future
 
     def commit(self, changes: stores.Changes) -> stores.Receipt:
         """Commit and wait: in this thread where nobody else writes. Raises as ``submit`` does, and StoreError."""
-        ready = prepared.prepare(changes, self._specs)
+        ready = prepared.prepare(changes, self._specs, self._digests, self._clock.now)
         if not self._line.step_in():
             self._line.put(ready)
             return ready.future.result()
@@ -181,8 +190,9 @@ class Writer:
         cursor = driver.cursor()
         try:
             cursor.execute(self._dialect.begin)
-            batch = batches.Batch(cursor, self._texts, self._clock.now())
-            answers = batch.run(group)
+            self._outside.look(cursor)
+            batch = batches.Batch(cursor, self._texts, self._clock.now(), self._digests)
+            answers = batch.run(group, touched=self._outside.unsettled)
             if batch.wrote:
                 self._failpoints(points.BEFORE_COMMIT)
                 driver.commit()
@@ -259,6 +269,7 @@ class Writer:
     def _do_once(self, task: _Task) -> Any:
         try:
             self._dialect.begin_write(self._connection)
+            self._look_outside()
             result = task.what(self._connection)
             versions = batches.read_versions(self._connection, self._texts)
             self._connection.commit()
@@ -267,6 +278,13 @@ class Writer:
             self._roll_back()
             raise
         return result
+
+    def _look_outside(self) -> None:
+        cursor = self._connection.connection.cursor()
+        try:
+            self._outside.look(cursor)
+        finally:
+            cursor.close()
 
     def _make_room(self) -> None:
         self._reserve.release()

@@ -30,8 +30,8 @@ def test_a_floor_that_loses_a_denial_is_journaled(installation: Installation) ->
     said = {"code": "constraint.removed", "path": "spec.floor.exposure.deny", "text": "US is not denied any more"}
     assert tried["loosens"] == done["loosens"] == [said]
     assert _loosened(installation) == [(token.split("_")[1], "tenant/default", "contract ended")]
-    kinds = [link.entry.kind for link in installation.store.entries()][-2:]
-    assert kinds == ["document.updated", "change.loosened"]
+    kinds = [link.entry.kind for link in installation.store.entries()][-3:]
+    assert kinds == ["document.updated", "change.loosened", "tables.stated"]
     assert client.put("/v1/tenants/default", json=STRICT).json()["loosens"] == []
     assert len(_loosened(installation)) == 1
 

@@ -70,7 +70,7 @@ def test_documents_of_the_first_schema_come_over(path: pathlib.Path, clock: samp
         ("Queue", "", {"weight": 2}),
     ]
     store.close()
-    assert dump(path)[-1] == ("alembic_version", "('0003',)")
+    assert dump(path)[-1] == ("alembic_version", "('0004',)")
 
 
 def test_revisions_are_known() -> None:
