@@ -1,0 +1,75 @@
+"""The Ray backend keeps the promises of the port, on a real head with token."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from backends import ray
+from orchestrator.domain import ids, jobs, sites
+from orchestrator.ports import backends
+from orchestrator.testing import benches, conformance
+from tests.e2e import rays
+
+_CLUSTER: list[rays.Cluster] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def head() -> Iterator[rays.Cluster]:
+    """Give one head for the module: what differs are the ids."""
+    with rays.cluster(cpus=16) as made:
+        _CLUSTER.append(made)
+        yield made
+        _CLUSTER.clear()
+
+
+class TestRay(conformance.AdapterConformance):
+    """With a token, and with a shared folder for outputs."""
+
+    shared: pathlib.Path
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: pathlib.Path) -> None:
+        """Make the folder that nodes and control plane share."""
+        self.shared = tmp_path / "shared"
+        self.shared.mkdir()
+
+    def plugin(self) -> backends.AdapterPlugin:
+        """Return the plugin."""
+        return ray.plugin
+
+    def settings(self) -> Mapping[str, object]:
+        """Return where the head is."""
+        (found,) = _CLUSTER
+        return {"url": found.url, "token": found.token, "sharedFolder": str(self.shared)}
+
+    def pools(self) -> Sequence[sites.Pool]:
+        """Return one pool, with more slots than a test uses."""
+        return (sites.Pool("p", count=12),)
+
+    def spec(self, *, seconds: float, exit_code: int = 0) -> jobs.JobSpec:
+        """Return a job of a shell."""
+        return jobs.JobSpec(name="t", command=("sh", "-c", f"echo begins; sleep {seconds}; exit {exit_code}"))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let real time pass."""
+        threading.Event().wait(min(max(seconds, 0.1), 0.3))
+
+    def make_bench(self, folder: pathlib.Path) -> benches.Bench:
+        """Return a bench whose keys nobody used: the head is one for all tests."""
+        made = super().make_bench(folder)
+        made.count = secrets.randbelow(10**15) * 1000
+        return made
+
+    def clean(self, bench: benches.Bench) -> None:
+        """Stop what still runs, and forget it: the head is one for all tests."""
+        adapter = bench.adapter
+        assert isinstance(adapter, backends.ListsOwned)
+        for ref in adapter.list_owned():
+            adapter.stop(ref, backends.Fence(ids.Term(9), 1), dt.timedelta(0))
+        super().clean(bench)

@@ -1,0 +1,291 @@
+"""A real Ray cluster for tests: a head with token, and nodes with labels, on loopback and on free ports.
+
+Ray is installed once, pinned, into an environment of its own outside the clone:
+``${COMITY_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/comity}/e2e/ray-VERSION``. Each node runs below a keeper, a process
+that adopts what its descendants leave behind, so that a node can be killed as by a power cut, and nothing of it stays.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+VERSION = "2.60.0"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+START_S = 120.0
+INSTALL_S = 1500.0
+OBJECT_STORE_BYTES = 80_000_000
+_ADDRESS = "127.0.0.2"
+"""Of the head: Ray replaces 127.0.0.1 by an address that others reach, and takes the rest of 127/8 as it is."""
+
+KEEPER = """
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+
+def cache() -> pathlib.Path:
+    """Return the folder of the pinned installation."""
+    base = os.environ.get("COMITY_CACHE_DIR")
+    if base:
+        return pathlib.Path(base) / "e2e" / f"ray-{VERSION}"
+    home = os.environ.get("XDG_CACHE_HOME") or str(pathlib.Path.home() / ".cache")
+    return pathlib.Path(home) / "comity" / "e2e" / f"ray-{VERSION}"
+
+
+def pinned(name: str) -> str:
+    """Return the version of a library that the project itself is pinned to."""
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line.lower().startswith(f"{name}=="):
+            return line.strip()
+    return name
+
+
+def install() -> pathlib.Path:
+    """Return the ``bin`` folder of the installation, made where it is not there. One process makes it."""
+    folder = cache()
+    done = folder / "done-1"
+    bin_folder = folder / "venv" / "bin"
+    if done.exists():
+        return bin_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            steps = (
+                [sys.executable, "-m", "venv", str(folder / "venv")],
+                [str(bin_folder / "pip"), "install", "-q", f"ray[default]=={VERSION}", pinned("scikit-learn")],
+            )
+            for step in steps:
+                subprocess.run(["nice", *step], check=True, capture_output=True, text=True, timeout=INSTALL_S)
+            done.touch()
+    return bin_folder
+
+
+def needed() -> pathlib.Path:
+    """Return the ``bin`` folder of Ray; skip where it cannot be had, or fail where ``COMITY_E2E=required``."""
+    try:
+        if sys.platform != "linux":
+            raise OSError("only Linux")
+        return install()
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        text = f"Ray {VERSION} is missing and cannot be installed into {cache()}: {said[-1] if said else error}"
+        if os.environ.get("COMITY_E2E") == "required":
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on, below those the system gives away."""
+    found: list[int] = []
+    choice = secrets.SystemRandom()
+    while len(found) < count:
+        port = choice.randrange(21000, 31000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            if port not in found:
+                found.append(port)
+    return found
+
+
+def below(pid: int) -> list[int]:
+    """Return the live processes that descend from ``pid``."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = pathlib.Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+                if fields[0] not in (b"Z", b"X"):
+                    parents[int(name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found - {pid})
+
+
+@dataclasses.dataclass
+class Node:
+    """One ``ray start --block`` below its keeper."""
+
+    keeper: subprocess.Popen[bytes]
+    log: pathlib.Path
+
+    def kill(self) -> None:
+        """End all of it as a power cut does."""
+        for _ in range(200):
+            left = below(self.keeper.pid)
+            if not left:
+                break
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            threading.Event().wait(0.02)
+        self.keeper.kill()
+        self.keeper.wait(10)
+
+
+class Cluster:
+    """A head and its nodes. ``token`` None: the head checks none."""
+
+    def __init__(self, *, token: str | None = "", cpus: int = 8, environment: dict[str, str] | None = None) -> None:
+        self.bin = needed()
+        self.token = secrets.token_hex(24) if token == "" else token
+        self.cpus = cpus
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rt", dir="/tmp"))
+        self.gcs, self.dashboard, self.client, self.agent = free_ports(4)
+        self.more = environment or {}
+        self.head: Node | None = None
+        self.workers: list[Node] = []
+
+    @property
+    def url(self) -> str:
+        """Return where the dashboard answers."""
+        return f"http://127.0.0.1:{self.dashboard}"
+
+    def start(self) -> "Cluster":
+        """Start the head, and wait until it takes jobs."""
+        self.head = self._node(
+            "head",
+            "--head",
+            f"--node-ip-address={_ADDRESS}",
+            f"--port={self.gcs}",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={self.dashboard}",
+            "--include-dashboard=true",
+            f"--ray-client-server-port={self.client}",
+            f"--dashboard-agent-listen-port={self.agent}",
+            f"--temp-dir={self.folder}",
+            f"--num-cpus={self.cpus}",
+            "--memory=4000000000",
+            "--labels=ray.io/availability-region=eu-west,comity.dev/country=FR",
+        )
+        self.until(lambda: self.nodes() >= 1 and self.takes_jobs(), self.head)
+        return self
+
+    def add(self, *, cpus: int = 2, gpus: int = 0, labels: str, resources: str = "{}") -> Node:
+        """Start another node, and wait until the head knows it."""
+        before = self.nodes()
+        number = len(self.workers) + 3
+        (agent,) = free_ports(1)
+        node = self._node(
+            f"node-{number}",
+            f"--address={_ADDRESS}:{self.gcs}",
+            f"--node-ip-address=127.0.0.{number}",
+            f"--dashboard-agent-listen-port={agent}",
+            f"--num-cpus={cpus}",
+            f"--num-gpus={gpus}",
+            f"--resources={resources}",
+            "--memory=1000000000",
+            f"--labels={labels}",
+        )
+        self.workers.append(node)
+        self.until(lambda: self.nodes() > before, node)
+        return node
+
+    def _node(self, name: str, *arguments: str) -> Node:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(("COMITY_", "RAY_", "PYTEST"))}
+        given = {
+            **kept,
+            "PATH": f"{self.bin}:{kept.get('PATH', '')}",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+            **({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token} if self.token is not None else {}),
+            **self.more,
+        }
+        log = self.folder / f"{name}.log"
+        command = [
+            *(sys.executable, "-c", KEEPER, str(self.bin / "ray"), "start", "--block", "--disable-usage-stats"),
+            *("--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={OBJECT_STORE_BYTES}"),
+            *arguments,
+        ]
+        with log.open("wb") as file:
+            keeper = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=given, start_new_session=True
+            )
+        return Node(keeper, log)
+
+    def request(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, bytes]:
+        """Return status and answer of the dashboard."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.dashboard, timeout=20)
+        given = token or self.token
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {given}"} if given else {})}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def nodes(self) -> int:
+        """Return how many nodes are up; 0 where nobody answers."""
+        try:
+            status, body = self.request("GET", "/api/v0/nodes")
+            rows = json.loads(body)["data"]["result"]["result"] if status == 200 else []
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            return 0
+        return sum(1 for row in rows if row["state"] == "ALIVE")
+
+    def takes_jobs(self) -> bool:
+        """Say whether the Jobs API answers and has an agent: a refused submission reaches one."""
+        try:
+            body = {"entrypoint": "true", "entrypoint_label_selector": {"a": "in()"}}
+            _, answer = self.request("POST", "/api/jobs/", body)
+        except (OSError, http.client.HTTPException):
+            return False
+        return b"Invalid label selector" in answer
+
+    def until(self, wanted: Any, node: Node, *, timeout_s: float = START_S) -> None:
+        """Wait until ``wanted()``; fail with the node's log where it does not come."""
+        until = time.monotonic() + timeout_s
+        while not wanted():
+            text = node.log.read_text(errors="replace")[-3000:]
+            assert node.keeper.poll() is None, text
+            assert time.monotonic() < until, text
+            threading.Event().wait(0.1)
+
+    def kill_head(self) -> None:
+        """End the head as a power cut does; other nodes stay."""
+        assert self.head is not None
+        self.head.kill()
+        self.head = None
+
+    def stop(self) -> None:
+        """End everything and remove its folder."""
+        for node in [*self.workers, *([self.head] if self.head else [])]:
+            node.kill()
+        self.workers, self.head = [], None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def cluster(**options: Any) -> Iterator[Cluster]:
+    """Give a cluster with a head that is up."""
+    made = Cluster(**options)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
