@@ -227,8 +227,8 @@ class Compliance:
         for job in waiting:
             standing = found.of.get(job.id)
             site = world.site(job.attempt.site) if job.attempt is not None else None
-            if site is not None and site.elsewhere is not None:
-                continue  # one of its attempts ran in another country, and nobody has looked yet
+            if site is not None and (site.elsewhere is not None or site.unattested is not None):
+                continue  # what was seen of one of its attempts contradicts it, and nobody has looked yet
             if standing is None or not standing.codes:
                 self.book.stage(job.id, events.ConditionChanged(self.clock.now(), HELD, False, "Compliant", ""))
 

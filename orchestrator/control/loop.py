@@ -24,6 +24,7 @@ from orchestrator.control import (
     lanes,
     lease,
     ledger,
+    marks,
     observer,
     orphans,
     planning,
@@ -116,7 +117,8 @@ class Loop:
         self._book = ledger.Ledger(w.store, self._live)
         self._touches = observer.Touches(w.clock)
         self._identities = identities.Identities(w.store, w.clock, w.inventory)
-        self._where = whereabouts.Whereabouts(w.store, w.clock, w.inventory)
+        self._marks = marks.Marks(w.store)
+        self._where = whereabouts.Whereabouts(w.clock, w.inventory, self._marks)
         self._observer = observer.Observer(
             live=self._live,
             book=self._book,
@@ -261,7 +263,7 @@ class Loop:
         self._forgets.start(term)
         self._settle(term)
         self._identities.commit(term)
-        self._where.commit(term)
+        self._marks.commit(term)
         reviewed = self._w.inventory.world()
         self._reviews.run(reviewed, term)
         self._commit(term)

@@ -7,30 +7,26 @@ observation is compared anew, so what a failed commit loses is found at the next
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from orchestrator.control import compliance, entries
-from orchestrator.domain import events, executions, ids, jobs, journal, sites
-from orchestrator.inventory import elsewhere, worlds
-from orchestrator.ports import backends, environment, stores
+from orchestrator.control import compliance, entries, marks
+from orchestrator.domain import events, executions, ids, jobs, sites
+from orchestrator.inventory import worlds
+from orchestrator.ports import backends, environment
 
 CODE = "identity.elsewhere"
 """Code of the violation, and of the refusal of the site."""
-TRIES_MAX = 5
-"""Times that a status which somebody else writes at the same moment is read again, in one tick."""
 
 
 @dataclass(slots=True)
 class Whereabouts:
     """Not thread-safe: used by the loop only."""
 
-    store: stores.Store
     clock: environment.Clock
     inventory: worlds.Inventory
-    _marks: dict[ids.SiteName, sites.Elsewhere] = field(default_factory=dict)
+    marks: marks.Marks
 
     def seen(self, job: jobs.Job, found: backends.Observation) -> tuple[executions.Whereabouts, ...]:
         """Return what of an observation may be kept; () where nothing was seen."""
@@ -49,63 +45,28 @@ class Whereabouts:
         if found.agreement is not executions.Agreement.CONTRADICTS:
             return ()
         now, first = self.clock.now(), found.wrong[0]
-        if site.elsewhere is None:
-            self._marks.setdefault(
-                site.name,
-                sites.Elsewhere(
-                    found.expected,
-                    str(first.country),
-                    first.source,
-                    first.assurance,
-                    first.node or f"node {first.rank}",
-                    attempt.key,
-                    now,
-                ),
-            )
-        text = sentence(site.name, found)
-        told = events.ConditionChanged(now, compliance.NON_COMPLIANT, True, CODE, text)
-        if over or attempt.phase is jobs.Phase.STOPPING:
-            return (told,)
-        held: tuple[events.Event, ...] = ()
-        if job.spec.on_non_compliant is jobs.OnNonCompliant.HOLD:
-            note = "stopped because it ran elsewhere; held until somebody has looked at its site, or cancels it"
-            held = (events.ConditionChanged(now, compliance.HELD, True, CODE, note),)
-        stop = events.StopRequested(now, jobs.StopCause.NON_COMPLIANT, entries.CONTROLLER, text)
-        return (told, *held, stop)
-
-    def commit(self, term: ids.Term) -> None:
-        """Make the marks durable, each with an entry. Raises StoreError; then the tick ends, and they are found again.
-
-        To be called before what :meth:`violations` returned is committed.
-        """
-        marks, self._marks = self._marks, {}
-        for site, mark in sorted(marks.items()):
-            for left in reversed(range(TRIES_MAX)):
-                try:
-                    self._mark(site, mark, term)
-                    break
-                except stores.VersionConflictError:
-                    if not left:
-                        raise
-
-    def _mark(self, site: ids.SiteName, mark: sites.Elsewhere, term: ids.Term) -> None:
-        backend, _, pool = site.partition("/")
-        stored = self.store.document("Backend", backend)
-        if stored is None:
-            return
-        status = json.loads(stored.status)
-        known = status.get(elsewhere.ELSEWHERE)
-        known = known if isinstance(known, dict) else {}
-        if pool in known:
-            return
-        made = elsewhere.to_json(mark)
-        status[elsewhere.ELSEWHERE] = {**known, pool: made}
-        text = json.dumps(status, sort_keys=True, separators=(",", ":"))
-        entry = journal.Entry(
-            "backend.seen-elsewhere", f"backend/{backend}", mark.at, entries.CONTROLLER, {"pool": pool, **made}
+        node = first.node or f"node {first.rank}"
+        mark = sites.Elsewhere(
+            found.expected, str(first.country), first.source, first.assurance, node, attempt.key, now
         )
-        document = dataclasses.replace(stored, status=text)
-        self.store.commit(stores.Changes(documents=(document,), entries=(entry,), term=term))
+        self.marks.put(site, mark)
+        text = sentence(site.name, found)
+        return violation(job, attempt, CODE, text, now, over=over)
+
+
+def violation(
+    job: jobs.Job, attempt: jobs.Attempt, code: str, text: str, now: dt.datetime, *, over: bool = False
+) -> Sequence[events.Event]:
+    """Return what follows for a job from something that was seen of its attempt: told, stopped, held if it wishes."""
+    told = events.ConditionChanged(now, compliance.NON_COMPLIANT, True, code, text[:1000])
+    if over or attempt.phase is jobs.Phase.STOPPING:
+        return (told,)
+    held: tuple[events.Event, ...] = ()
+    if job.spec.on_non_compliant is jobs.OnNonCompliant.HOLD:
+        note = "stopped for what was seen of it; held until somebody has looked at its site, or cancels it"
+        held = (events.ConditionChanged(now, compliance.HELD, True, code, note),)
+    stop = events.StopRequested(now, jobs.StopCause.NON_COMPLIANT, entries.CONTROLLER, text[:1000])
+    return (told, *held, stop)
 
 
 def sentence(site: ids.SiteName, found: executions.Check) -> str:

@@ -30,6 +30,8 @@ class Capability(enum.Enum):
     WATCHES = "watches"
     SUSPENDS = "suspends"
     CHECKPOINTS = "checkpoints"
+    ATTESTS = "attests"
+    """Brings an attestation result for one attempt, bound to a challenge of the core."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,23 @@ class Elsewhere:
     at: dt.datetime
 
 
+ATTESTATION_MISSING = "attestation.missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Unattested:
+    """An attempt at a site was to be attested and was not, and nobody has looked at it yet.
+
+    ``code`` is ``attestation.missing``, where no result came in time, or names what was wrong with the one that came:
+    then somebody brought a proof that does not hold.
+    """
+
+    code: str
+    detail: str
+    attempt: ids.AttemptKey
+    at: dt.datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What is judged: one pool of one backend, with every override already applied.
@@ -309,5 +326,7 @@ class Site:
     """None: it was not met yet, or its adapter cannot tell."""
     elsewhere: Elsewhere | None = None
     """None: whatever was seen of it agrees with its document, or nothing was seen."""
+    unattested: Unattested | None = None
+    """None: whatever was to be attested here was."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

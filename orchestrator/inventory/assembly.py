@@ -43,7 +43,7 @@ def sites_of(
             site = _screened(site, screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
-        site = dataclasses.replace(site, identity=identity, elsewhere=elsewhere.of_pool(marks, pool.name))
+        site = dataclasses.replace(site, identity=identity, **elsewhere.marked(site, marks))
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))
     return tuple(sorted(made, key=lambda site: site.name))
 

@@ -43,6 +43,8 @@ class Requirement:
     latency_from: str | None = None
     start_within: dt.timedelta | None = None
     objective: jobs.Objective = field(default_factory=jobs.Objective)
+    attested: bool = False
+    """Whether it asks for a trusted execution environment, or for attested facts."""
 
     @property
     def room(self) -> offers.Room:

@@ -170,6 +170,21 @@ class Watches(Protocol):
 
 
 @runtime_checkable
+class Attests(Protocol):
+    """Capability ATTESTS."""
+
+    def attest(self, ref: AttemptRef, *, nonce: str, audience: str) -> str | None:
+        """Return an attestation result of the environment in which this attempt runs; None: not ready, ask again.
+
+        An EAT as compact JWS by a verifier that the installation trusts, at most 12,288 characters: ``eat_nonce`` holds
+        ``nonce`` (64 hexadecimal digits), ``aud`` is ``audience``, and what it states of the place stands as in a token
+        of a document (docs/assurance.md). Called while the attempt runs, again until it answers and each half day,
+        with another nonce each time a result was accepted; it may be asked twice for one. The adapter proves nothing
+        itself: it carries the evidence to the verifier, and the result back. Raises BackendError.
+        """
+
+
+@runtime_checkable
 class Identifies(Protocol):
     """What to pin about a backend."""
 

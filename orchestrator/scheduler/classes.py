@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from orchestrator.domain import decisions, ids, jobs, offers
+from orchestrator.domain import decisions, facts, ids, jobs, offers
 from orchestrator.placement import contents, requirements
-from orchestrator.policy import attributes, conversions
+from orchestrator.policy import attributes, constraints, conversions
 from orchestrator.scheduler import worlds
 
 KINDS_MAX = 65_536
@@ -127,7 +127,7 @@ def read(kind: Kind, world: worlds.World) -> tuple[attributes.JobAttributes, req
         accelerators_any_of=_slugs(wanted.any_of, world.accelerators) if wanted else (),
         accelerator_memory_gb=wanted.memory_gb if wanted else None,
         interconnect=wanted.interconnect if wanted else None,
-        capabilities=tuple(sorted(power.value for power in powers(spec))),
+        capabilities=tuple(sorted(power.value for power in powers(spec) | _attesting(job.constraints))),
         countries_allow=job.constraints.countries_allow,
         countries_deny=job.constraints.countries_deny,
         price_per_hour_max=spec.limits.price_per_hour,
@@ -135,8 +135,15 @@ def read(kind: Kind, world: worlds.World) -> tuple[attributes.JobAttributes, req
         latency_from=_origin(kind, world),
         start_within=spec.limits.start_within,
         objective=spec.objective,
+        attested=bool(job.constraints.tee) or bool(_attesting(job.constraints)),
     )
     return job, requirement
+
+
+def _attesting(wanted: constraints.Constraints) -> frozenset[offers.Capability]:
+    """Return what an adapter must be able to do where facts are to be attested: of the attempt too, once it runs."""
+    demanded = wanted.min_assurance is facts.Assurance.ATTESTED
+    return frozenset({offers.Capability.ATTESTS}) if demanded else frozenset()
 
 
 def make(job: attributes.JobAttributes, requirement: requirements.Requirement) -> JobClass:

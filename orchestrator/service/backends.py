@@ -46,7 +46,8 @@ def confirm(
 ) -> Future[stores.Document]:
     """Pin what a backend proves itself by now, in place of what was pinned; who and why is journaled.
 
-    Where an attempt was seen in another country than the document says, its site is open again: somebody has looked.
+    Where an attempt was seen in another country than the document says, or was not attested as it should have been, its
+    site is open again: somebody has looked.
 
     ``identity`` is the digest that the person looked at; None: whatever answers now. Raises ServiceError
     ``identity.other`` where something else answers, ``identity.none`` where the adapter cannot tell.
@@ -61,7 +62,7 @@ def confirm(
         digest = identities.digest_of(found)
         looked = _looked(context, name, {"by": who.token_id, "at": context.clock.now().isoformat(), "reason": reason})
         if digest is None and identity is None and looked:
-            return documents.set_status(context, who, "Backend", name, looked, word="backend.whereabouts-confirmed")
+            return documents.set_status(context, who, "Backend", name, looked, word="backend.marks-confirmed")
         if found is None or digest is None:
             text = f"the adapter of {name} recognises nothing, so there is nothing to pin"
             raise problems.ServiceError(problems.Kind.CONFLICT, "identity.none", text)
@@ -76,10 +77,10 @@ def confirm(
 
 
 def _looked(context: contexts.Context, name: str, said: dict[str, str]) -> dict[str, Any]:
-    """Return what a status keeps of a look at a backend whose attempts were seen elsewhere; {}: none was."""
-    if not any(site.elsewhere is not None for site in context.world().sites if site.backend == name):
+    """Return what a status keeps of a look at a backend with marks on its sites; {}: it has none."""
+    if not any(site.elsewhere or site.unattested for site in context.world().sites if site.backend == name):
         return {}
-    return {elsewhere.ELSEWHERE: None, elsewhere.CONFIRMED: said}
+    return {elsewhere.ELSEWHERE: None, elsewhere.UNATTESTED: None, elsewhere.CONFIRMED: said}
 
 
 def cordon(context: contexts.Context, who: access.Principal, name: str, *, closed: bool) -> stores.Document:

@@ -20,6 +20,9 @@ def conditions(context: contexts.Context, name: str) -> list[dict[str, Any]]:
                 f"{mark.assurance.word}, attempt {mark.attempt}): comity backend confirm {name}"
             )
             made.append(_condition("SeenElsewhere", "CountryDiffers", text[:1000], mark.at))
+        if site.backend == name and (lacking := site.unattested) is not None:
+            text = f"{site.name}, attempt {lacking.attempt}: {lacking.detail}: comity backend confirm {name}"
+            made.append(_condition("Unattested", lacking.code, text[:1000], lacking.at))
     if found is None:
         return made
     if found.changed_to is not None:

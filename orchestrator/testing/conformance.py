@@ -49,6 +49,7 @@ class AdapterConformance(benches.Workbench):
             offers.Capability.COPIES: backends.Copies,
             offers.Capability.LISTS_OWNED: backends.ListsOwned,
             offers.Capability.WATCHES: backends.Watches,
+            offers.Capability.ATTESTS: backends.Attests,
         }
         assert [
             power for power, needed in protocols.items() if power in powers and not benches.has(bench.adapter, needed)

@@ -18,6 +18,10 @@ WORDS = {
     offers.Capability.DATA_MOUNTS: ("mount data sets", "leave out mountPath in spec.data.reads"),
 }
 """What a capability does, and how a job does without it."""
+LATER = {
+    offers.Capability.ATTESTS: ("attest where an attempt runs", "ask for less than attested in minAssurance"),
+}
+"""The same of powers whose filters came later: each stands at its own place at the end of the registry."""
 
 
 class Capability(base.Filter):
@@ -43,7 +47,7 @@ class Capability(base.Filter):
         power = self.power.value
         if power not in question.requirement.capabilities or power in row.site.capabilities:
             return None
-        what, without = WORDS.get(self.power, (f"do {power}", f"do without {power}"))
+        what, without = (WORDS | LATER).get(self.power, (f"do {power}", f"do without {power}"))
         return base.deny(
             self.name,
             f"the job needs a backend that can {what}; {row.site.adapter} does not state that",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.domain import reasons
+from orchestrator.domain import reasons, sites
 from orchestrator.placement import columns, requirements, rows
 from orchestrator.placement.filters import base
 
@@ -82,6 +82,42 @@ class SeenElsewhere(base.Filter):
             remedy=base.fix_backend(
                 f"find out where {mark.node} stands; correct the document, or: comity backend confirm "
                 f"{row.site.backend} --reason ..."
+            ),
+        )
+
+
+class Unattested(base.Filter):
+    """``identity.unattested``: an attempt at this site was to be attested, and was not.
+
+    Where no result came in time, jobs that ask for attestation go elsewhere. Where one came that does not hold (a
+    nonce shown before, an issuer nobody trusts ...), no job starts there: somebody brought a proof that is none. Until
+    a person has looked (``comity backend confirm``).
+    """
+
+    name = "identity.unattested"
+
+    def refused(self, question: requirements.Question, table: columns.Columns) -> columns.Bools | None:
+        """See the class."""
+        found = table.bools["unattested" if question.requirement.attested else "misattested"]
+        return found.copy() if found.any() else None
+
+    def check(self, question: requirements.Question, row: rows.Row) -> reasons.Reason | None:
+        """See the class."""
+        mark = row.site.unattested
+        if mark is None or (mark.code == sites.ATTESTATION_MISSING and not question.requirement.attested):
+            return None
+        path = f"backends.{row.site.backend}.status.unattested.{row.site.pool}.code"
+        return reasons.Reason(
+            code=self.name,
+            effect=reasons.Effect.DENY,
+            basis=reasons.Basis.DILIGENCE,
+            message=f"attempt {mark.attempt} at {row.site.name} was not attested: {mark.detail}",
+            facts=(
+                reasons.FactCitation(path, mark.code, f"attempt {mark.attempt}", mark.at.date()),
+                base.cite_offer("adapter.capabilities", ", ".join(sorted(row.site.capabilities)) or None),
+            ),
+            remedy=base.fix_backend(
+                f"mend attestation there, then: comity backend confirm {row.site.backend} --reason ..."
             ),
         )
 

@@ -53,6 +53,8 @@ FILTERS: tuple[base.Filter, ...] = (
     identity.IdentityChanged(),
     identity.IdentityShared(),
     identity.SeenElsewhere(),
+    capability.Capability(offers.Capability.ATTESTS),
+    identity.Unattested(),
 )
 """At most 64."""
 
