@@ -89,7 +89,7 @@ def outcome_of(job: parsing.Job, *, stopped: bool) -> jobs.Outcome:
             return _own_end(job, at)
         case waiting if waiting in _NEVER_BEGAN:
             text = "Ray gave up waiting for room before it began (RAY_JOB_START_TIMEOUT_SECONDS of the head)"
-            return jobs.Outcome(kind.PREEMPTED, detail=text, ended_at=at)
+            return jobs.Outcome(kind.NO_ROOM, detail=text, ended_at=at)
         case "JOB_SUPERVISOR_ACTOR_START_FAILURE" if LOST_SUPERVISOR in job.message:
             return jobs.Outcome(kind.LOST, detail="its supervisor is gone, and how it ended is unknown", ended_at=at)
         case "JOB_SUPERVISOR_ACTOR_DIED" if _OUT_OF_MEMORY.search(job.message):

@@ -278,6 +278,8 @@ class OutcomeKind(enum.Enum):
     OUT_OF_MEMORY = "outOfMemory"
     START_FAILED = "startFailed"
     """Never ran: command not found, isolation refused, image not found. ``detail`` says what."""
+    NO_ROOM = "noRoom"
+    """Never ran: the backend took it, and gave up waiting for room. It charges no try; the job is queued again."""
     OUTPUT_MISSING = "outputMissing"
     LOST = "lost"
     """The backend is certain that it is gone and cannot say how it ended."""

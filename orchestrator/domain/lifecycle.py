@@ -248,6 +248,11 @@ def _ended(
     if phase is jobs.Phase.SUCCEEDED:
         attempts = (*job.attempts[:-1], over)
         return replace(job, attempts=attempts, phase=phase, ended_at=at, reason=over.reason, not_before=None)
+    if outcome.kind is jobs.OutcomeKind.NO_ROOM and attempt.started_at is None:
+        waited = replace(
+            _with_attempt(job, replace(over, outcome=None)), phase=jobs.Phase.QUEUED, not_before=not_before
+        )
+        return conditions.changed(waited, events.ConditionChanged(at, "Refused", True, over.reason, outcome.detail))
     done = _with_attempt(job, over)
     if _may_retry(done, outcome):
         return replace(done, phase=jobs.Phase.QUEUED, not_before=not_before)
@@ -398,6 +403,7 @@ def reason_of(outcome: jobs.Outcome) -> str:
         kind.PREEMPTED: "Preempted",
         kind.OUT_OF_MEMORY: "OutOfMemory",
         kind.START_FAILED: "StartFailed",
+        kind.NO_ROOM: "NoRoom",
         kind.OUTPUT_MISSING: "OutputMissing",
         kind.LOST: "BackendLost",
     }
@@ -407,7 +413,7 @@ def reason_of(outcome: jobs.Outcome) -> str:
 def _may_retry(job: jobs.Job, outcome: jobs.Outcome) -> bool:
     kind = jobs.OutcomeKind
     match outcome.kind:
-        case kind.PREEMPTED:
+        case kind.PREEMPTED | kind.NO_ROOM:
             wanted = jobs.RetryOn.PREEMPTED
         case kind.LOST:
             wanted = jobs.RetryOn.BACKEND_LOST

@@ -53,6 +53,29 @@ def test_a_success_that_meets_a_cancel_is_a_success():
     assert say(job(), placed(), cancel, ended(1)).phase is P.SUCCEEDED
 
 
+def test_waiting_in_vain_charges_no_try():
+    """A backend that took an attempt and gave up waiting for room ran nothing: and queues again."""
+    vain = events.Ended(AT, 1, jobs.Outcome(jobs.OutcomeKind.NO_ROOM, detail="no room"))
+    one = say(job(), placed(), events.SubmitAccepted(AT, 1, "h"), vain)
+    assert (one.phase, lifecycle.tries_charged(one), one.attempts[0].reason) == (P.QUEUED, 0, "NoRoom")
+    assert one.condition("Refused").message == "no room"
+    assert say(one, placed(2), ended(2)).phase is P.SUCCEEDED
+
+
+def test_room_that_was_lost_after_a_start_is_a_try():
+    """Nobody who saw it run believes that nothing ran."""
+    vain = events.Ended(AT, 1, jobs.Outcome(jobs.OutcomeKind.NO_ROOM))
+    one = say(job(), placed(), events.Started(AT, 1), vain)
+    assert (one.phase, lifecycle.tries_charged(one), one.reason) == (P.FAILED, 1, "NoRoom")
+
+
+def test_waiting_in_vain_ends_what_was_cancelled():
+    """A wish to stop is kept."""
+    cancel = events.StopRequested(AT, jobs.StopCause.CANCELLED, "u")
+    vain = events.Ended(AT, 1, jobs.Outcome(jobs.OutcomeKind.NO_ROOM))
+    assert say(job(), placed(), cancel, vain).phase is P.CANCELLED
+
+
 def test_an_abandoned_attempt_says_nothing_any_more():
     """After ``duplicateOk`` moved a job, news of the old attempt change nothing."""
     one = say(job(), placed(), events.SubmitAccepted(AT, 1, "h"), events.Abandoned(AT, 1, "Unreachable"), placed(2))
