@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all soak lint format bench reference attack clean
+.PHONY: help install demo test test-all soak lint format bench reference attack clean image sbom demo-kind test-kind
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,29 @@ bench: compiled $(VENV)/.peers  ## All figures, written to docs/benchmarks.md
 
 reference: $(STAMP)  ## Write docs/reference from the code
 	$(BIN)/python -m docs.tools.generate
+
+# The base of the image has no default, and none by tag: it would be another one tomorrow.
+ENGINE ?= $(or $(shell command -v podman),$(shell command -v docker))
+IMAGE ?= comity:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' orchestrator/version.py)
+
+image:  ## Build the container image: BASE=NAME@sha256:... [IMAGE=NAME:TAG]
+	@printf '%s\n' '$(BASE)' | grep -Eq '@sha256:[0-9a-f]{64}$$' || { \
+	  echo 'say on which base, by digest: make image BASE=NAME@sha256:... (not "$(BASE)")' >&2; exit 2; }
+	$(ENGINE) build --file Containerfile --build-arg 'BASE=$(BASE)' --tag '$(IMAGE)' .
+
+# Two environments: what is listed, and the tool that lists it.
+sbom:  ## What an installation holds, by name, version and licence: build/sbom.cdx.json
+	rm -rf build/sbom && $(PYTHON) -m venv build/sbom/run && $(PYTHON) -m venv build/sbom/tool
+	build/sbom/run/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+	build/sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt cyclonedx-bom
+	build/sbom/tool/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+	  --output-file build/sbom.cdx.json build/sbom/run/bin/python
+
+demo-kind:  ## Comity on a kind cluster with nodes of two jurisdictions; needs kind, kubectl, helm; IMAGE as built
+	IMAGE='$(IMAGE)' examples/kind/demo.sh
+
+test-kind: $(STAMP)  ## The tests of Kubernetes on kind clusters fr and de; needs kind, kubectl, helm, Go
+	PYTHON=$(BIN)/python examples/kind/test.sh
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

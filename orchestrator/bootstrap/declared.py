@@ -47,4 +47,6 @@ def _apply(context: contexts.Context, document: reading.ReadDocument) -> None:
 def _files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     if folder.is_dir():
         files = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+        # A mounted ConfigMap holds each file twice, once below a folder whose name begins with dots.
+        files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
         yield from files[:FILES_MAX]

@@ -1,0 +1,90 @@
+"""Comity's own image for test clusters: what the Containerfile makes, out of what this machine has.
+
+Layers from below: shell and Python of this machine, what Comity needs at run time, Comity itself from its wheel. The
+archive is kept under the digest of all of it, one at a time.
+"""
+
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+from tests.e2e.kube import images, packages, places
+
+ROOT = places.ROOT
+NAME = f"{images.DOMAIN}/comity"
+USER = 10001
+COMMAND = b"""#!/usr/local/bin/python3
+import sys
+from orchestrator.cli.main import main
+sys.exit(main())
+"""
+SETTINGS = {"User": f"{USER}:{USER}", "Entrypoint": ["comity"], "Env": images.ENVIRONMENT, "WorkingDir": "/tmp"}
+
+
+def _sources() -> str:
+    """Return the digest of everything that the wheel is built from."""
+    key = hashlib.sha256()
+    tops = [ROOT / "pyproject.toml", ROOT / "hatch_build.py", ROOT / "README.md"]
+    for folder in ("orchestrator", "backends", "examples"):
+        tops += sorted(path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    for path in tops:
+        key.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return key.hexdigest()[:16]
+
+
+def make() -> images.Image:
+    """Return the image of the source as it is now; its tag is the digest of the source."""
+    needed = images._closure("comity")
+    source = _sources()
+    key = hashlib.sha256(json.dumps([images.FORM, source, SETTINGS, [(p.name, p.version) for p in needed]]).encode())
+    key.update(pathlib.Path(packages.busybox() or "/dev/null").read_bytes())
+    folder = places.cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"comity-{key.hexdigest()[:16]}.tar"
+    if target.exists():
+        return images.read_archive(target)
+    for old in folder.glob("comity-*.tar"):
+        old.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        base = images.Layer(pathlib.Path(work) / "base")
+        images._busybox(base)
+        images._python(base)
+        base.close()
+        wheels = images.Layer(pathlib.Path(work) / "wheels")
+        programs = []
+        for part in needed:
+            for file in sorted(part.files or ()) if part.name != "comity" else ():
+                path = pathlib.Path(str(part.locate_file(file)))
+                if path.is_file() and ".." not in file.parts and not images.SKIPPED & set(file.parts):
+                    wheels.copy(f"{images.SITE}/{file}", path)
+                    programs += [path] if ".so" in path.suffixes else []
+        for name, path in sorted(images._libraries(programs).items()):
+            # What a wheel brings along is found by its own path; what it takes from the system is not in the base.
+            if not name.startswith("/") and pathlib.Path(path).is_relative_to("/lib"):
+                wheels.copy(f"{images.LIBRARIES}/{name}", path)
+        wheels.close()
+        own = images.Layer(pathlib.Path(work) / "own")
+        _wheel(own, pathlib.Path(work))
+        own.file("usr/local/bin/comity", COMMAND, 0o755)
+        own.file("etc/passwd", f"root:x:0:0::/root:/bin/sh\ncomity:x:{USER}:{USER}::/tmp:/bin/sh\n".encode())
+        own.close()
+        return images.write_archive(target, f"{NAME}:{source}", [base.path, wheels.path, own.path], SETTINGS)
+
+
+def _wheel(layer: images.Layer, work: pathlib.Path) -> None:
+    """Put the wheel's content into a layer, as installing it would."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(work), str(ROOT)]
+    subprocess.run(command, capture_output=True, timeout=300, check=True)
+    (wheel,) = work.glob("comity-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for info in sorted(archive.infolist(), key=lambda one: one.filename):
+            is_program = bool((info.external_attr >> 16) & 0o111)
+            layer.file(f"{images.SITE}/{info.filename}", archive.read(info), 0o755 if is_program else 0o644)
+
+
+if __name__ == "__main__":
+    print(make().archive)
