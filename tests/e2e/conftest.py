@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.kube.fixtures import de, fr, kube, lone  # noqa: F401 - fixtures, found by their names
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_S, STOP_S, SHELL_S = 30.0, 15.0, 60.0
 

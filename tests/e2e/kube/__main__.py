@@ -60,7 +60,6 @@ def _build(given: argparse.Namespace) -> int:
 
 
 def _up(given: argparse.Namespace) -> int:
-    stop = threading.Event()
     signal.signal(signal.SIGTERM, _interrupt)
     specs = [
         clusters.Spec(name, nodes=given.nodes, kwok=given.kwok, gates=tuple(given.gate), apis=tuple(given.api))
@@ -73,9 +72,9 @@ def _up(given: argparse.Namespace) -> int:
         for cluster in run.start(specs):
             print(f"{cluster.name} {cluster.kubeconfig}", flush=True)
         if given.while_used:
-            run.users.wait_until_unused(stop)
+            run.users.wait_until_unused()
         else:
-            stop.wait()
+            threading.Event().wait()
     except (runs.RunError, building.BuildError) as error:
         run.fail(str(error))
         print(error, file=sys.stderr)

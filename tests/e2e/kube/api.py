@@ -31,6 +31,10 @@ class Api:
         address = urllib.parse.urlsplit(cluster["server"])
         self._host, self._port = address.hostname or "", address.port or 443
         self._tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        self._headers = {"Accept": "application/json"}
+        if "token" in user:
+            self._headers["Authorization"] = f"Bearer {user['token']}"
+            return
         with tempfile.NamedTemporaryFile() as chain:
             for part in ("client-certificate-data", "client-key-data"):
                 chain.write(base64.b64decode(user[part]))
@@ -47,7 +51,7 @@ class Api:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=self._tls)
         try:
             sent = None if body is None else json.dumps(body)
-            connection.request(method, path, sent, {"Content-Type": kind, "Accept": "application/json"})
+            connection.request(method, path, sent, {"Content-Type": kind, **self._headers})
             answer = connection.getresponse()
             raw = answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -5,8 +5,11 @@ API server gets ready. The process that calls this must live as long as the clus
 """
 
 import dataclasses
+import ipaddress
 import pathlib
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 from tests.e2e.kube import api, building, certificates, clusters, hosts, images, kwok, nodes, processes
 
@@ -46,8 +49,22 @@ class Assembly:
         try:
             return self._start(made)
         except (api.ApiError, processes.ProcessError) as error:
-            ended = clusters.describe_ended(self.host.control.parts()) if self.host.pid else []
-            raise StartError("; ".join([f"cluster {self.spec.name}: {error}", *ended])) from error
+            raise StartError(f"cluster {self.spec.name}: {error}") from error
+
+    def _until(self, wanted: Callable[[], Any], what: str) -> None:
+        """Wait for something, but not for a part that has ended.
+
+        :raises StartError: with the last words of a part that has ended.
+        """
+
+        def look() -> Any:
+            for name, part in self.host.control.parts().items():
+                if part["code"] is not None:
+                    last = (self.folder / "log" / name).read_text(errors="replace").strip().splitlines()[-1:]
+                    raise StartError(f"cluster {self.spec.name}: {name} ended with {part['code']}: {' '.join(last)}")
+            return wanted()
+
+        api.until(look, what, timeout_s=READY_S)
 
     def _start(self, made: list[images.Image]) -> clusters.Cluster:
         """Start the parts."""
@@ -81,20 +98,19 @@ class Assembly:
         # 4. Images, while the API server gets ready.
         for node in machines:
             socket = node.root / "containerd.sock"
-            api.until(socket.exists, f"containerd of {node.name}", timeout_s=READY_S)
+            self._until(socket.exists, f"containerd of {node.name}")
             for image in made:
                 clusters.import_image(self.host.control, self.folder, node.name, image)
         client = cluster.api
-        api.until(client.ready, "the API server", timeout_s=READY_S)
+        self._until(client.ready, "the API server")
         # 5. Nodes.
         for node in machines:
             self._part(f"kubelet-{node.name}", node.kubelet(building.program("kubelet")))
         self._part("kube-proxy", self._proxy(authority, server, machines[0].name if machines else self.spec.name))
         for node in machines:
-            self._admit(client, node)
-        api.until(
-            lambda: client.get("/api/v1/namespaces/default/serviceaccounts/default"), "accounts", timeout_s=READY_S
-        )
+            self._admit(cluster, node)
+        accounts = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._until(lambda: client.get(accounts), "the default service account")
         if self.spec.kwok:
             kwok.start(cluster)
         return cluster
@@ -169,7 +185,7 @@ class Assembly:
 
     def _api_server(self, authority: certificates.Authority, accounts: certificates.Pair, address: str) -> list[str]:
         """Return the command of the API server."""
-        inside = str(hosts.ipaddress.ip_network(nodes.SERVICE_NETWORK)[1])
+        inside = str(ipaddress.ip_network(nodes.SERVICE_NETWORK)[1])
         serving = authority.issue(
             "kube-apiserver",
             user="kube-apiserver",
@@ -226,14 +242,9 @@ class Assembly:
             "--conntrack-tcp-timeout-close-wait=0s",
         ]
 
-    def _admit(self, client: api.Api, node: nodes.Node) -> None:
+    def _admit(self, cluster: clusters.Cluster, node: nodes.Node) -> None:
         """Wait for a node and give it the label that it may not give itself."""
-        path = f"/api/v1/nodes/{node.name}"
-        api.until(lambda: client.get(path), f"registration of node {node.name}", timeout_s=READY_S)
+        client, path = cluster.api, f"/api/v1/nodes/{node.name}"
+        self._until(lambda: client.get(path), f"registration of node {node.name}")
         client.merge(path, {"metadata": {"labels": {clusters.JURISDICTION: node.country}}})
-
-        def ready() -> bool:
-            conditions = client.get(path)["status"].get("conditions", ())
-            return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
-
-        api.until(ready, f"readiness of node {node.name}", timeout_s=READY_S)
+        self._until(lambda: cluster.node_ready(node.name), f"readiness of node {node.name}")

@@ -10,7 +10,6 @@ import os
 import pathlib
 import subprocess
 from collections.abc import Sequence
-from typing import Any
 
 from tests.e2e.kube import api, building, images, processes
 
@@ -88,9 +87,19 @@ class Cluster:
         )
 
     def load_image(self, image: images.Image, nodes: Sequence[str] = ()) -> None:
-        """Import an image into the nodes (all where none is named); one that is there already costs little."""
+        """Import an image into the nodes (all where none is named).
+
+        Whoever names a cluster by KUBECONFIG has put our images into it: there this does nothing.
+        """
+        if not self.own:
+            return
         for node in nodes or self.nodes:
             import_image(self.control, self.folder, node, image)
+
+    def node_ready(self, node: str) -> bool:
+        """Say whether the control plane believes that a node is Ready."""
+        conditions = self.api.get(f"/api/v1/nodes/{node}")["status"].get("conditions", ())
+        return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
 
     def log(self, part: str, lines: int = 40) -> str:
         """Return the end of a part's log."""
@@ -103,8 +112,3 @@ def import_image(control: processes.Control, folder: pathlib.Path, node: str, im
     client = ("ctr", "--address", str(folder / node / "containerd.sock"), "--namespace", "k8s.io")
     control.run(*client, "images", "import", "--no-unpack", str(image.archive))
     control.run(*client, "images", "tag", "--force", image.name, image.pinned)
-
-
-def describe_ended(parts: dict[str, dict[str, Any]]) -> list[str]:
-    """Return one line for each part that has ended."""
-    return [f"{name} ended with {part['code']}" for name, part in parts.items() if part["code"] is not None]

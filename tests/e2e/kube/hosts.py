@@ -1,7 +1,7 @@
 """A piece of the machine for one cluster: PID, mount and network namespaces of its own, and cgroup folders.
 
-What a cluster would leave on a machine (mounts, addresses, iptables rules, processes, ``/run/netns``) it leaves in these
-namespaces, and they vanish with their process 1. The kernel settings that kubelet writes for the whole machine
+What a cluster would leave on a machine (mounts, addresses, iptables rules, processes) it leaves in these namespaces,
+and they vanish with their process 1. The kernel settings that kubelet writes for the whole machine
 (``vm.overcommit_memory`` and others) are hidden inside by files that already hold what it wants, so that it writes
 nothing. What does remain after a kill is named after the run and swept by the next one: empty cgroup folders, files
 under the run's folder, and ``/var/lib/kubelet`` where we had to make it.

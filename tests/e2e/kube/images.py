@@ -5,6 +5,7 @@ before anything runs. An archive is written once, under the digest of what it is
 """
 
 import dataclasses
+import fcntl
 import hashlib
 import importlib.metadata
 import io
@@ -25,7 +26,7 @@ from packaging import requirements
 from tests.e2e.kube import packages, places
 
 DOMAIN = "comity.test"
-FORM = "1"
+FORM = "2"
 """Part of every key: raise it when what an image holds changes."""
 HOME = "/opt/python"
 SITE = "/opt/site"
@@ -56,7 +57,7 @@ class Layer:
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self._seen: set[str] = set()
-        self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)
+        self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - open for the life of the layer
 
     def _add(self, name: str, kind: bytes, mode: int, content: bytes = b"", link: str = "") -> None:
         """Add one entry after the folders above it; a name that is there already is left as it is."""
@@ -183,9 +184,7 @@ def _python(layer: Layer) -> None:
         layer.copy(f"{HOME}/lib/{version}/{inner}", source)
         if ".so" in source.suffixes:
             found.append(source)
-    for name, source in sorted(_libraries(found).items()):
-        # The loader's own path is written into the program; everything else is found by LD_LIBRARY_PATH.
-        layer.copy(name if name.startswith("/") else f"{LIBRARIES}/{name}", source)
+    _add_libraries(layer, found)
 
 
 def _files(top: pathlib.Path) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
@@ -196,6 +195,14 @@ def _files(top: pathlib.Path) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
             path = pathlib.Path(folder) / name
             if path.suffix != ".a":
                 yield path, path.relative_to(top)
+
+
+def _add_libraries(layer: Layer, programs: list[pathlib.Path]) -> None:
+    """Add the libraries of the machine that programs and modules load; those of a wheel lie beside its modules."""
+    for name, source in sorted(_libraries(programs).items()):
+        # The loader's own path is written into the program; everything else is found by LD_LIBRARY_PATH.
+        if "site-packages" not in source.parts:
+            layer.copy(name if name.startswith("/") else f"{LIBRARIES}/{name}", source)
 
 
 def _libraries(programs: list[pathlib.Path]) -> dict[str, pathlib.Path]:
@@ -223,11 +230,15 @@ def _closure(*names: str) -> list[importlib.metadata.Distribution]:
 
 def _science(layer: Layer) -> None:
     """Fill a layer with what the digits example imports."""
+    modules = []
     for distribution in _closure("scikit-learn"):
         for file in sorted(distribution.files or ()):
             source = pathlib.Path(str(distribution.locate_file(file)))
             if source.is_file() and ".." not in file.parts and not SKIPPED & set(file.parts):
                 layer.copy(f"{SITE}/{file}", source)
+                if ".so" in source.suffixes:
+                    modules.append(source)
+    _add_libraries(layer, modules)
 
 
 ENVIRONMENT = [
@@ -259,9 +270,15 @@ def make(short: str) -> Image:
     folder = places.cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{short.partition(':')[0]}-{key.hexdigest()[:16]}.tar"
-    if target.exists():
-        return read_archive(target)
-    with tempfile.TemporaryDirectory(dir=folder) as work:
+    with target.with_suffix(".lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        return read_archive(target) if target.exists() else _write(target, short)
+
+
+def _write(target: pathlib.Path, short: str) -> Image:
+    """Write one of our images."""
+    fillers, settings = PARTS[short]
+    with tempfile.TemporaryDirectory(dir=target.parent) as work:
         paths = []
         for number, fill in enumerate(fillers):
             layer = Layer(pathlib.Path(work) / str(number))

@@ -8,6 +8,8 @@ import json
 import pathlib
 from typing import Any
 
+import yaml
+
 from tests.e2e.kube import api, building, clusters
 
 MODULE = "sigs.k8s.io/kwok"
@@ -16,23 +18,24 @@ STAGES = (
     "node/fast/node-initialize",
     "node/heartbeat-with-lease/node-heartbeat-with-lease",
     "pod/fast/pod-ready",
-    "pod/fast/pod-complete",
     "pod/fast/pod-delete",
 )
+COMPLETE = "pod/fast/pod-complete"
 """kwok does nothing by itself; these make nodes Ready, keep their leases, and let pods run, complete and go."""
 READY_S = 60.0
+STEADY = "steady"
+"""Pods on nodes whose name begins so run until they are deleted; on all others they complete at once."""
 TAINT = {"key": ANNOTATION, "value": "fake", "effect": "NoSchedule"}
 
 
 def start(cluster: clusters.Cluster) -> None:
     """Start kwok inside the cluster's namespaces."""
-    stages = building.module_folder("kwok", MODULE) / "kustomize" / "stage"
     command = [
         str(building.program("kwok")),
         f"--kubeconfig={cluster.kubeconfig}",
         f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake",
         "--node-lease-duration-seconds=40",
-        *(f"--config={stages / stage}.yaml" for stage in STAGES),
+        *(f"--config={file}" for file in _stages(cluster.folder / "kwok")),
     ]
     cluster.control.start("kwok", command, cluster.folder / "log" / "kwok")
 
@@ -66,11 +69,7 @@ def add_node(
     }
     client.create("/api/v1/nodes", body)
 
-    def ready() -> bool:
-        status = client.get(f"/api/v1/nodes/{name}")["status"]
-        return any(found["type"] == "Ready" and found["status"] == "True" for found in status.get("conditions", ()))
-
-    api.until(ready, f"fake node {name}", timeout_s=READY_S)
+    api.until(lambda: cluster.node_ready(name), f"fake node {name}", timeout_s=READY_S)
 
 
 def add_devices(
@@ -107,7 +106,18 @@ def add_device_class(cluster: clusters.Cluster, name: str, *, driver: str) -> No
     cluster.api.create("/apis/resource.k8s.io/v1/deviceclasses", document)
 
 
-def stage_files() -> list[pathlib.Path]:
-    """Return the files that ``start`` gives to kwok."""
-    stages = building.module_folder("kwok", MODULE) / "kustomize" / "stage"
-    return [stages / f"{stage}.yaml" for stage in STAGES]
+def _stages(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Return the stages of the module cache, with pods on ``STEADY`` nodes made to run until they are deleted."""
+    source = building.module_folder("kwok", MODULE) / "kustomize" / "stage"
+    files = [source / f"{stage}.yaml" for stage in STAGES]
+    document = yaml.safe_load((source / f"{COMPLETE}.yaml").read_text())
+    expression = {
+        "key": f'.spec.nodeName | startswith("{STEADY}") | tostring',
+        "operator": "NotIn",
+        "values": ["true"],
+    }
+    document["spec"]["selector"]["matchExpressions"].append(expression)
+    folder.mkdir(exist_ok=True)
+    own = folder / "pod-complete.yaml"
+    own.write_text(json.dumps(document))
+    return [*files, own]

@@ -3,11 +3,14 @@
 Only ``install`` changes the machine, and only where it is Debian-like and we are root.
 """
 
+import fcntl
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+
+from tests.e2e.kube import places
 
 GO_AT_LEAST = (1, 26)
 # Command or file that proves the package, and the package.
@@ -79,6 +82,17 @@ def install() -> str | None:
         return None
     if not may_install():
         return f"packages missing: {' '.join(lacking)} (apt-get install, as root)"
+    places.cache().mkdir(parents=True, exist_ok=True)
+    with (places.cache() / "packages.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # apt does not wait for another apt
+        return _install()
+
+
+def _install() -> str | None:
+    """Install with apt, after a refresh of its lists where it knows a package no more."""
+    lacking = missing_packages()
+    if not lacking:
+        return None
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *lacking]
     for arguments in (command, ["apt-get", "update"], command):

@@ -9,7 +9,6 @@ has closed, however the other side ended. Nobody has to say goodbye.
 
 import contextlib
 import fcntl
-import json
 import os
 import pathlib
 import re
@@ -27,7 +26,9 @@ from tests.e2e.kube import assembling, clusters, hosts, places
 START_S = 300.0
 """From a finished build to clusters that are ready, on a machine busy with other tests."""
 FIRST_USER_S = 60.0
-GRACE_S = 3.0
+GREETED_S = 10.0
+GREETING = b"+"
+GRACE_S = 1.0
 DOWN_S = 30.0
 POLL_S = 0.1
 ID = re.compile(r"[a-z0-9]{1,12}")
@@ -81,44 +82,54 @@ def _remove(folder: pathlib.Path) -> list[str]:
 
 
 class Users:
-    """Counts the processes that hold a connection."""
+    """Counts the processes that hold a connection. Each is greeted once it is counted."""
 
     def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen(64)
         self._lock = threading.Lock()
         self._open = 0
-        self.changed = threading.Event()
+        self._closed = False
+        self._changed = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         while True:
             connection, _ = self._server.accept()
             with self._lock:
+                if self._closed:
+                    connection.close()
+                    continue
                 self._open += 1
-            self.changed.set()
+            self._changed.set()
             threading.Thread(target=self._hold, args=(connection,), daemon=True).start()
 
     def _hold(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
+            connection.sendall(GREETING)
             connection.recv(1)
         with self._lock:
             self._open -= 1
-        self.changed.set()
+        self._changed.set()
 
-    def wait_until_unused(self, stop: threading.Event) -> None:
-        """Return when nobody came, when all have gone, or when ``stop`` is set."""
+    def wait_until_unused(self) -> None:
+        """Return when nobody came, or when all have gone; from then on nobody is greeted."""
         patience = FIRST_USER_S
-        while not stop.is_set():
-            self.changed.clear()
+        while True:
+            self._changed.clear()
             with self._lock:
                 unused = self._open == 0
-            if unused and not self.changed.wait(patience):
-                return
-            patience = GRACE_S
             if not unused:
-                self.changed.wait(1.0)
+                patience = GRACE_S
+                self._changed.wait()
+            elif not self._changed.wait(patience):
+                with self._lock:
+                    if self._open == 0:
+                        self._closed = True
+                        self._path.unlink()
+                        return
 
 
 class Run:
@@ -206,6 +217,19 @@ class Joined:
         """Need the clusters no more."""
         self._connection.close()
 
+    def close_and_wait(self) -> None:
+        """Need the clusters no more, and wait until they are gone: for a run that nobody shares.
+
+        :raises RunError: when they stay.
+        """
+        self.close()
+        pause = threading.Event()
+        for _ in range(int(DOWN_S / POLL_S)):
+            if not self.folder.exists():
+                return
+            pause.wait(POLL_S)
+        raise RunError(f"{self.folder} is still there {DOWN_S:.0f} s after its last user left")
+
 
 def join(name: str, words: Sequence[str]) -> Joined:
     """Use the clusters of a run, started by the first who asks.
@@ -216,28 +240,43 @@ def join(name: str, words: Sequence[str]) -> Joined:
     base = places.runs()
     base.mkdir(mode=0o700, exist_ok=True)
     folder = base / name
-    with (base / f".{name}").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (folder / "lock").exists() and not (folder / "failed").exists():
-            _spawn(folder, name, words)
-        connection = _connect(folder)
     pause = threading.Event()
-    for _ in range(int(START_S / POLL_S)):
-        if (folder / "failed").exists():
-            raise RunError((folder / "failed").read_text())
-        if (folder / "ready").exists():
-            files = (file for file in folder.glob("*.json"))
-            known = {cluster.name: cluster for cluster in map(clusters.Cluster.load, files)}
-            return Joined(folder, connection, known)
-        pause.wait(POLL_S)
+    with contextlib.ExitStack() as held:
+        connection = None
+        for _ in range(int(START_S / POLL_S)):
+            if (folder / "failed").exists():
+                raise RunError((folder / "failed").read_text())
+            if connection is None:
+                with (base / ".joining").open("w") as guard:
+                    fcntl.flock(guard, fcntl.LOCK_EX)
+                    if not _lives(folder):
+                        _spawn(folder, name, words)
+                connection = _connect(folder)
+                if connection is not None:
+                    held.enter_context(connection)
+            elif (folder / "ready").exists():
+                known = {cluster.name: cluster for cluster in map(clusters.Cluster.load, folder.glob("*.json"))}
+                held.pop_all()
+                return Joined(folder, connection, known)
+            pause.wait(POLL_S)
     raise RunError(f"clusters not ready within {START_S:.0f} s, see {folder}")
+
+
+def _lives(folder: pathlib.Path) -> bool:
+    """Say whether a run has an owner; one that failed keeps its folder so that its reason is read."""
+    if not (folder / "lock").exists():
+        return False
+    held = hold(folder)
+    if held is not None:
+        held.close()
+    return held is None or (folder / "failed").exists()
 
 
 def _spawn(folder: pathlib.Path, name: str, words: Sequence[str]) -> None:
     """Start an owner that ends when nobody uses it any more."""
-    log = places.runs() / f"{name}.log"
+    log = places.runs() / f".{name}.log"
     with log.open("wb") as stream:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.kube", "up", "--run", name, "--while-used", *words],
             cwd=places.ROOT,
             stdin=subprocess.DEVNULL,
@@ -245,25 +284,33 @@ def _spawn(folder: pathlib.Path, name: str, words: Sequence[str]) -> None:
             stderr=stream,
             start_new_session=True,
         )
+    # It outlives this process where others use it, so nobody here waits for its end but for its start.
+    threading.Thread(target=process.wait, daemon=True).start()
     pause = threading.Event()
     for _ in range(int(FIRST_USER_S / POLL_S)):
         if (folder / "users").exists() or (folder / "failed").exists():
             log.unlink()
             return
+        if process.returncode is not None:
+            break
         pause.wait(POLL_S)
-    raise RunError(f"no owner for clusters: {log.read_text().strip() or 'it said nothing'}")
+    said = log.read_text().strip()
+    log.unlink()
+    raise RunError(f"no owner for clusters: {said or 'it said nothing'}")
 
 
-def _connect(folder: pathlib.Path) -> socket.socket:
-    """Hold a connection to the owner."""
+def _connect(folder: pathlib.Path) -> socket.socket | None:
+    """Hold a connection to the owner, or return None: it is ending, or it is gone."""
     connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(GREETED_S)
     try:
         connection.connect(str(folder / "users"))
-    except OSError as error:
-        connection.close()
-        reason = folder / "failed"
-        raise RunError(reason.read_text() if reason.exists() else f"the owner of {folder} is gone") from error
-    return connection
+        if connection.recv(len(GREETING)) == GREETING:
+            return connection
+    except OSError:
+        pass
+    connection.close()
+    return None
 
 
 def living() -> dict[str, int]:
@@ -292,8 +339,3 @@ def down() -> list[str]:
             break
         pause.wait(POLL_S)
     return [f"run {name} does not end" for name in living()] + sweep()
-
-
-def describe(folder: pathlib.Path) -> str:
-    """Return what a run consists of, as one line of JSON."""
-    return json.dumps({file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))})

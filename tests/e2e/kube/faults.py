@@ -1,0 +1,106 @@
+"""What goes wrong with clusters, done on purpose. Each fault that lasts is a context and is over when it is left.
+
+Only for a cluster that nobody else uses meanwhile: the fixture ``lone``.
+"""
+
+import base64
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+
+from tests.e2e.kube import api, assembling, clusters
+
+READY_S = 60.0
+SERVER = "kube-apiserver"
+POST = """
+import sys, urllib.request
+path, body = sys.argv[1:]
+print(urllib.request.urlopen(urllib.request.Request(path, body.encode()), timeout=30).read().decode())
+"""
+
+
+def restart_api_server(cluster: clusters.Cluster, *, kill: bool = False) -> None:
+    """End the API server, politely or as a power cut would, start it again and wait until it is ready."""
+    with stopped_api_server(cluster, kill=kill):
+        pass
+
+
+@contextlib.contextmanager
+def stopped_api_server(cluster: clusters.Cluster, *, kill: bool = False) -> Iterator[None]:
+    """Nobody listens at the API server's port: connections are refused."""
+    if kill:
+        cluster.control.kill(SERVER)
+    else:
+        cluster.control.stop(SERVER)
+    try:
+        yield
+    finally:
+        cluster.control.restart(SERVER)
+        api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+
+
+@contextlib.contextmanager
+def frozen_api_server(cluster: clusters.Cluster) -> Iterator[None]:
+    """Let the API server accept connections and answer nothing."""
+    cluster.control.send(SERVER, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        cluster.control.send(SERVER, signal.SIGCONT)
+        api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+
+
+@contextlib.contextmanager
+def black_hole(cluster: clusters.Cluster) -> Iterator[None]:
+    """Drop every packet between this machine and the API server; inside, the cluster goes on."""
+    rule = (
+        "INPUT",
+        "--in-interface",
+        "eth0",
+        "--protocol",
+        "tcp",
+        "--dport",
+        str(assembling.API_PORT),
+        "--jump",
+        "DROP",
+    )
+    cluster.control.run("iptables", "--wait", "--insert", *rule)
+    try:
+        yield
+    finally:
+        cluster.control.run("iptables", "--wait", "--delete", *rule)
+        api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+
+
+def _etcd(cluster: clusters.Cluster, call: str, body: dict[str, object]) -> dict[str, object]:
+    """Ask etcd, by its JSON gateway, from inside: it listens nowhere else."""
+    said = cluster.control.run(sys.executable, "-c", POST, f"{assembling.ETCD}/v3/{call}", json.dumps(body))
+    answer: dict[str, object] = json.loads(said)
+    return answer
+
+
+def compact(cluster: clusters.Cluster) -> int:
+    """Let etcd forget every revision but the newest, and return that one.
+
+    The API server still answers old revisions from its own memory until it is restarted; then they are 410 Gone.
+    """
+    key = base64.b64encode(b"/registry/").decode()
+    header = _etcd(cluster, "kv/range", {"key": key, "limit": "1"})["header"]
+    assert isinstance(header, dict)
+    revision = int(header["revision"])
+    _etcd(cluster, "kv/compaction", {"revision": str(revision), "physical": True})
+    return revision
+
+
+@contextlib.contextmanager
+def dead_kubelet(cluster: clusters.Cluster, node: str) -> Iterator[None]:
+    """Kill the kubelet of a node; its containers go on, unseen. Afterwards it comes back and the node gets Ready."""
+    part = f"kubelet-{node}"
+    cluster.control.kill(part)
+    try:
+        yield
+    finally:
+        cluster.control.restart(part)
+        api.until(lambda: cluster.node_ready(node), f"node {node}", timeout_s=READY_S)
