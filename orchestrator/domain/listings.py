@@ -35,6 +35,18 @@ class Reach(enum.Enum):
     """Only the party that is named."""
 
 
+REGIMES = ("cn", "eu", "uk", "un", "us")
+"""Whose law lists a party. Whoever states nothing is bound by all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingLaw:
+    """A law that forbids to obey the measures of another regime, as somebody states that it binds them."""
+
+    law: str
+    forbids: str
+
+
 @dataclass(frozen=True, slots=True)
 class Identifier:
     """A number that names a party. ``kind`` is ``lei``, ``swift``, ``registration``, ``tax``, ``imo`` or ``other``.

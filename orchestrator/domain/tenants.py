@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.domain import facts, jobs, sites
+from orchestrator.domain import facts, jobs, listings, sites
 
 SHARED = ""
 """Stands for the tenant of what belongs to nobody in particular."""
@@ -50,6 +50,8 @@ class DataSet:
     """Held by an operator of critical information infrastructure (China)."""
     primary_db: str | None = None
     """Country of the database where the data was first recorded."""
+    listed: tuple[str, ...] = ()
+    """Entries of lists that its controller, or an end user of its licences, may be; set where lists are in force."""
     sdf_localised: bool | None = None
     """Named by India's government as data that a significant data fiduciary keeps in the country."""
 
@@ -76,6 +78,11 @@ class Tenant:
     may_declare_no_data: tuple[str, ...] | None = None
     """Roles that may say ``data: none``; None: everybody may."""
     us_only_users: bool | None = None
+    sanctions_regimes: tuple[str, ...] | None = None
+    """As of ``sites.Operator``."""
+    blocking_laws: tuple[listings.BlockingLaw, ...] = ()
+    listed: tuple[str, ...] = ()
+    """Entries of lists that it may be, and how each was found; set where lists are in force."""
     problem: str | None = None
     """Why the document cannot be read any more: nobody knows its floor, so none of its jobs can be judged."""
     """All its users are in the US and US persons."""
@@ -117,4 +124,11 @@ class ControlPlane:
     admin_from: tuple[str, ...] = ()
     log_store: sites.Location | None = None
     backup_store: sites.Location | None = None
+    sanctions_regimes: tuple[str, ...] | None = None
+    """As of ``sites.Operator``."""
+    blocking_laws: tuple[listings.BlockingLaw, ...] = ()
+    seats: tuple[str, ...] = ()
+    """Where its operator is established and has its parent; set where operators are known."""
+    listed: tuple[str, ...] = ()
+    """Entries of lists that its operator may be; set where lists are in force."""
     facts: facts.FactStamp = field(default_factory=facts.FactStamp)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import facts, ids, listings, sites
 from orchestrator.inventory import catalogues, claimants, digests, elsewhere, sightings
-from orchestrator.policy import screening
 
 Screen = Callable[[sites.Operator | None], listings.Screening]
 """Says what the lists in force say about an operator; None stands for one that nobody registered."""
@@ -40,18 +39,12 @@ def sites_of(
         bare = ids.SiteName(f"{backend.name}/{pool.name}") in seen.isolation_none
         site = proofs.site(_site(backend, pool, operators, catalogue), backend, pool)
         if screen is not None:
-            site = _screened(site, screen(site.operator))
+            site = dataclasses.replace(site, screening=screen(site.operator))
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
         site = dataclasses.replace(site, identity=identity, **elsewhere.marked(site, marks))
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))
     return tuple(sorted(made, key=lambda site: site.name))
-
-
-def _screened(site: sites.Site, found: listings.Screening) -> sites.Site:
-    """Return the site with what the lists say of its operator: whether it is listed, what listed owners hold."""
-    operator = screening.merged(site.operator, found) if site.operator is not None else None
-    return dataclasses.replace(site, operator=operator, screening=found)
 
 
 def pools_of(backend: sites.Backend, discovered: Sequence[sites.Pool]) -> tuple[sites.Pool, ...]:

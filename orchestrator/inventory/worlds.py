@@ -28,6 +28,7 @@ from orchestrator.inventory import (
     identities,
     ledgers,
     lineages,
+    parties,
     presentations,
     previews,
     readings,
@@ -223,8 +224,10 @@ class Inventory:
         by_kind["Operator"], control_plane, proofs = claimants.prove(
             self._claimants, shown, by_kind["Operator"], next(iter(by_kind["ControlPlane"].values()), None)
         )
-        by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
+        by_kind["Tenant"] = {name: parties.tenant(one, self._screener) for name, one in by_kind["Tenant"].items()}
         screenings = self._screenings(by_kind["Operator"], statuses)
+        control_plane = parties.control_plane(control_plane, by_kind["Operator"], screenings)
+        by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
         met = identities.of_statuses(by_kind["Backend"], statuses)
         strayed = elsewhere.of_statuses(statuses)
         all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met, strayed)
@@ -236,7 +239,8 @@ class Inventory:
             if one.kind == "Tenant":
                 # Without its document a tenant would have no floor: every job of it would be judged too mildly.
                 by_kind["Tenant"][one.name] = tenant_values.Tenant(one.name, problem=readings.told(one))
-        data_sets = readings.inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
+        inherited = readings.inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
+        data_sets = parties.data_sets(inherited, screenings, self._screener)
         facts = {
             "sites": digests.of_sites(all_sites),
             "directives": digests.plain(directives),

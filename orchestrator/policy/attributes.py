@@ -10,9 +10,11 @@ import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field
 
-from orchestrator.domain import claims, facts
+from orchestrator.domain import claims, facts, listings
 from orchestrator.policy import constraints, dated
 
+EVERY_REGIME = frozenset(listings.REGIMES)
+"""The sanctions regimes that bind whoever states none."""
 UNKNOWN = "unknown"
 """The place nobody stated. It is a member of no set, so whatever needs to know the place is refused."""
 
@@ -172,6 +174,14 @@ class JobAttributes:
     ai_act: str | None = None
     exports: tuple[ExportItem, ...] = ()
     directives: tuple[Directive, ...] = ()
+    bound_by: frozenset[str] = EVERY_REGIME
+    """Sanctions regimes that bind the tenant or the control plane, as they state."""
+    barred: frozenset[str] = frozenset()
+    """Those that a blocking law, which one of them states, forbids to obey."""
+    seats: tuple[str, ...] = ()
+    """Where sits whoever a sanctions regime may bind besides the operator: tenant, control plane, their persons."""
+    listed_parties: tuple[str, ...] = ()
+    """Entries of lists that the tenant, or somebody named by its data, may be."""
 
     def boundaries(self) -> frozenset[dt.date]:
         """Return the days on which a paper of the job's data, a licence or a directive starts or ends."""
@@ -208,7 +218,19 @@ class SiteAttributes:
     log_store_country: str | None = None
     log_retention_days: int | None = None
     listed: bool | None = None
+    """By the operator's document, or by a list of any regime."""
     listed_percent: float | None = None
+    stated_listed: bool | None = None
+    """By the operator's document alone, which names no regime: it binds everybody."""
+    stated_listed_percent: float | None = None
+    listed_by: frozenset[str] = frozenset()
+    """Regimes whose lists name the operator, or owners who together hold 50 %."""
+    bound_by: frozenset[str] = EVERY_REGIME
+    """Sanctions regimes that bind the operator, as it states."""
+    barred: frozenset[str] = frozenset()
+    """Those that a blocking law, which the operator states, forbids to obey."""
+    seats: tuple[str, ...] = ()
+    """Where sits whoever a regime may bind here: site, operator, its parent, administrators; US for a US person."""
     affiliates_percent: float | None = None
     """What owners on sanctions and export lists hold together; None: no list was asked."""
     us_person: bool | None = None

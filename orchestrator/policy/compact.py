@@ -16,6 +16,8 @@ from orchestrator.policy import accelerators, attributes, constraints, conversio
 _OPERATOR = "operator"
 """Name of the one operator of a compact case."""
 
+_REGIME_KEYS = {"bound_by", "barred"}
+"""Sanctions regimes: those that bind (not stated: all), and those that a blocking law forbids to obey."""
 _JOB_KEYS = {
     "data", "workload", "tenant", "deny_exposure", "accept_immunity", "require_certs", "min_seal", "min_score",
     "require_tee", "ai_act", "model", "train_flop", "export_control", "directives", "controller",
@@ -24,14 +26,14 @@ _DATA_KEYS = {
     "classes", "subjects", "count", "sensitive_count", "safeguards", "controller", "self_hosted", "primary_db",
     "ciio", "sdf_localised", "export_control",
 }  # fmt: skip
-_TENANT_KEYS = {"parent_hq", "us_person", "sector", "us_only_users"}
+_TENANT_KEYS = {"parent_hq", "us_person", "sector", "us_only_users", *_REGIME_KEYS}
 _BACKEND_KEYS = {
     "country", "subdivision", "admin_from", "stores", "operator", "certs", "accepts", "facts_valid_to", "accelerator",
     "in_service_since", "seal", "evidence", "log_retention_days", "cn_state_funded", "attestation", "region_pinned",
 }  # fmt: skip
 _OPERATOR_KEYS = {
     "legal_country", "parent_hq", "owners", "frameworks", "exposure", "supp8", "listed", "listed_ownership_pct",
-    "us_person", "covered_person",
+    "us_person", "covered_person", "listed_by", *_REGIME_KEYS,
 }  # fmt: skip
 _ACCELERATOR_KEYS = {"vendor_hq", "vendor", "model", "tpp", "pd", "datacenter", "is_informed", "us_subject"}
 _ATTESTATION_KEYS = {"tee", "verified", "age_h"}
@@ -62,7 +64,13 @@ def read_job(raw: Any, path: shapes.Path) -> attributes.JobAttributes:
         exports += _exports("data", item, here)
     listed = enumerate(shapes.items(row.get("directives", []), (*path, "directives")))
     directives = tuple(_directive(item, (*path, "directives", index)) for index, item in listed)
+    tenant = _stated(row.get("tenant", {}), (*path, "tenant"), _TENANT_KEYS)
     return attributes.JobAttributes(
+        bound_by=_regimes(tenant, "bound_by", (*path, "tenant"), attributes.EVERY_REGIME),
+        barred=_regimes(tenant, "barred", (*path, "tenant")),
+        seats=conversions.seats(
+            _word(tenant, "parent_hq", (*path, "tenant")), us_person=_flag(tenant, "us_person", (*path, "tenant"))
+        ),
         workload=_word(row, "workload", path, _WORKLOADS),
         tenant=_tenant(row["tenant"], (*path, "tenant")) if "tenant" in row else None,
         data=tuple(data),
@@ -162,6 +170,8 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
     places += [attributes.Place(code, "backend.stores") for code in _words(row, "stores", path)]
     here = (*path, "accepts")
     types = _words(accepts, "types", here)
+    listed = _flag(operator, "listed", (*path, "operator"))
+    share = _number(operator, "listed_ownership_pct", (*path, "operator"))
     site = attributes.SiteAttributes(
         name="backend",
         country=country,
@@ -181,8 +191,19 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
         accepts_types=frozenset(types) if "types" in accepts else None,
         facts_valid_to=shapes.day_or_none(row.get("facts_valid_to"), (*path, "facts_valid_to")),
         log_retention_days=_whole(row, "log_retention_days", path),
-        listed=_flag(operator, "listed", (*path, "operator")),
-        listed_percent=_number(operator, "listed_ownership_pct", (*path, "operator")),
+        listed=listed,
+        listed_percent=share,
+        listed_by=_regimes(operator, "listed_by", (*path, "operator")),
+        bound_by=_regimes(operator, "bound_by", (*path, "operator"), attributes.EVERY_REGIME),
+        barred=_regimes(operator, "barred", (*path, "operator")),
+        seats=conversions.seats(
+            country,
+            *(_word(operator, key, path) for key in ("legal_country", "parent_hq")),
+            *admin_from,
+            us_person=_flag(operator, "us_person", (*path, "operator")),
+        ),
+        stated_listed=listed,
+        stated_listed_percent=share,
         us_person=_flag(operator, "us_person", (*path, "operator")),
         covered_person=_flag(operator, "covered_person", (*path, "operator")),
         supp8=_word(operator, "supp8", (*path, "operator")),
@@ -192,6 +213,17 @@ def read_site(raw: Any, path: shapes.Path) -> attributes.SiteAttributes:
         attested=_attested(row["attestation"], (*path, "attestation")) if "attestation" in row else None,
     )
     return _with_accelerator(site, row["accelerator"], (*path, "accelerator")) if "accelerator" in row else site
+
+
+def _regimes(
+    row: Mapping[str, Any], key: str, path: shapes.Path, unstated: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    found = frozenset(_words(row, key, path))
+    if unknown := sorted(found - attributes.EVERY_REGIME):
+        raise shapes.BadShapeError(
+            (*path, key), f"{unknown[0]!r} is not one of {shapes.names(attributes.EVERY_REGIME)}"
+        )
+    return found if key in row else unstated
 
 
 def _with_accelerator(site: attributes.SiteAttributes, raw: Any, path: shapes.Path) -> attributes.SiteAttributes:

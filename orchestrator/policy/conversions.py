@@ -11,12 +11,13 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.domain import facts, jobs, policies, sites, tenants
-from orchestrator.policy import accelerators, attributes, constraints, tallies
+from orchestrator.policy import accelerators, attributes, constraints, screening, tallies
 
 
 def of_site(site: sites.Site) -> attributes.SiteAttributes:
     """Return what rules read of a site. A log store nobody stated lies at the site itself (and is a caveat)."""
     operator = site.operator
+    merged = screening.merged(operator, site.screening) if operator and site.screening else operator
     made = attributes.SiteAttributes(
         name=str(site.name),
         country=site.location.country,
@@ -44,8 +45,19 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         assurance=min(earned(site.facts).assurance, earned(operator.facts).assurance if operator else DECLARED),
         backend_stamp=earned(site.facts),
         operator_stamp=earned(operator.facts) if operator else facts.FactStamp(),
-        listed=operator.listed if operator else None,
-        listed_percent=operator.listed_ownership_percent if operator else None,
+        listed=merged.listed if merged else None,
+        listed_percent=merged.listed_ownership_percent if merged else None,
+        stated_listed=operator.listed if operator else None,
+        stated_listed_percent=operator.listed_ownership_percent if operator else None,
+        listed_by=screening.listed_by(site.screening) if site.screening else frozenset(),
+        bound_by=_bound_by(operator),
+        barred=_barred(operator),
+        seats=seats(
+            site.location.country,
+            *((operator.legal_country, operator.ultimate_parent_hq) if operator else ()),
+            *site.admin_from,
+            us_person=operator.us_person if operator else None,
+        ),
         affiliates_percent=site.screening.affiliates_percent if site.screening is not None else None,
         us_person=operator.us_person if operator else None,
         covered_person=operator.covered_person if operator else None,
@@ -184,7 +196,41 @@ def of_job(
         ai_act=model.ai_act,
         exports=tuple(exports),
         directives=overlays,
+        bound_by=_bound_by(tenant) | _bound_by(control_plane),
+        barred=_barred(tenant) | _barred(control_plane),
+        seats=seats(
+            tenant.hq if tenant else None, *_plane_seats(control_plane), us_person=tenant.us_person if tenant else None
+        ),
+        listed_parties=_listed(tenant, control_plane, *read),
     )
+
+
+Party = sites.Operator | tenants.Tenant | tenants.ControlPlane
+"""Whoever may state by which sanctions regimes it is bound."""
+
+
+def _bound_by(party: Party | None) -> frozenset[str]:
+    """Return the regimes that bind a party as it states; who states none, and who is not known, by all of them."""
+    stated = party.sanctions_regimes if party is not None else None
+    return attributes.EVERY_REGIME if stated is None else frozenset(stated)
+
+
+def _barred(party: Party | None) -> frozenset[str]:
+    """Return the regimes that a blocking law of this party forbids to obey."""
+    return frozenset(law.forbids for law in party.blocking_laws) if party is not None else frozenset()
+
+
+def _listed(*named: tenants.Tenant | tenants.ControlPlane | tenants.DataSet | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each for one in named if one is not None for each in one.listed))
+
+
+def _plane_seats(plane: tenants.ControlPlane | None) -> tuple[str | None, ...]:
+    return (plane.location.country, *plane.admin_from, *plane.seats) if plane is not None else ()
+
+
+def seats(*codes: str | None, us_person: bool | None) -> tuple[str, ...]:
+    """Return where whoever a sanctions regime may bind sits: a person of the US is in the US wherever it is."""
+    return tuple(sorted({*(code for code in codes if code is not None), *(["US"] if us_person else [])}))
 
 
 def _with_ledger(

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain import listings
+
 WORD = "change.loosened"
 """What the journal calls it."""
 _ASSURANCE = ("declared", "documented", "certified", "attested")
@@ -53,6 +55,7 @@ def _tenant(old: Spec, new: Spec | None) -> Iterator[Loosening]:
     for name in sorted(set(before) & set(after)):
         yield from _sovereignty(f"spec.tiers.{name}", before[name] or {}, after[name] or {})
     yield from _not_any_more("spec.usPerson", old.get("usPerson"), new.get("usPerson"))
+    yield from _regimes(old, new)
     default, now = old.get("defaultData") or {}, new.get("defaultData") or {}
     for member in ("classes", "subjects"):
         yield from _fewer(f"spec.defaultData.{member}", default.get(member), now.get(member), "is not assumed any more")
@@ -118,7 +121,26 @@ def _backend(old: Spec, new: Spec | None) -> Iterator[Loosening]:
     yield from _fewer("spec.accepts.denyClasses", terms.get("denyClasses"), now.get("denyClasses"), "is taken again")
 
 
-_FINDERS = {"Tenant": _tenant, "Policy": _policy, "DataSet": _data_set, "Backend": _backend}
+def _party(old: Spec, new: Spec | None) -> Iterator[Loosening]:
+    if new is not None:
+        yield from _regimes(old, new)
+
+
+def _regimes(old: Spec, new: Spec) -> Iterator[Loosening]:
+    """Whoever states none is bound by every regime; one that is stated no more binds no more."""
+    before = old.get("sanctionsRegimes") or listings.REGIMES
+    after = new.get("sanctionsRegimes") or listings.REGIMES
+    yield from _fewer("spec.sanctionsRegimes", before, after, "is not said to bind any more")
+
+
+_FINDERS = {
+    "Backend": _backend,
+    "ControlPlane": _party,
+    "DataSet": _data_set,
+    "Operator": _party,
+    "Policy": _policy,
+    "Tenant": _tenant,
+}
 
 
 def _fewer(path: str, old: Sequence[str] | None, new: Sequence[str] | None, text: str) -> Iterator[Loosening]:

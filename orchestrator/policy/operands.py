@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain import claims, facts
+from orchestrator.domain import claims, facts, listings
 from orchestrator.policy import attributes, constraints, dated
 
 SITE = "site"
@@ -73,6 +73,10 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("tenant.sector", JOB, _tenant(lambda tenant: tenant.sector), "tenant.sector"),
     ("tenant.us_person", JOB, _tenant(lambda tenant: tenant.us_person), "tenant.usPerson"),
     ("tenant.us_only_users", JOB, _tenant(lambda tenant: tenant.us_only_users), "tenant.usOnlyUsers"),
+    ("job.bound_by", JOB, lambda job: job.bound_by, "tenant.sanctionsRegimes"),
+    ("job.barred", JOB, lambda job: job.barred, "tenant.blockingLaws"),
+    ("job.seats", JOB, lambda job: job.seats, "tenant.hq"),
+    ("job.listed_parties", JOB, lambda job: job.listed_parties, "lists"),
     ("job.model", JOB, lambda job: job.model, "spec.model.id"),
     ("job.train_flop", JOB, lambda job: job.train_flop, "spec.model.trainFlop"),
     ("job.ai_act", JOB, lambda job: job.ai_act, "spec.model.aiAct"),
@@ -109,6 +113,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("denied.country", "denied", lambda denied: denied.country, "spec.sovereignty.exposure.deny"),
     ("denied.accept", "denied", lambda denied: denied.accept, "spec.sovereignty.exposure.acceptImmunity"),
     ("scheme", "scheme", _itself, "spec.sovereignty.certifications"),
+    ("regime", "regime", _itself, "lists"),
     ("location", LOCATION, _itself, "locations"),
     ("site.name", SITE, lambda site: site.name, "site"),
     ("site.country", SITE, lambda site: site.country, "backend.location.country"),
@@ -125,6 +130,17 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("site.reach", SITE, lambda site: site.reach, "operator.exposure"),
     ("site.listed", SITE, lambda site: site.listed, "operator.listed"),
     ("site.listed_percent", SITE, lambda site: site.listed_percent, "operator.listedOwnershipPercent"),
+    ("site.stated_listed", SITE, lambda site: site.stated_listed, "operator.listed"),
+    (
+        "site.stated_listed_percent",
+        SITE,
+        lambda site: site.stated_listed_percent,
+        "operator.listedOwnershipPercent",
+    ),
+    ("site.listed_by", SITE, lambda site: site.listed_by, "lists"),
+    ("site.bound_by", SITE, lambda site: site.bound_by, "operator.sanctionsRegimes"),
+    ("site.seats", SITE, lambda site: site.seats, "operator.legalCountry"),
+    ("site.barred", SITE, lambda site: site.barred, "operator.blockingLaws"),
     ("site.affiliates_percent", SITE, lambda site: site.affiliates_percent, "operator.owners.list"),
     ("site.us_person", SITE, lambda site: site.us_person, "operator.usPerson"),
     ("site.covered_person", SITE, lambda site: site.covered_person, "operator.coveredPerson"),
@@ -231,6 +247,7 @@ DOMAINS: Mapping[str, Domain] = {
     "score": _score,
     "tee": lambda job, _day: job.constraints.tee,
     "assurance": _assurance,
+    "regime": lambda _job, _day: listings.REGIMES,
 }
 """What ``for_each`` may run over, by the scope it binds; ``location`` is the one that depends on the site."""
 
@@ -245,6 +262,7 @@ DOMAIN_READS: Mapping[str, Callable[[attributes.JobAttributes], Hashable]] = {
     "score": lambda job: job.constraints.score,
     "tee": lambda job: job.constraints.tee,
     "assurance": lambda job: job.constraints.min_assurance,
+    "regime": lambda _job: None,
 }
 """All that each domain reads of the job: jobs that agree in it have the same instances on the same day."""
 

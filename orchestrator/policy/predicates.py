@@ -165,6 +165,11 @@ def adequate(_day: dt.date, place: str | None, frameworks: Collection[str], tabl
     return member is not None and (member.condition is None or member.condition in frameworks)
 
 
+def seated(_day: dt.date, places: Iterable[str], regime: str, table: dated.LiveSet) -> bool:
+    """At least one of the places is a live member of the set, as one of this regime (its condition)."""
+    return any((member := table.members.get(place)) is not None and member.condition == regime for place in places)
+
+
 def reached(
     _day: dt.date,
     country: str,
@@ -240,6 +245,7 @@ PREDICATES = _table(
         "outside": (outside, (VALUE, VALUE, SET)),
         "licensed": (licensed, (VALUE, VALUE, VALUE)),
         "adequate": (adequate, (VALUE, VALUE, SET)),
+        "seated": (seated, (VALUE, VALUE, SET)),
         "reached": (reached, (VALUE, VALUE, LITERAL, SET)),
         "admits": (admits, (VALUE, VALUE, SET, SET)),
         "among": (among, (VALUE, VALUE)),

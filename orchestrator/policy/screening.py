@@ -191,14 +191,12 @@ def screen(
     operator: sites.Operator,
     index: Index,
     answers: Iterable[listings.Answer] = (),
-    *,
-    bound_by: frozenset[str] | None = None,
 ) -> listings.Screening:
     """Return what the lists in force say about an operator. Nothing here depends on the day.
 
     ``answers`` are what people said about this operator; of several about one match the last one counts.
     A clearing answer may begin and end: it is kept beside its match (``answered``), and who knows the day asks
-    ``Screening.open``. ``bound_by`` are the regimes that bind whoever asks; None (nobody stated any): all of them.
+    ``Screening.open``. Whom a regime binds is judged by the rules.
     """
     lists = index.lists
     said = {(one.list, one.entry, one.party): one for one in answers}
@@ -207,8 +205,6 @@ def screen(
     answered: list[listings.Answer] = []
     for party in parties(operator):
         for hit in index.find(party):
-            if bound_by is not None and hit.regime not in bound_by:
-                continue
             answer = said.get((hit.list, hit.entry, hit.party))
             if answer is not None and (answer.entry_digest, answer.party_digest) != (
                 hit.entry_digest,
@@ -226,9 +222,7 @@ def screen(
                     answered.append(answer)
     return listings.Screening(
         consulted=tuple(
-            listings.Consulted(one.list, one.regime, one.digest, one.as_of, one.fresh_to)
-            for one in lists.snapshots
-            if bound_by is None or one.regime in bound_by
+            listings.Consulted(one.list, one.regime, one.digest, one.as_of, one.fresh_to) for one in lists.snapshots
         ),
         missing=lists.missing,
         identified=tuple(identified),
@@ -281,6 +275,21 @@ def merged(operator: sites.Operator, screening: listings.Screening) -> sites.Ope
     """Return the operator with what does not depend on the day filled in: ``listed`` and the listed owners' share."""
     applied = apply(operator, screening, dt.date.min)
     return dataclasses.replace(operator, listed=applied.listed, listed_ownership_percent=applied.listed_percent)
+
+
+def listed_by(found: listings.Screening) -> frozenset[str]:
+    """Return the regimes whose lists name the operator, or owners who together hold half of it.
+
+    Shares are added up over all regimes, which is the stricter reading, and each of them then counts.
+    """
+    own = {hit.regime for hit in found.identified if hit.percent is None}
+    if found.owned_percent >= HALF:
+        own |= {hit.regime for hit in found.identified if hit.percent is not None and hit.reach is listings.Reach.OWNED}
+    return frozenset(own)
+
+
+HALF = 50.0
+"""Percent of listed owners from which the operator itself counts as listed."""
 
 
 def _share(hits: Iterable[listings.Hit], reaches: Sequence[listings.Reach]) -> float:

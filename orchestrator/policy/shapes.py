@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -34,7 +34,7 @@ def render_path(path: Path) -> str:
     return text or "the whole file"
 
 
-def names(found: Sequence[str]) -> str:
+def names(found: Iterable[str]) -> str:
     """Return names as a sorted list for a sentence."""
     return ", ".join(sorted(found))
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from orchestrator.domain import listings
 from orchestrator.wire import errors, fields
 
 OWN_PATTERN = r"x-[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,60}[A-Za-z0-9])?"
@@ -63,6 +64,10 @@ REGIMES = (
 """Regimes of export control."""
 
 
+SANCTIONS_REGIMES = listings.REGIMES
+"""Regimes of sanctions and entity lists."""
+
+
 def check(value: object, known: tuple[str, ...], *, what: str, own: bool) -> object:
     """Return a known word, or one that is not text. Raises ``errors.ValueProblemError`` with the nearest known one."""
     if not isinstance(value, str) or value in known or (own and value.startswith("x-")):
@@ -97,6 +102,11 @@ Supplement8 = Annotated[
 Enclave = Annotated[str, _pattern(ENCLAVES), _checked(ENCLAVES, "kind of enclave")]
 AiAct = Annotated[str, _pattern(AI_ACT, own=False), _checked(AI_ACT, "class of the AI Act", own=False)]
 Regime = Annotated[str, _pattern(REGIMES), _checked(REGIMES, "regime of export control")]
+SanctionsRegime = Annotated[
+    str,
+    _pattern(SANCTIONS_REGIMES, own=False),
+    _checked(SANCTIONS_REGIMES, "regime of sanctions", own=False),
+]
 
 DataClasses = Annotated[list[DataClass], Field(max_length=fields.LIST_MAX)]
 Schemes = Annotated[list[Scheme], Field(max_length=fields.LIST_MAX)]

@@ -253,6 +253,14 @@ class Writer:
             found.append(f"({within} && {self.ref(frameworks)}.contains({name}))")
         return self.guarded("(" + " || ".join(found) + ")", place)
 
+    def _p_seated(self, places: Any, regime: Any, table: Any) -> str:
+        found = []
+        for condition in conditions(self.book, table.name):
+            held = f"{SETS}[{packforms.quoted(condition_name(table.name, condition))}]"
+            known = f"{self.ref(regime)} == {packforms.quoted(condition)}"
+            found.append(f"({known} && {held}.containsAny({self.ref(places)}))")
+        return "(" + " || ".join(found) + ")" if found else "false"
+
     def _p_reached(self, country: Any, reach: Any, percent: Any, _codes: Any) -> str:
         self.reaches.add((reach, percent.value))
         have = self._place(reach, reach_name(reach, percent.value))

@@ -86,6 +86,7 @@ _OTHERS: Mapping[str, Any] = {
     "class": str,
     "scheme": str,
     "location": str,
+    "regime": str,
     "score": float,
     "tee": tuple[str, ...],
     "assurance": facts.Assurance,

@@ -121,6 +121,8 @@ LEFT_OUT: Mapping[str, str] = {
     "data.persons_us": "data.count is what one data set says; totals over the ledger are judged by the packs",
     "data.persons_cn": "data.count is what one data set says; totals over the ledger are judged by the packs",
     "data.sensitive_cn": "data.sensitive_count is what one data set says; totals are judged by the packs",
+    "site.stated_listed": "site.listed is what the document or a list says",
+    "site.stated_listed_percent": "site.listed_percent is what the document or a list says",
     "location": "context.locations has them all",
     **dict.fromkeys(
         (
@@ -144,6 +146,7 @@ _SCOPES_LEFT_OUT: Mapping[str, str] = {
     "export": "judged item by item by the pack tech-export",
     "directive": "judged one by one by the pack directives",
     "assurance": "what a job asks for is judged by the packs",
+    "regime": "judged one by one by the pack sanctions",
 }
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Any
 
-from orchestrator.domain import facts, sites, tenants
+from orchestrator.domain import facts, listings, sites, tenants
 from orchestrator.wire import fields, quantities
 from orchestrator.wire.convert import exports, places, sovereignties
 
@@ -31,6 +31,8 @@ def operator(value: sites.Operator) -> dict[str, Any]:
         listed=value.listed,
         listedOwnershipPercent=value.listed_ownership_percent,
         earSupplement8=value.ear_supplement8,
+        sanctionsRegimes=list(value.sanctions_regimes or ()),
+        blockingLaws=_blocking(value.blocking_laws),
         facts=_stamp(value.facts),
     )
 
@@ -97,6 +99,8 @@ def tenant(value: tenants.Tenant) -> dict[str, Any]:
         sector=value.sector,
         usPerson=value.us_person,
         usOnlyUsers=value.us_only_users,
+        sanctionsRegimes=list(value.sanctions_regimes or ()),
+        blockingLaws=_blocking(value.blocking_laws),
         floor=sovereignties.document(value.floor),
         tiers={name: sovereignties.document(tier) for name, tier in value.tiers},
     )
@@ -124,8 +128,14 @@ def control_plane(value: tenants.ControlPlane) -> dict[str, Any]:
         adminFrom=list(value.admin_from),
         logStore=_location(value.log_store),
         backupStore=_location(value.backup_store),
+        sanctionsRegimes=list(value.sanctions_regimes or ()),
+        blockingLaws=_blocking(value.blocking_laws),
         facts=_stamp(value.facts),
     )
+
+
+def _blocking(values: tuple[listings.BlockingLaw, ...]) -> list[dict[str, Any]]:
+    return [_present(law=value.law, forbids=value.forbids) for value in values]
 
 
 def _document(kind: str, name: str, **spec: Any) -> dict[str, Any]:

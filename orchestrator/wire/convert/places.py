@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from orchestrator.domain import facts, jobs, sites, tenants
+from orchestrator.domain import facts, jobs, listings, sites, tenants
 from orchestrator.wire.convert import exports, sovereignties
 from orchestrator.wire.documents import backends, common, control_planes, data_sets, operators
 from orchestrator.wire.documents import queues as queue_documents
@@ -113,7 +113,17 @@ def operator(document: operators.Operator) -> sites.Operator:
         listed=spec.listed,
         listed_ownership_percent=spec.listed_ownership_percent,
         ear_supplement8=spec.ear_supplement8,
+        sanctions_regimes=_regimes(spec.sanctions_regimes),
+        blocking_laws=_blocking(spec.blocking_laws),
     )
+
+
+def _regimes(written: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if written is None else tuple(written)
+
+
+def _blocking(written: Sequence[common.BlockingLaw]) -> tuple[listings.BlockingLaw, ...]:
+    return tuple(listings.BlockingLaw(law=each.law, forbids=each.forbids) for each in written)
 
 
 def pool(written: backends.Pool) -> sites.Pool:
@@ -207,6 +217,8 @@ def tenant(document: tenant_documents.Tenant) -> tenants.Tenant:
         sector=spec.sector,
         us_person=spec.us_person,
         us_only_users=spec.us_only_users,
+        sanctions_regimes=_regimes(spec.sanctions_regimes),
+        blocking_laws=_blocking(spec.blocking_laws),
         default_data=(
             None if default is None else tenants.DefaultData(tuple(default.classes), tuple(default.subjects))
         ),
@@ -237,5 +249,7 @@ def control_plane(document: control_planes.ControlPlane) -> tenants.ControlPlane
         admin_from=tuple(spec.admin_from),
         log_store=optional_location(spec.log_store),
         backup_store=optional_location(spec.backup_store),
+        sanctions_regimes=_regimes(spec.sanctions_regimes),
+        blocking_laws=_blocking(spec.blocking_laws),
         facts=stamp(spec.facts),
     )

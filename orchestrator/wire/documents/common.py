@@ -108,6 +108,13 @@ class Licence(fields.Model):
     valid_to: fields.Date | None = None
 
 
+class BlockingLaw(fields.Model):
+    """A law that forbids to obey the measures of another regime."""
+
+    law: fields.Line
+    forbids: vocabulary.SanctionsRegime
+
+
 class ExportControl(fields.Model):
     """What a regime says about data or a model: an item number, ``none`` or ``unknown``."""
 
@@ -124,6 +131,9 @@ Seal = Annotated[
     ],
     Field(max_length=8),
 ]
+SanctionsRegimes = Annotated[list[vocabulary.SanctionsRegime], Field(min_length=1, max_length=8)]
+"""Never empty: what the Security Council decides binds everybody (``un``)."""
+BlockingLaws = Annotated[list[BlockingLaw], Field(max_length=32)]
 Certifications = Annotated[list[Certification], Field(max_length=fields.LIST_MAX)]
 Papers = Annotated[list[Evidence], Field(max_length=fields.LIST_MAX)]
 Safeguards = Annotated[list[Safeguard], Field(max_length=fields.LIST_MAX)]

@@ -17,6 +17,8 @@ class ControlPlaneSpec(fields.Model):
     admin_from: fields.Countries = []
     log_store: common.Place | None = None
     backup_store: common.Place | None = None
+    sanctions_regimes: common.SanctionsRegimes | None = None
+    blocking_laws: common.BlockingLaws = []
     facts: common.ProvableFacts | None = None
 
 

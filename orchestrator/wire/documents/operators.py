@@ -43,6 +43,8 @@ class OperatorSpec(fields.Model):
     listed: fields.Bool | None = None
     listed_ownership_percent: fields.Percent | None = None
     ear_supplement8: vocabulary.Supplement8 | None = None
+    sanctions_regimes: common.SanctionsRegimes | None = None
+    blocking_laws: common.BlockingLaws = []
     facts: common.ProvableFacts | None = None
 
 

@@ -27,6 +27,8 @@ class TenantSpec(fields.Model):
     sector: fields.Word | None = None
     us_person: fields.Bool | None = None
     us_only_users: fields.Bool | None = None
+    sanctions_regimes: common.SanctionsRegimes | None = None
+    blocking_laws: common.BlockingLaws = []
     default_data: DefaultData | None = None
     floor: sovereignties.Sovereignty | None = None
     tiers: Annotated[dict[fields.Name, sovereignties.Sovereignty], Field(max_length=64)] = {}

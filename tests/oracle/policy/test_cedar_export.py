@@ -143,7 +143,13 @@ class Draw:
             ai_act=self.maybe("high-risk", "none"),
             exports=tuple(self.export(owner) for owner in self.some(("d", "model"), 2)),
             directives=directives,
+            bound_by=self.more.choice((attributes.EVERY_REGIME, self.regimes(2), self.regimes(2))),
+            barred=self.regimes(1),
+            seats=tuple(self.more.sample(("FR", "US", "SG"), self.more.randint(0, 1))),
         )
+
+    def regimes(self, most: int) -> frozenset[str]:
+        return frozenset(self.more.sample(sorted(attributes.EVERY_REGIME), self.more.randint(0, most)))
 
     def site(self, at: dt.datetime) -> attributes.SiteAttributes:
         country, legal, parent = (self.maybe(*COUNTRIES) for _ in range(3))
@@ -184,8 +190,12 @@ class Draw:
             facts_valid_to=self.day(),
             log_store_country=self.maybe("FR"),
             log_retention_days=self.maybe(0, 182, 183, 365),
-            listed=self.maybe(True, False, False),
-            listed_percent=self.maybe(0.0, 49.9, 50.0),
+            stated_listed=self.maybe(True, False, False),
+            stated_listed_percent=self.maybe(0.0, 49.9, 50.0),
+            listed_by=self.regimes(1),
+            seats=tuple(self.more.sample(("DE", "US", "CN", "GB", "SG"), self.more.randint(0, 2))),
+            bound_by=self.more.choice((attributes.EVERY_REGIME, self.regimes(2))),
+            barred=self.regimes(1),
             us_person=self.maybe(True, False),
             covered_person=self.maybe(True, False),
             supp8=self.maybe("g42", "microsoft", "nobody"),

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.domain import ids, listings
 from orchestrator.inventory import catalogues, screeners, sightings, worlds
+from orchestrator.policy import conversions
 from orchestrator.ports import stores
 from orchestrator.store import memory
 from orchestrator.testing import fakes
@@ -61,7 +62,7 @@ def test_without_lists_nothing_is_said_of_anybody(inventory):
     """No screening, and what the document leaves open stays open."""
     sites = inventory.world().sites
     assert [site.screening for site in sites] == [None, None, None]
-    assert [site.operator and site.operator.listed for site in sites] == [None, None, None]
+    assert [conversions.of_site(site).listed for site in sites] == [None, None, None]
 
 
 def test_each_site_is_screened_by_its_operator(inventory, lists):
@@ -69,7 +70,8 @@ def test_each_site_is_screened_by_its_operator(inventory, lists):
     lists.now = screener(ENTRY)
     named, numbered, nobody = inventory.world().sites
     assert [hit.entry for hit in named.screening.reviews] == ["900001"]
-    assert (named.operator.listed, numbered.operator.listed) == (False, True)
+    judged = [conversions.of_site(site) for site in (named, numbered)]
+    assert [(site.listed, site.listed_by) for site in judged] == [(False, frozenset()), (True, {"us"})]
     assert [hit.by for hit in numbered.screening.identified] == ["lei"]
     assert (nobody.operator, nobody.screening.configured) == (None, True)
 
@@ -136,4 +138,4 @@ def test_an_answer_may_say_that_it_is_the_same(store, inventory, lists):
     lists.now = screener(ENTRY)
     (hit,) = inventory.world().screenings["nordkap"].reviews
     say(store, "nordkap", screeners.answer_document(answer(hit, same=True)))
-    assert inventory.world().sites[0].operator.listed is True
+    assert conversions.of_site(inventory.world().sites[0]).listed_by == {"us"}

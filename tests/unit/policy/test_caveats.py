@@ -90,3 +90,28 @@ def test_a_chinese_chip_outside_the_ear_of_unknown_performance_is_not_passed_ove
     found = {one.code for one in evaluator.explain(attributes.JobAttributes(), site, BOOK, AT)}
     assert ("caveat.gp10-unknown" in found) is said
     assert "us-ear.missing:tpp" not in found
+
+
+EUROPE = frozenset({"eu", "un"})
+
+
+@pytest.mark.parametrize(("listed_by", "said"), [({"us"}, {"caveat.listed-unbound:us"}), (set(), set())])
+def test_a_list_that_binds_nobody_here_is_told(listed_by: set[str], said: set[str]) -> None:
+    """Where operator and job state by what they are bound, the list of another regime is a caveat of the yes."""
+    site = attributes.SiteAttributes(
+        country="FR",
+        legal_country="FR",
+        parent_hq="FR",
+        listed_by=frozenset(listed_by),
+        bound_by=EUROPE,
+        seats=("FR",),
+    )
+    found = evaluator.explain(attributes.JobAttributes(bound_by=EUROPE), site, BOOK, AT)
+    assert {one.code for one in found if "sanctions" in one.code or "listed" in one.code} == said
+
+
+def test_a_weak_fact_about_a_seat_is_told_only_where_a_list_speaks() -> None:
+    """That the law of China binds whoever sits there comes from one reading: no caveat where no list names anybody."""
+    site = attributes.SiteAttributes(country="CN", legal_country="CN", parent_hq="CN", seats=("CN",))
+    found = {one.code for one in evaluator.explain(attributes.JobAttributes(), site, BOOK, AT)}
+    assert not [code for code in found if "sanction-seats" in code]

@@ -254,16 +254,6 @@ def test_a_list_is_stale_after_its_last_day():
     assert found.stale(DAY + dt.timedelta(days=8)) == ("eu-fsf", "us-sdn")
 
 
-def test_regimes_bind_all_unless_somebody_states_them():
-    """Unstated is all; a stated set hears its own lists only."""
-    lists = index(entry("U", "Nordkap", regime="us"), entry("C", "Nordkap", regime="cn"))
-    own = operator("nordkap")
-    assert {hit.entry for hit in screening.screen(own, lists).reviews} == {"U", "C"}
-    only = screening.screen(own, lists, bound_by=frozenset({"us"}))
-    assert {hit.entry for hit in only.reviews} == {"U"}
-    assert screening.screen(own, lists, bound_by=frozenset({"eu"})).consulted == ()
-
-
 def test_many_entries_of_one_name_are_bounded():
     """A name that meets everything fills no memory."""
     many = [entry(f"E{number}", "Nordkap") for number in range(200)]

@@ -11,6 +11,10 @@ API = "comity.dev/v1"
 DIGEST_A, DIGEST_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 LEI = "969500EXAMPLE0000083"
 OTHER_LEI = "000012INVENTED000096"
+REGIMES = {
+    "sanctionsRegimes": ["eu", "un"],
+    "blockingLaws": [{"law": "Regulation (EC) 2271/96", "forbids": "us"}],
+}
 FACTS = {
     "source": "annual report",
     "asOf": "2026-03-31",
@@ -110,6 +114,7 @@ FULL: dict[str, dict[str, Any]] = {
             "adminFrom": ["FR"],
             "logStore": PLACE,
             "backupStore": PLACE,
+            **REGIMES,
             "facts": FACTS,
         },
     ),
@@ -127,6 +132,7 @@ FULL: dict[str, dict[str, Any]] = {
             "listed": False,
             "listedOwnershipPercent": 0,
             "earSupplement8": "Core42",
+            **REGIMES,
             "facts": FACTS,
         },
     ),
@@ -196,6 +202,7 @@ FULL: dict[str, dict[str, Any]] = {
             "sector": "health",
             "usPerson": False,
             "usOnlyUsers": False,
+            **REGIMES,
             "defaultData": {"classes": ["health"], "subjects": ["FR"]},
             "floor": SOVEREIGNTY,
             "tiers": {"critical": SOVEREIGNTY},
@@ -207,6 +214,11 @@ FULL: dict[str, dict[str, Any]] = {
 
 _PLACE = {"country": "DE", "subdivision": "FR-75", "region": "eu-de"}
 _LOCATION = {**_PLACE, "regionPinnedByContract": False}
+_REGIMES = {
+    "sanctionsRegimes.0": "us",
+    "blockingLaws.0.law": "another law",
+    "blockingLaws.0.forbids": "cn",
+}
 _FACTS = {
     "source": "web site",
     "asOf": "2026-04-01",
@@ -312,6 +324,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         **_below("spec.location", _LOCATION),
         **_below("spec.logStore", _PLACE),
         **_below("spec.backupStore", _PLACE),
+        **_below("spec", _REGIMES),
         **_below("spec.facts", _FACTS),
     },
     "Operator": {
@@ -330,6 +343,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "spec.listed": True,
         "spec.listedOwnershipPercent": 50,
         "spec.earSupplement8": "G42",
+        **_below("spec", _REGIMES),
         **_below("spec.facts", _FACTS),
     },
     "Backend": {
@@ -406,6 +420,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "spec.sector": "eu-finance",
         "spec.usPerson": True,
         "spec.usOnlyUsers": True,
+        **_below("spec", _REGIMES),
         "spec.defaultData.classes.0": "model",
         "spec.defaultData.subjects.0": "DE",
         **_below("spec.floor", _SOVEREIGNTY),
