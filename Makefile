@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all soak lint format bench reference attack clean image sbom demo-kind test-kind
+.PHONY: help install demo test test-all clusters soak lint format bench reference attack clean image sbom demo-kind test-kind
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,20 +27,27 @@ compiled: $(STAMP)
 demo: compiled  ## The whole story on this machine, with real processes; under a minute after installing
 	$(BIN)/comity demo
 
-test: compiled lint  ## Everything that must hold; at most 12 minutes on two cores
-	$(PYTEST) -n 2 --dist loadfile tests
+LINT = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
-test-all: compiled lint  ## The same at full size
-	COMITY_TEST_SIZE=full $(PYTEST) -n 2 --dist loadfile tests
+# The tools of the test clusters are built beside everything else, at the lowest priority; the tests that need them wait.
+# What cannot be built or installed here those tests say, so nothing is said twice.
+BESIDE = $(BIN)/python -m tests.e2e.kube build >/dev/null 2>&1 & builder=$$!; \
+  trap 'kill $$builder 2>/dev/null || true' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM;
+
+test: compiled  ## Everything that must hold
+	@$(BESIDE) $(LINT) && $(PYTEST) -n 2 --dist loadfile tests
+
+test-all: compiled  ## The same at full size
+	@$(BESIDE) $(LINT) && COMITY_TEST_SIZE=full $(PYTEST) -n 2 --dist loadfile tests
+
+clusters: $(STAMP)  ## Two real Kubernetes clusters on this machine, fr and de, until it is ended; needs root and Go
+	@$(BIN)/python -m tests.e2e.kube build && exec $(BIN)/python -m tests.e2e.kube up --name fr --name de
 
 soak: compiled  ## Simulated hours until somebody stops it (HOURS=100000)
 	$(BIN)/python -m tests.sim --hours $(or $(HOURS),100000)
 
 lint: $(STAMP)  ## Floors, types, style
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(LINT)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
