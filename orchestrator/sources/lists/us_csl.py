@@ -159,7 +159,7 @@ def read_csv(raw: bytes, file: str) -> base.Parsed:
             aliases=_cell(row, "alt_names"),
             numbers=[_csv_number(text) for text in _cell(row, "ids")],
             countries=places,
-            programs=_cell(row, "programs"),
+            programs=_programs(row["programs"]),
             start=row["start_date"],
             remarks=row["remarks"],
             file=file,
@@ -173,8 +173,17 @@ def _cell(row: Mapping[str, str], column: str) -> list[str]:
     return [part.strip() for part in row[column].split(";") if part.strip()]
 
 
+def _programs(cell: str) -> list[str]:
+    """Return the programmes of a cell; some stand between brackets (``IFSR] [SDGT``) instead of ``;``."""
+    return [part.strip() for part in cell.replace("[", ";").replace("]", ";").split(";") if part.strip()]
+
+
 def _csv_number(text: str) -> listings.Identifier | None:
-    """Return a number of the ``ids`` cell: its country (two capitals), its label and itself, parted by commas."""
+    """Return a number of the ``ids`` cell: ``RU, 1027700159497, Registration Number``, often without the country.
+
+    Read by what the parts are, not by where they stand; rows of the published file are quoted in the tests of
+    moov-io/watchman (``pkg/csl_us/reader_test.go``).
+    """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     given_by = next((part for part in parts if base.country(part) == part), None)
     label = next((part for part in parts if part.casefold() in _NUMBERS), None)

@@ -88,6 +88,30 @@ def test_csl_csv():
     assert (entity.countries, entity.names) == (("CN", "HK"), ("Inventronix Technology Co., Ltd.",))
 
 
+@pytest.mark.parametrize(
+    ("cell", "numbers"),
+    [
+        (b"1090001112223, Registration ID; 44463, Government Gazette Number", {"1090001112223", "44463"}),
+        (b"CH, X0906223, Passport; mail@example.invalid, Email Address", set()),
+        (b"7700000001, Tax ID No.; Subject to Directive 2, Directive Determination -", {"7700000001"}),
+        (b"1090001112223, Registration ID     ;  NKAPXX22, SWIFT/BIC", {"1090001112223", "NKAPXX22"}),
+    ],
+)
+def test_csl_numbers_are_read_by_their_label(cell, numbers):
+    """A country in front or none, blanks, other values between: numbers of companies are kept, others are not."""
+    content = raw("us-csl.csv").replace(b"RU, 1090001112223, Registration Number; NKAPXX22, SWIFT/BIC", cell)
+    assert content != raw("us-csl.csv")
+    (first, *_) = read("us-csl.csv", content).entries
+    assert {one.value for one in first.identifiers} == numbers
+
+
+def test_csl_programmes_may_stand_between_brackets():
+    """Some cells of the published file part programmes by brackets."""
+    content = raw("us-csl.csv").replace(b"INVENTED-EO1; INVENTED-EO2", b"INVENTED-EO1] [INVENTED-EO2")
+    (first, *_) = read("us-csl.csv", content).entries
+    assert first.programs == ("SDN", "INVENTED-EO1", "INVENTED-EO2")
+
+
 def test_eu():
     """Names in several scripts, the earliest publication as the day of listing, names in parts put together."""
     company, person = read("eu-fsf.xml").entries
