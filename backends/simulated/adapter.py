@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from backends.simulated import client, errors, observe, render, settings
+from backends.simulated import attest, client, errors, observe, render, settings
 from orchestrator.domain import ids, sites
 from orchestrator.domain import offers as offer_values
 from orchestrator.ports import backends
@@ -24,8 +24,10 @@ _POWERS = frozenset(offer_values.Capability) - {
     offer_values.Capability.WATCHES,
     offer_values.Capability.SUSPENDS,
     offer_values.Capability.CHECKPOINTS,
+    offer_values.Capability.ATTESTS,
 }
 _CAPABILITIES = offer_values.Capabilities(_POWERS, max_nodes=1024)
+_ATTESTING = offer_values.Capabilities(_POWERS | {offer_values.Capability.ATTESTS}, max_nodes=1024)
 
 
 class SimulatedAdapter(backends.BackendAdapter):
@@ -37,10 +39,11 @@ class SimulatedAdapter(backends.BackendAdapter):
         self._machine = machine
         self._pools = {pool.name: pool for pool in context.pools} or {"default": sites.Pool("default", count=SLOTS)}
         self._calls = itertools.count()
+        self._verifier = None if wanted.attestation is None else attest.Verifier(wanted.attestation)
 
     def capabilities(self) -> offer_values.Capabilities:
         """See the port."""
-        return _CAPABILITIES
+        return _CAPABILITIES if self._wanted.attestation is None else _ATTESTING
 
     def offers(self) -> Sequence[offer_values.Offer]:
         """See the port."""
@@ -108,6 +111,16 @@ class SimulatedAdapter(backends.BackendAdapter):
         if path not in self._outputs(ref):
             raise errors.no_output(path)
         return iter([render.content(ref.key, path)])
+
+    def attest(self, ref: backends.AttemptRef, *, nonce: str, audience: str) -> str | None:
+        """See ``Attests``."""
+        record, now = self._machine.read(ref.key)
+        wanted, verifier = self._wanted.attestation, self._verifier
+        if wanted is None or verifier is None or record is None or record.order is None:
+            return None
+        if now < record.starts_at + dt.timedelta(seconds=wanted.ready_after):
+            return None
+        return self._faulty("attest", lambda: verifier.result(ref.key, nonce, audience, now))
 
     def identity(self) -> offer_values.PinnedIdentity:
         """See ``Identifies``: what the settings pretend, else the backend's name; another seed is no other machine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -53,6 +53,32 @@ class Whereabouts(adapters.AdapterSettings):
     """How well the machine claims to know it."""
 
 
+class Attestation(adapters.AdapterSettings):
+    """A pretended verifier of attestation results, with a key for tests only. It may lie, in one way at a time."""
+
+    verifier: Annotated[str, pydantic.Field(min_length=1, max_length=200)] = "https://verifier.invalid"
+    """As the trust list has it."""
+    key: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+    """Seed of its Ed25519 key, in hexadecimal. No key that anything depends on belongs here."""
+    kid: Annotated[str, pydantic.Field(min_length=1, max_length=64)] = "k1"
+    tee: Annotated[str, pydantic.Field(pattern="^[a-z0-9-]{1,40}$")] = "tdx"
+    facts: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """What a result states of the place, by document path: ``location.country: FR``."""
+    ready_after: Seconds = 0.0
+    """So long after its start an attempt has no result yet."""
+    lie: Literal[
+        "none",
+        "audience",
+        "expired",
+        "other-job",
+        "replayed",
+        "signature",
+        "silent",
+        "unaffirmed",
+        "untrusted",
+    ] = "none"
+
+
 class Settings(adapters.AdapterSettings):
     """How the pretended machine behaves. Seconds may be written ``2s``, ``500ms``, ``1m``."""
 
@@ -65,3 +91,4 @@ class Settings(adapters.AdapterSettings):
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
     faults: Faults = pydantic.Field(default_factory=Faults)
     whereabouts: Whereabouts = pydantic.Field(default_factory=Whereabouts)
+    attestation: Attestation | None = None

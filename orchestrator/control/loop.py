@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.control import (
     arrivals,
+    attestations,
     compliance,
     dispatcher,
     duties,
@@ -119,6 +120,9 @@ class Loop:
         self._identities = identities.Identities(w.store, w.clock, w.inventory)
         self._marks = marks.Marks(w.store)
         self._where = whereabouts.Whereabouts(w.clock, w.inventory, self._marks)
+        self._attestations = attestations.Attestations(
+            w.clock, w.inventory, self._live, self._book, self._lanes, self._marks, self._steady.now
+        )
         self._observer = observer.Observer(
             live=self._live,
             book=self._book,
@@ -129,6 +133,7 @@ class Loop:
             touches=self._touches,
             met=self._identities,
             where=self._where,
+            attest=self._attestations,
         )
         self._times = policy_clock.PolicyClock(w.store, w.clock, self._steady)
         self._guard = guards.Guard(w.store, w.clock, w.inventory, w.planner, self._times, w.halted)
@@ -322,6 +327,8 @@ class Loop:
                 self._dispatcher.take_stops(lane, call)
             case "list":
                 self._orphans.take(lane, call, term)
+            case "attest":
+                self._attestations.take(lane, call)
             case "forget":
                 self._forgets.take(lane, call)
             case _:

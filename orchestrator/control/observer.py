@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import identities, index, lanes, ledger, retry, whereabouts
+from orchestrator.control import attestations, identities, index, lanes, ledger, retry, whereabouts
 from orchestrator.domain import events, executions, ids, jobs, lifecycle, offers
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
@@ -97,6 +97,7 @@ class Observer:
         touches: Touches,
         met: identities.Identities,
         where: whereabouts.Whereabouts,
+        attest: attestations.Attestations,
     ) -> None:
         self._live = live
         self._book = book
@@ -107,6 +108,7 @@ class Observer:
         self._touches = touches
         self._met = met
         self._where = where
+        self._attest = attest
         self.absent: dict[ids.AttemptKey, ids.JobId] = {}
         """PLACED attempts that the backend certainly does not have: their submit is due again."""
 
@@ -217,7 +219,8 @@ class Observer:
             case state.RUNNING:
                 nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
                 started = events.Started(now, attempt.number, seen.started_at, handle, nodes, adapter)
-                return (started, *self._violations(job, attempt, nodes))
+                due = self._attest.due(job, attempt, capabilities)
+                return (started, *self._violations(job, attempt, nodes), *due)
             case state.ENDED if seen.outcome is not None:
                 nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
                 left = executions.bounded_outputs(seen.outputs)

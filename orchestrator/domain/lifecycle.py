@@ -20,7 +20,7 @@ FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE})
 """Causes after which the job is over; the others only move it."""
 
 _OVER_WHEN_PLACED = (
-    "Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable", changes.EXPIRED, changes.HELD,
+    "Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable", "AttestationDue", changes.EXPIRED, changes.HELD,
 )  # fmt: skip
 """Conditions of a job that waits, or of the place it came from."""
 

@@ -143,6 +143,7 @@ def _attestation(payload: Mapping[str, Any]) -> Said:
         id=_text(payload.get("jti"), "jti"),
         **_times(payload),
         audience=_audience(payload),
+        facts=_mapping(claim.get("facts", {}), "facts"),
         nonces=_texts(payload.get("eat_nonce"), "eat_nonce"),
         attestation=True,
         affirming=bool(appraised) and all(_affirms(each) for each in appraised),

@@ -198,8 +198,8 @@ class Claimants:
                 if name not in known:
                     flaws.append(claims.Flaw(claims.Fault.MALFORMED, f"a claim of kind {said.kind} says no {name!r}"))
                     continue
-                stated = _plain(known[name](held[0]))
-                if not _equal(stated, value):
+                stated = plain(known[name](held[0]))
+                if not equal(stated, value):
                     flaws.append(_contradiction(f"{document}.{name}", value, stated))
             if not said.facts:
                 flaws.append(claims.Flaw(claims.Fault.MALFORMED, f"it states no facts, and stands on {path}"))
@@ -290,8 +290,8 @@ class _Paper:
             yield _contradiction(f"{path}.regions", list(said.regions), list(self.regions))
         stated = {"validFrom": self.stated.valid_from, "validTo": self.stated.valid_to, "digest": self.stated.digest}
         for name, value in said.paper.items():
-            if stated[name] is not None and not _equal(_plain(stated[name]), value):
-                yield _contradiction(f"{path}.{name}", value, _plain(stated[name]))
+            if stated[name] is not None and not equal(plain(stated[name]), value):
+                yield _contradiction(f"{path}.{name}", value, plain(stated[name]))
 
 
 def _standing(opened: tokens.Opened, path: str, flaws: list[claims.Flaw]) -> claims.Claim:
@@ -306,8 +306,8 @@ def _proved(
 ) -> facts.FactStamp:
     """Return the stamp with its claims as the source; certified where they cover all that is stated."""
     known = {name: value for each in said for name, value in each.items()}
-    stated = {name: _plain(read(covers[0])) for name, (_, read) in covers[1].items()}
-    open_ = [n for n, v in stated.items() if v not in (None, [], {}) and not (n in known and _equal(v, known[n]))]
+    stated = {name: plain(read(covers[0])) for name, (_, read) in covers[1].items()}
+    open_ = [n for n, v in stated.items() if v not in (None, [], {}) and not (n in known and equal(v, known[n]))]
     certified = bool(known) and not open_ and all(claim.sound for claim in found)
     return dataclasses.replace(
         stamp,
@@ -320,11 +320,12 @@ def _names_of(operator: sites.Operator) -> set[str]:
     return {f"operator/{operator.name}", *([f"lei/{operator.lei}"] if operator.lei else [])}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a fact as JSON."""
     return value if isinstance(value, dict) else digests.plain(value)
 
 
-def _equal(stated: Any, said: Any) -> bool:
+def equal(stated: Any, said: Any) -> bool:
     """Say whether two JSON values are the same; the order of a list of words does not count, true is not 1."""
     if isinstance(stated, list) and isinstance(said, list):
         return sorted(map(repr, stated)) == sorted(map(repr, said))

@@ -155,6 +155,13 @@ class FaultyAdapter(backends.BackendAdapter):
         if isinstance(self.inner, backends.ListsOwned):
             self.inner.forget(ref)
 
+    def attest(self, ref: backends.AttemptRef, *, nonce: str, audience: str) -> str | None:
+        """See ``Attests``."""
+        inner = self.inner
+        if not isinstance(inner, backends.Attests):
+            return None
+        return self._call("attest", lambda: inner.attest(ref, nonce=nonce, audience=audience))
+
     def _weak(self, seen: backends.Observation) -> backends.Observation:
         if self.chaos.happens(self.chaos.rates.unknown):
             return backends.Observation(seen.key, offers.ObservedState.UNKNOWN)

@@ -12,10 +12,10 @@ import json
 import random
 from collections.abc import Callable
 
-from backends.simulated import adapter, client, settings
+from backends.simulated import adapter, attest, client, settings
 from orchestrator.control import arrivals, lanes, loop, planners
 from orchestrator.domain import events, ids, jobs, journal, sites
-from orchestrator.inventory import catalogues, inboxes, sightings, worlds
+from orchestrator.inventory import catalogues, claimants, inboxes, sightings, worlds
 from orchestrator.inventory import changes as stored_changes
 from orchestrator.policy import rulebook
 from orchestrator.ports import backends, stores
@@ -74,6 +74,8 @@ class World:
         self.machines = {name: client.Machine(self.clock.true_now) for name in COUNTRIES}
         self.simulated: dict[str, adapter.SimulatedAdapter] = {}
         self.adapters = {name: self._adapter(name) for name in COUNTRIES}
+        self.claimants = claimants.NOBODY
+        """Whom the trust list names."""
         self.acknowledged: dict[ids.JobId, str] = {}
         self.lives = 0
         self.together = 0
@@ -129,7 +131,12 @@ class World:
         seen = sightings.Sightings()
         self.high = self.high_on_record()
         self.inventory = worlds.Inventory(
-            self.store, book(), catalogues.EmptyCatalogue(), seen, lists=lambda: self.rules.screener
+            self.store,
+            book(),
+            catalogues.EmptyCatalogue(),
+            seen,
+            lists=lambda: self.rules.screener,
+            trust=lambda: self.claimants,
         )
         self.inbox = inboxes.Inbox()
         self.door = arrivals.Arrivals(self.store, self.inbox, fakes.NoWake())
@@ -255,6 +262,13 @@ class World:
         seen = settings.Whereabouts.read({"country": country, **more} if country is not None else {})
         machine._wanted = machine._wanted.model_copy(update={"whereabouts": seen})
 
+    def attests(self, backend: str, **said: object) -> None:
+        """Give a machine a verifier; see ``settings.Attestation``."""
+        machine = self.simulated[backend]
+        wanted = settings.Attestation.read(said)
+        machine._wanted = machine._wanted.model_copy(update={"attestation": wanted})
+        machine._verifier = attest.Verifier(wanted)
+
     # --- faults -------------------------------------------------------------------------------------------------------
 
     def _failpoint(self, name: str) -> None:
@@ -298,7 +312,7 @@ class Watched(backends.BackendAdapter):
         self._world = world
         self._name = name
         self._inner = inner
-        for verb in ("observe", "stop", "list_owned", "forget", "close", "offers", "capabilities"):
+        for verb in ("observe", "stop", "list_owned", "forget", "close", "offers", "capabilities", "attest"):
             setattr(self, verb, getattr(inner, verb))
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
@@ -323,4 +337,4 @@ class Watched(backends.BackendAdapter):
     def close(self):
         raise AssertionError
 
-    list_owned = forget = close
+    list_owned = forget = attest = close
