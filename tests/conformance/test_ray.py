@@ -6,7 +6,7 @@ import datetime as dt
 import pathlib
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -15,17 +15,6 @@ from orchestrator.domain import ids, jobs, sites
 from orchestrator.ports import backends
 from orchestrator.testing import benches, conformance
 from tests.e2e import rays
-
-_CLUSTER: list[rays.Cluster] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def head() -> Iterator[rays.Cluster]:
-    """Give one head for the module: what differs are the ids."""
-    with rays.cluster(cpus=16) as made:
-        _CLUSTER.append(made)
-        yield made
-        _CLUSTER.clear()
 
 
 class TestRay(conformance.AdapterConformance):
@@ -45,7 +34,7 @@ class TestRay(conformance.AdapterConformance):
 
     def settings(self) -> Mapping[str, object]:
         """Return where the head is."""
-        (found,) = _CLUSTER
+        found = rays.shared()
         return {"url": found.url, "token": found.token, "sharedFolder": str(self.shared)}
 
     def pools(self) -> Sequence[sites.Pool]:

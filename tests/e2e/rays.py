@@ -5,6 +5,7 @@ Ray is installed once, pinned, into an environment of its own outside the clone:
 that adopts what its descendants leave behind, so that a node can be killed as by a power cut, and nothing of it stays.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import fcntl
@@ -31,20 +32,54 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_S = 120.0
 INSTALL_S = 1500.0
 OBJECT_STORE_BYTES = 80_000_000
+WORKER_LABELS = "ray.io/availability-region=eu-south,ray.io/accelerator-type=H100,comity.dev/country=IT"
 _ADDRESS = "127.0.0.2"
 """Of the head: Ray replaces 127.0.0.1 by an address that others reach, and takes the rest of 127/8 as it is."""
 
 KEEPER = """
-import ctypes, os, subprocess, sys
+import ctypes, os, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+
+def below():
+    parents = {}
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            fields = open('/proc/' + name + '/stat', 'rb').read().rpartition(b')')[2].split()
+        except OSError:
+            continue
+        if fields[0] not in (b'Z', b'X'):
+            parents[int(name)] = int(fields[1])
+    found = {os.getpid()}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+def end(*_):
+    for _ in range(300):
+        left = below()
+        if not left:
+            os._exit(0)
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except OSError:
+            pass
+    os._exit(1)
+
+signal.signal(signal.SIGTERM, end)
 subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 while True:
     try:
         os.wait()
     except ChildProcessError:
-        break
+        end()
 """
+"""Runs a node: adopts what its descendants leave behind, and kills all of it when told to, or when the test is gone."""
 
 
 def cache() -> pathlib.Path:
@@ -112,21 +147,6 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def below(pid: int) -> list[int]:
-    """Return the live processes that descend from ``pid``."""
-    parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = pathlib.Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
-                if fields[0] not in (b"Z", b"X"):
-                    parents[int(name)] = int(fields[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found - {pid})
-
-
 @dataclasses.dataclass
 class Node:
     """One ``ray start --block`` below its keeper."""
@@ -135,17 +155,9 @@ class Node:
     log: pathlib.Path
 
     def kill(self) -> None:
-        """End all of it as a power cut does."""
-        for _ in range(200):
-            left = below(self.keeper.pid)
-            if not left:
-                break
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            threading.Event().wait(0.02)
-        self.keeper.kill()
-        self.keeper.wait(10)
+        """End all of it with SIGKILL, as a power cut does."""
+        self.keeper.send_signal(signal.SIGTERM)
+        assert self.keeper.wait(60) == 0
 
 
 class Cluster:
@@ -154,9 +166,11 @@ class Cluster:
     def __init__(self, *, token: str | None = "", cpus: int = 8, environment: dict[str, str] | None = None) -> None:
         self.bin = needed()
         self.token = secrets.token_hex(24) if token == "" else token
+        self.first_token = self.token
         self.cpus = cpus
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rt", dir="/tmp"))
         self.gcs, self.dashboard, self.client, self.agent = free_ports(4)
+        self.listens = "127.0.0.1"
         self.more = environment or {}
         self.head: Node | None = None
         self.workers: list[Node] = []
@@ -173,7 +187,7 @@ class Cluster:
             "--head",
             f"--node-ip-address={_ADDRESS}",
             f"--port={self.gcs}",
-            "--dashboard-host=127.0.0.1",
+            f"--dashboard-host={self.listens}",
             f"--dashboard-port={self.dashboard}",
             "--include-dashboard=true",
             f"--ray-client-server-port={self.client}",
@@ -273,11 +287,15 @@ class Cluster:
         self.head.kill()
         self.head = None
 
-    def stop(self) -> None:
-        """End everything and remove its folder."""
+    def stop_nodes(self) -> None:
+        """End everything; it can be started again."""
         for node in [*self.workers, *([self.head] if self.head else [])]:
             node.kill()
         self.workers, self.head = [], None
+
+    def stop(self) -> None:
+        """End everything and remove its folder."""
+        self.stop_nodes()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -289,3 +307,20 @@ def cluster(**options: Any) -> Iterator[Cluster]:
         yield made.start()
     finally:
         made.stop()
+
+
+_SHARED: list[Cluster] = []
+
+
+def shared() -> Cluster:
+    """Return the cluster of this process: a head with 16 CPUs in France, a node in Italy that claims an H100."""
+    if not _SHARED:
+        made = Cluster(cpus=16)
+        atexit.register(made.stop)
+        try:
+            made.start().add(cpus=2, gpus=1, labels=WORKER_LABELS)
+        except BaseException:
+            made.stop()
+            raise
+        _SHARED.append(made)
+    return _SHARED[0]

@@ -1,0 +1,110 @@
+"""Heads of Ray that die, come back, give up waiting, or check no token; each on a real one."""
+
+import json
+import pathlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e import rays
+from tests.e2e._planes import Plane, backend, wait_until
+from tests.e2e.test_ray import SECRET, alive, make_plane, submissions, submit, until_phase
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[rays.Cluster]:
+    """Give a head of two CPUs that gives up waiting for room after five seconds."""
+    with rays.cluster(cpus=2, environment={"RAY_JOB_START_TIMEOUT_SECONDS": "5"}) as made:
+        yield made
+
+
+@pytest.fixture
+def plane(tmp_path: pathlib.Path, ray: rays.Cluster) -> Iterator[Plane]:
+    """Give a server whose only place is the cluster, with the pools it finds."""
+    if ray.head is None or ray.token is None:
+        ray.stop_nodes()
+        ray.token, ray.listens = ray.first_token, "127.0.0.1"
+        ray.start()
+    found = make_plane(tmp_path, ray.token)
+    document = backend("ray", adapter="ray", settings={"url": ray.url, "token": SECRET}, pools=[])
+    assert found.put(document).status in (200, 201)
+    yield found
+    found.close()
+
+
+def test_giving_up_to_wait_for_room_is_no_failure(plane: Plane, ray: rays.Cluster) -> None:
+    """Ray's own time-out charges no try: the job is queued again, and runs when there is room."""
+    hog = {"entrypoint": "sleep 600", "entrypoint_num_cpus": 2}
+    _, body = ray.request("POST", "/api/jobs/", hog)
+    name = json.loads(body)["submission_id"]
+    try:
+        id = submit(plane, "waits", "echo ran", resources={"cpus": 2})
+        until_phase(plane, id, "STARTING")  # sent before Ray told that the room is taken
+        found = until_phase(plane, id, "QUEUED")
+        said = {one["type"]: one for one in found["status"]["conditions"]}
+        assert said["Refused"]["reason"] == "NoRoom", found["status"]
+    finally:
+        ray.request("POST", f"/api/jobs/{name}/stop")
+    done = plane.ended(id)
+    assert done["status"]["phase"] == "SUCCEEDED", done["status"]
+    assert [one["reason"] for one in done["status"]["attempts"]] == ["NoRoom", "Completed"]
+
+
+def test_a_head_that_dies_loses_jobs_and_fails_none(plane: Plane, ray: rays.Cluster) -> None:
+    """While nobody answers nothing is concluded; the head that comes back has lost them, and a try that is left is used."""
+    line = 'test "$COMITY_ATTEMPT" = 2 || exec sleep {}'
+    once = submit(plane, "once", line.format(86101))
+    twice = submit(plane, "twice", line.format(86102), retry={"attempts": 2})
+    for id in (once, twice):
+        until_phase(plane, id, "RUNNING")
+    wait_until(lambda: alive("sleep 86101") and alive("sleep 86102"))
+    ray.kill_head()
+    wait_until(lambda: not alive("sleep 8610"), what="the jobs end with their node")
+
+    def unreachable() -> bool:
+        return any(one["type"] == "Unreachable" and one["status"] for one in plane.job(once)["status"]["conditions"])
+
+    wait_until(unreachable)
+    assert plane.job(once)["status"]["phase"] == "RUNNING", "unreachable is not lost"
+    ray.start()
+    lost, again = plane.ended(once, seconds=120), plane.ended(twice, seconds=120)
+    assert (lost["status"]["phase"], lost["status"]["reason"]) == ("FAILED", "BackendLost"), lost["status"]
+    assert again["status"]["phase"] == "SUCCEEDED", again["status"]
+    assert [one["reason"] for one in again["status"]["attempts"]] == ["BackendLost", "Completed"]
+    assert [one["submission_id"] for one in submissions(ray, twice)] == [f"{twice.lower()}-2"]
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not loopback; "" where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        found = str(probe.getsockname()[0])
+    return "" if found.startswith("127.") else found
+
+
+def test_a_head_that_checks_no_token_is_used_on_this_machine_only(ray: rays.Cluster, tmp_path: pathlib.Path) -> None:
+    """Beyond loopback it is refused with what to do about it, until the operator insists; each answer says so."""
+    address = own_address()
+    ray.stop_nodes()
+    ray.token, ray.listens = None, "0.0.0.0" if address else "127.0.0.1"
+    ray.start()
+    plane = make_plane(tmp_path, "a-token")
+    try:
+        for name, host, more, said in (
+            ("near", "127.0.0.1", {}, "the head checks no token"),
+            ("far", address, {}, "ray.open-head"),
+            ("insisted", address, {"allowOpenHead": True}, "the head checks no token"),
+        ):
+            if not host:
+                continue
+            settings = {"url": f"http://{host}:{ray.dashboard}", "token": SECRET, **more}
+            assert plane.put(backend(name, adapter="ray", settings=settings, pools=[])).status in (200, 201)
+            checked = wait_until(lambda name=name: plane.call("POST", f"/v1/backends/{name}:check"))  # type: ignore[misc]
+            text = checked.body.decode()
+            assert said in text, text
+    finally:
+        plane.close()
