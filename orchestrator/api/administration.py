@@ -164,6 +164,7 @@ async def read_metrics(request: Request) -> Response:
     held, back = await run_in_threadpool(_waiting_for_people, given.context)
     given.metrics.packs(len(given.context.packs_failed()))
     given.metrics.held(held, clock_is_back=back)
+    given.metrics.tables(given.context.tables.count)
     owed = await run_in_threadpool(given.context.store.count_obligations)
     given.metrics.obligations({state.value: owed.get(state, 0) for state in obligations.State})
     return Response(given.metrics.render(), media_type=metrics.CONTENT_TYPE)

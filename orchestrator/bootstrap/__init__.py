@@ -24,6 +24,17 @@ def verify_log(folder: str, *, against: Any = ()) -> Any:
     return lazy.lazy("orchestrator.bootstrap.journals").verify(folder, against=against)
 
 
+def verify_tables(folder: str) -> Any:
+    """Hold the tables of a state folder against its journal, without a server; returns an ``audits.Report``."""
+    return lazy.lazy("orchestrator.bootstrap.audits").verify(folder)
+
+
+def accept_tables(folder: str, *, by: str, reason: str) -> Any:
+    """Take the tables of a state folder as they are; returns what was accepted, one sentence each. Raises
+    ValueError."""
+    return lazy.lazy("orchestrator.bootstrap.audits").accept(folder, by=by, reason=reason)
+
+
 def verify_bundle(data: bytes, trust: Any, *, against: Any = ()) -> Any:
     """Check the bytes of a bundle, without a server; returns a ``verification.Report``."""
     return lazy.lazy("orchestrator.bootstrap.verifications").verify(data, trust, against=against)

@@ -54,7 +54,7 @@ def verify(folder: str, *, database: str | None = None, against: Sequence[str] =
         if bad is not None:
             return Report(entries, bad)
         heads = [note for note in (own, *against) if note]
-        problems, compared = _compare(store, heads)
+        problems, compared = compare(store, heads)
         return Report(entries, None, tuple(problems), compared)
     finally:
         store.close()
@@ -101,7 +101,7 @@ def _answer(process: subprocess.Popen[bytes] | None, store: stores.Store, after:
     return store.verify_journal(after=after, until=until)
 
 
-def _compare(store: stores.Store, heads: Sequence[str]) -> tuple[list[str], int]:
+def compare(store: stores.Store, heads: Sequence[str]) -> tuple[list[str], int]:
     """Hold the journal to signed heads, the shortest first, so that the first bad stretch is named first."""
     if not heads:
         return [], 0

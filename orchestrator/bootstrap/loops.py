@@ -38,6 +38,7 @@ class Parts:
     tables: requirements.Tables
     pace: lanes.Pace = field(default_factory=lanes.Pace)
     stale_grace: dt.timedelta = compliance.STALE_GRACE
+    halted: Callable[[], str] = lambda: ""
 
 
 class Heart:
@@ -121,5 +122,6 @@ class Heart:
             planner=planners.SchedulerPlanner(tables=parts.tables, accelerators=parts.accelerators),
             pace=parts.pace,
             stale_grace=parts.stale_grace,
+            halted=parts.halted,
         )
         return loop.Loop(world, holder=holder)

@@ -28,7 +28,9 @@ from orchestrator.bootstrap import (
     signing,
     standings,
     states,
+    tables,
     trusts,
+    watches,
 )
 from orchestrator.control import arrivals, lanes
 from orchestrator.domain import journal
@@ -63,6 +65,8 @@ class Server:
     lists: listings.ListKeeper
     trust: trusts.TrustKeeper
     packs: packs.PackKeeper
+    tables: tables.TableKeeper
+    watch: watches.Watch
     adapters: fleet.PluginFleet
     calls: executors.BulkheadExecutor
 
@@ -72,28 +76,37 @@ class Server:
         self.lists.watch.stop()
         self.trust.watch.stop()
         self.packs.stop()
+        self.watch.stop()
         self.seals.stop()
         self.adapters.close()
         self.calls.close()
+        self.tables.stop()
         self.store.close()
 
 
 def build(settings: server_settings.ServerSettings) -> Server:
     """Put a control plane together; nothing of it runs yet. Raises StateError, StoreError."""
     clock = clocks.SystemClock()
-    store = opening.open_store(settings.database or str(settings.state_dir / states.DATABASE), clock, alone=True)
+    key = tables.key_of(settings.state_dir)
+    where = settings.database or str(settings.state_dir / states.DATABASE)
+    store = opening.open_store(where, clock, alone=True, key=key.raw)
     try:
-        return _build(settings, store, clock)
+        return _build(settings, store, clock, key)
     except BaseException:
         store.close()
         raise
 
 
-def _build(settings: server_settings.ServerSettings, store: stores.Store, clock: clocks.SystemClock) -> Server:
+def _build(
+    settings: server_settings.ServerSettings, store: stores.Store, clock: clocks.SystemClock, key: tables.Key
+) -> Server:
     keyring = signing.Keyring(settings.state_dir)
     installation = signing.installation(keyring, store)
     models = catalogues.ShippedCatalogue()
-    tables = _tables(settings)
+    held = tables.TableKeeper(
+        settings.state_dir, key, store=store, clock=clock, seal=lambda: sealed.seal(), log=logs.get("tables")
+    )
+    measures = _measures(settings)
     seen = sightings.Sightings()
     wake = wakes.ConditionWake()
     keeper = listings.ListKeeper(settings.state_dir, store=store, clock=clock, nudge=wake.nudge, log=logs.get("lists"))
@@ -128,20 +141,21 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         fleet=adapters,
         executor=calls,
         inventory=inventory,
-        snapshots=snapshots.Snapshots(models.slugs, tables),
+        snapshots=snapshots.Snapshots(models.slugs, measures),
         changed=inbox.offer,
         admit=door.admit,
         nudge=wake.nudge,
         policy_tests_required=settings.policy_tests_required,
         packs_failed=shelf_of_packs.problems,
         documents_of_cases=cases.reader(),
+        tables=held,
     )
     shelf = signing.Shelf(settings.state_dir)
     sealed = checkpoints.Checkpoints(context, keyring, origin=origin, shelf=shelf)
     counters = metrics.Metrics()
     parts = loops.Parts(
-        *(store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, tables),
-        *(_pace(settings), settings.stale_grace),
+        *(store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, measures),
+        *(_pace(settings), settings.stale_grace, held.halted),
     )
     heart = loops.Heart(parts, ticked=counters.ticked, reviewed=counters.reviewed, log=logs.get("loop"))
     adapters.on_built(heart.watch)
@@ -155,13 +169,15 @@ def _build(settings: server_settings.ServerSettings, store: stores.Store, clock:
         unready=lambda: store.health().read_only_reason or heart.sick(),
     )
     application = app.create(given, hosts=hosts_of(settings))
-    seals = sealing.Sealer(sealed, log=logs.get("log"))
+    held.check()
     return Server(
-        settings, store, context, given, application, heart, seals, keeper, trusted, shelf_of_packs, adapters, calls
+        *(settings, store, context, given, application, heart, sealing.Sealer(sealed, log=logs.get("log"))),
+        *(keeper, trusted, shelf_of_packs, held, tables.watch(held, wake.nudge, log=logs.get("tables"))),
+        *(adapters, calls),
     )
 
 
-def _tables(settings: server_settings.ServerSettings) -> requirements.Tables:
+def _measures(settings: server_settings.ServerSettings) -> requirements.Tables:
     """Return the distances that ship, with those of the house over them. No exchange rate is known to anybody yet."""
     try:
         return requirements.Tables(distances=distances.load(*settings.distances))
@@ -231,6 +247,10 @@ def _first_start(server: Server) -> None:
             states.write_private(path, made.text.encode())
     except stores.StoreFullError:
         log.error("disk.full", message="no new jobs until there is room; reads and cancels work")
+    for difference in server.tables.sentences:
+        _say(f"comity: {difference}")
+    if server.tables.sentences:
+        _say(f"comity: nothing new is placed, running jobs go on: {server.tables.remedy}")
     log.info("mode", mode=mode.value)
     _say(f"comity: {standings.said(mode)}")
     if server.settings.documents_dir is not None:
@@ -270,6 +290,7 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
     server.seals.start()
     server.lists.watch.start()
     server.trust.watch.start()
+    server.watch.start()
     server.packs.start(lambda: _packs_changed(server))
     signal.signal(signal.SIGHUP, lambda *_: server.packs.ask())
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")

@@ -68,7 +68,8 @@ LISTS: dict[str, Entry] = {
 }
 
 LOG: dict[str, Entry] = {
-    "verify": Entry("log", "verify", "Check the journal's chain; needs no server."),
+    "verify": Entry("log", "verify", "Check the journal's chain, and the tables by it; needs no server."),
+    "accept": Entry("log", "accept", "Accept tables that are not what the journal says."),
     "checkpoint": Entry("log", "checkpoint", "Show the newest signed head."),
     "rotate-key": Entry("log", "rotate_key", "Let a new key sign the journal."),
 }

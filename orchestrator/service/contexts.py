@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -44,6 +44,37 @@ class SnapshotMaker(Protocol):
         """Return the declared world as the scheduler reads it."""
 
 
+class Tables(Protocol):
+    """What is known of tables that are not what the journal says. Any thread, cheap."""
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """Return what differs, one sentence each; empty: nothing, and nothing is halted."""
+
+    @property
+    def count(self) -> int:
+        """Return how many rows differ."""
+
+    @property
+    def remedy(self) -> str:
+        """Return what to do about it."""
+
+    def distrusted(self) -> Collection[str]:
+        """Return the ids of tokens whose rows no entry explains: they open nothing."""
+
+
+class NoTables:
+    """Nobody looks: for tests, and for what has no journal of its own."""
+
+    sentences: Sequence[str] = ()
+    count = 0
+    remedy = ""
+
+    def distrusted(self) -> Collection[str]:
+        """See ``Tables``."""
+        return ()
+
+
 def _nobody(changed: Sequence[jobs.Job]) -> None:
     """Tell nobody."""
 
@@ -72,6 +103,7 @@ class Context:
     documents_of_cases: cases.DocumentReader | None = None
     """Reads whole documents in cases; None: only compact cases are read."""
     admit: Callable[[stores.Changes], Future[stores.Receipt]] | None = None
+    tables: Tables = field(default_factory=NoTables)
 
     def world(self) -> worlds.World:
         """Return what is declared now."""

@@ -17,6 +17,7 @@ from orchestrator.service import (
     attestations,
     changes,
     contexts,
+    differences,
     expiries,
     identities,
     impacts,
@@ -243,7 +244,11 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
         status |= screenings.shown(context, document.name)
     status |= attestations.carried(context, document.kind, document.name)
     if document.kind == "ControlPlane":
-        wrong = [*screenings.conditions(context), *attestations.conditions(context)]
+        wrong = [
+            *differences.conditions(context),
+            *screenings.conditions(context),
+            *attestations.conditions(context),
+        ]
         status |= {"conditions": wrong} if wrong else {}
     if document.kind == "Policy":
         status["conditions"] = policies.conditions(context, document)

@@ -151,7 +151,9 @@ class TokenBook:
         if refresh or now >= self._fresh_until:
             with self._lock:
                 self._mode = standings.mode_of(self._context.store.document(standings.KIND, standings.NAME))
-                self._tokens = {token.id: token for token in self._context.store.tokens()}
+                # First the look: a row that is written after it is looked at before the next refresh.
+                distrusted = self._context.tables.distrusted()
+                self._tokens = {one.id: one for one in self._context.store.tokens() if one.id not in distrusted}
                 self._fresh_until = now + REFRESH_S
         return self._tokens
 

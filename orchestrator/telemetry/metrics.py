@@ -62,6 +62,10 @@ class Metrics:
         self._clock_back = prometheus_client.Gauge(
             "comity_clock_went_back", "1: the clock went back, and nothing is placed", registry=registry
         )
+        self._tables = prometheus_client.Gauge(
+            "comity_tables_differ", "Rows that are not what the journal says: above 0 nothing new is placed",
+            registry=registry,
+        )  # fmt: skip
         self._obligations = prometheus_client.Gauge(
             "comity_obligations", "Obligations by state: open, overdue, fulfilled, withdrawn", ["state"],
             registry=registry,
@@ -103,6 +107,10 @@ class Metrics:
         """Set how many changes wait for a person, and whether placements stop because of the clock."""
         self._held.set(changes)
         self._clock_back.set(int(clock_is_back))
+
+    def tables(self, differ: int) -> None:
+        """Set how many rows are not what the journal says."""
+        self._tables.set(differ)
 
     def backend_called(self, backend: str, outcome: str) -> None:
         """Count one call of an adapter; ``outcome`` is ``ok``, ``error``, ``timeout`` or ``full``."""

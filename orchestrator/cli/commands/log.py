@@ -13,13 +13,19 @@ from orchestrator.plugins import lazy as lazy_import
 log = lazy.LazyGroup("log", index.LOG, help="Check the journal.\n\n\b\nExample:\n  comity log verify")
 
 
-@click.command(short_help="Check the journal's chain; needs no server.")
-@click.option("--state", "state_dir", metavar="DIR", help="State folder.  [$COMITY_STATE_DIR or ~/.local/state/comity]")
+_STATE = click.option(
+    "--state", "state_dir", metavar="DIR", help="State folder.  [$COMITY_STATE_DIR or ~/.local/state/comity]"
+)
+
+
+@click.command(short_help="Check the journal's chain, and the tables by it; needs no server.")
+@_STATE
 @click.option("--against", multiple=True, metavar="NOTE", help="A checkpoint you kept: the journal must agree with it.")
 @options.output
 def verify(state_dir: str | None, against: tuple[str, ...], format: str) -> int:
-    """Check every link of the journal's chain, and hold it to the last signed head and to checkpoints you kept,
-    reading the database itself. Exit 1 names the first bad entry.
+    """Check every link of the journal's chain, hold it to the last signed head and to checkpoints you kept, and hold
+    each row that decides placements or rights to what the journal says of it, reading the database itself. Exit 1
+    names the first bad entry, and each row that differs.
 
     \b
     Example:
@@ -28,25 +34,68 @@ def verify(state_dir: str | None, against: tuple[str, ...], format: str) -> int:
     """
     folder = state_dir or str(access.state_folder(os.environ))
     kept = [lazy_import.lazy("orchestrator.cli.keyfiles").kept(path)[0].note for path in against]
-    report = lazy_import.lazy("orchestrator.bootstrap").verify_log(folder, against=kept)
+    bootstrap = lazy_import.lazy("orchestrator.bootstrap")
+    report = bootstrap.verify_log(folder, against=kept)
+    # Tables are told from the journal: nothing is told from one that does not hold.
+    rows = bootstrap.verify_tables(folder) if report.first_bad is None else None
+    problems = [*report.problems, *(rows.problems if rows is not None else ())]
+    differences = list(rows.differences) if rows is not None else []
+    ok = report.ok and rows is not None and rows.ok
     document = {
         "entries": report.entries,
-        "ok": report.ok,
+        "ok": ok,
         "firstBad": report.first_bad,
-        "problems": list(report.problems),
+        "problems": problems,
         "compared": report.compared,
+        "rows": rows.compared if rows is not None else None,
+        "differences": differences,
     }
     if format in ("json", "yaml"):
         output.show(document, format)
-    elif report.ok:
+    elif ok and rows is not None:
         more = f", {report.compared} signed heads agree" if report.compared else ""
         click.echo(f"{report.entries} entries, every link holds{more}")
+        style.note(_compared(rows.compared))
     else:
         if report.first_bad is not None:
             failures.say(f"the chain breaks at entry {report.first_bad} of {report.entries}")
-        for problem in report.problems:
+        for problem in [*problems, *differences]:
             failures.say(problem)
-    return failures.DONE if report.ok else failures.FAILED
+    return failures.DONE if ok else failures.FAILED
+
+
+def _compared(rows: int | None) -> str:
+    if rows is None:
+        return "the tables were not compared: this journal is from before rows were stated"
+    return f"{rows} rows and jobs of the tables are what the journal says"
+
+
+@click.command(short_help="Accept tables that are not what the journal says.")
+@_STATE
+@click.option("--by", required=True, metavar="PERSON", help="Who answers for it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why the tables are right as they are.")
+def accept(state_dir: str | None, by: str, reason: str) -> int:
+    """Take the tables as they are, where a server says that they differ from the journal and you know why: an older
+    backup was put back, a row was repaired by hand. Each row that differs is stated in the journal with your name and
+    the reason. Stop the server first. Look at `comity log verify` before: whatever an intruder wrote would be accepted
+    too.
+
+    \b
+    Example:
+      comity log accept --by "J. Doe" --reason "backup of Sunday put back after a disk failure"
+    """
+    folder = state_dir or str(access.state_folder(os.environ))
+    if not (by.strip().isprintable() and by.strip() and reason.strip().isprintable() and reason.strip()):
+        raise click.UsageError("--by and --reason: one line each that says something")
+    try:
+        taken = lazy_import.lazy("orchestrator.bootstrap").accept_tables(folder, by=by.strip(), reason=reason.strip())
+    except (ValueError, OSError, lazy_import.lazy("orchestrator.bootstrap.states").StateError) as error:
+        failures.say(str(error))
+        return failures.FAILED
+    for one in taken:
+        click.echo(one)
+    style.note(f"{len(taken)} accepted" if taken else "nothing differs: there is nothing to accept")
+    return failures.DONE
 
 
 @click.command(short_help="Show the newest signed head.")
