@@ -1,0 +1,219 @@
+"""The verbs of the port, in one namespace of a cluster. Each asks the API server at most a few things; none waits.
+
+What is true is in the cluster: an adapter object that comes later, in another process, says the same. The key is the
+name of the Job, so a submit whose answer was lost is found, and a stop leaves the name taken.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+
+from backends.kubernetes import (
+    caches,
+    checks,
+    client,
+    errors,
+    kubeconfigs,
+    launches,
+    logs,
+    mending,
+    names,
+    observe,
+    render,
+    rooms,
+    stops,
+    views,
+)
+from backends.kubernetes import settings as schema
+from orchestrator.domain import errors as port_errors
+from orchestrator.domain import offers as offer_values
+from orchestrator.ports import backends
+from orchestrator.settings import adapters
+
+LOOKS_MAX = 20
+"""Keys that are asked for one by one; more of them make everything be listed instead."""
+LOG_READ_MAX = 8 * 2**20
+
+POWERS = frozenset(
+    {
+        offer_values.Capability.CONTAINERS,
+        offer_values.Capability.GANGS,
+        offer_values.Capability.WORKDIR,
+        offer_values.Capability.FILES,
+        offer_values.Capability.LOGS,
+        offer_values.Capability.LISTS_OWNED,
+        offer_values.Capability.WATCHES,
+    }
+)
+
+
+def build(settings: Mapping[str, object], context: backends.AdapterContext) -> KubernetesAdapter:
+    """Return an adapter. Raises ``SettingsError`` with every problem at once. No I/O."""
+    wanted = schema.KubernetesSettings.read(settings)
+    access = None
+    if wanted.kubeconfig is not None:
+        try:
+            access = kubeconfigs.read(wanted.kubeconfig, wanted.context, client.programs())
+        except kubeconfigs.KubeconfigError as error:
+            raise adapters.SettingsError([f"kubeconfig: {error}"]) from None
+    unknown = sorted(set(wanted.pools) - {pool.name for pool in context.pools}) if context.pools else []
+    if unknown:
+        raise adapters.SettingsError([f"pools.{name}: the document has no pool of this name" for name in unknown])
+    return KubernetesAdapter(wanted, context, client.Client(access, context.state_folder))
+
+
+class KubernetesAdapter(backends.BackendAdapter):
+    """One namespace of one cluster. Safe to call from any thread."""
+
+    def __init__(
+        self, wanted: schema.KubernetesSettings, context: backends.AdapterContext, talk: client.Client
+    ) -> None:
+        self._wanted = wanted
+        self._context = context
+        self._client = talk
+        self._cluster = caches.Cluster(talk, wanted, context.backend, context.installation)
+        self._launches = launches.Launches(talk, self._cluster, wanted, context)
+        self._stops = stops.Stops(talk, self._cluster, wanted, context)
+        self._mending = mending.Mending(talk, self._cluster, wanted, context.now, self._stops.give_up)
+        self._checks = checks.Checks(talk, wanted)
+
+    def capabilities(self) -> offer_values.Capabilities:
+        """Return what a namespace can do."""
+        return offer_values.Capabilities(POWERS, max_nodes=render.NODES_MAX)
+
+    def offers(self) -> Sequence[offer_values.Offer]:
+        """Return one offer a pool. Asks the API server who it is, and, now and then, whether we may do all we do."""
+        self._cluster.pulse()
+        self._checks.due()
+        self._cluster.ready()
+        live, now = self._cluster.live(), self._context.now()
+        return [
+            rooms.offer(
+                self._context.backend,
+                pool,
+                self._cluster.nodes.items,
+                live,
+                self._wanted,
+                now,
+                declared=bool(self._context.pools),
+            )
+            for pool in rooms.pools(self._context.pools, self._wanted)
+        ]
+
+    def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
+        """Get or create the Job of this key; see the port. A key that was stopped before is refused."""
+        return backends.Handle(observe.handle_of(self._launches.launch(placement)))
+
+    def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
+        """Return what each attempt is now, from what is watched; what is not there is asked for before it is GONE."""
+        self._cluster.ready()
+        missing = [ref for ref in refs if ref.key not in self._cluster.jobs.items and names.parse_key(ref.key)]
+        if len(missing) > LOOKS_MAX:
+            self._list_again()
+        return [self._observe(ref, ask=len(missing) <= LOOKS_MAX) for ref in refs]
+
+    def stop(self, ref: backends.AttemptRef, fence: backends.Fence, grace: dt.timedelta) -> None:
+        """Ask the attempt to end; one that never came never will."""
+        self._stops.stop(str(ref.key), grace)
+
+    def close(self) -> None:
+        """End the watches. Attempts go on."""
+        self._cluster.close()
+        self._client.close()
+
+    # --- further powers -----------------------------------------------------------------------------------------------
+
+    def list_owned(self) -> Sequence[backends.AttemptRef]:
+        """Return every attempt with our marks that is not over."""
+        self._cluster.ready()
+        self._launches.sweep()
+        return [
+            backends.AttemptRef(self._cluster.observation(job).key, observe.handle_of(job), job.created)
+            for job in self._cluster.live()
+        ]
+
+    def forget(self, ref: backends.AttemptRef) -> None:
+        """Remove an attempt that is over, with its pods and logs. One that is not stays."""
+        self._cluster.ready()
+        job = self._cluster.job(str(ref.key))
+        if job is not None and self._cluster.ours(job) and job.over:
+            self._stops.remove(job)
+
+    def watch(self, nudge: Callable[[], None]) -> None:
+        """Nudge when an attempt gets on."""
+        self._cluster.watch(nudge)
+
+    def identity(self) -> offer_values.PinnedIdentity:
+        """Return what recognises this cluster: UID of its kube-system, and the certificates that vouch for it."""
+        return self._cluster.identity()
+
+    def read_logs(
+        self, ref: backends.AttemptRef, *, cursor: str | None, node: int | None, limit: int
+    ) -> tuple[Sequence[backends.LogChunk], str]:
+        """Return what stands in the logs after ``cursor``; see :mod:`backends.kubernetes.logs`."""
+        self._cluster.ready()
+        job = self._cluster.job(str(ref.key))
+        if job is None:
+            if ref.handle is not None:
+                raise errors.no_log(str(ref.key))
+            return [], cursor or ""
+        pods = observe.newest(self._cluster.pods_of(job))
+        if job.over and not pods and job.started is not None:
+            raise errors.no_log(str(ref.key))
+        found = logs.places(cursor, job.nodes)
+        chunks: list[backends.LogChunk] = []
+        ranks = [rank for rank in range(job.nodes) if node in (None, rank) and not found[rank].over]
+        for number, rank in enumerate(ranks):
+            share = limit // (len(ranks) - number)
+            if share <= 0:
+                break
+            data, found[rank] = self._piece(pods.get(rank), found[rank], share)
+            if data:
+                limit -= len(data)
+                chunks.append(backends.LogChunk(data, logs.text(found), rank))
+        return chunks, logs.text(found)
+
+    def _piece(self, pod: views.Pod | None, place: logs.Place, limit: int) -> tuple[bytes, logs.Place]:
+        """Return what one pod has written after a place."""
+        if pod is None or (pod.running_since is None and pod.exit_code is None):
+            return b"", place
+        # Times make each line longer; a log of short lines comes in more pieces.
+        read = place.skip + min(limit * 2 + logs.STAMP_MAX * 64, LOG_READ_MAX)
+        query: dict[str, str | int] = {"container": names.CONTAINER, "timestamps": "true", "limitBytes": read}
+        if place.since:
+            query["sinceTime"] = place.since
+        path = f"{self._cluster.pods_path}/{pod.name}/log"
+        try:
+            raw = self._client.text(path, read, **query)
+        except errors.StatusError as error:
+            if error.status in (400, 404):  # not begun yet, or removed meanwhile
+                return b"", place
+            raise errors.of_status(error, f"read the log of pod {pod.name}", self._client.hint) from error
+        data, moved = logs.take(raw, place, limit)
+        over = pod.exit_code is not None and not data and len(raw) < read
+        return data, logs.Place(moved.second, moved.skip, moved.inside, over)
+
+    # --- underneath ---------------------------------------------------------------------------------------------------
+
+    def _observe(self, ref: backends.AttemptRef, *, ask: bool) -> backends.Observation:
+        """Return what one attempt is; UNKNOWN where the API server does not say."""
+        key = str(ref.key)
+        try:
+            job = self._cluster.job(key) if ask else self._cluster.jobs.items.get(key)
+        except port_errors.BackendError as error:
+            return backends.Observation(ref.key, offer_values.ObservedState.UNKNOWN, detail=error.message)
+        if job is None or not self._cluster.ours(job):
+            return caches.gone(key)
+        if ref.handle is not None and ref.handle != observe.handle_of(job) and not job.stopped:
+            return caches.gone(key, "another Job has its name now")
+        seen = self._cluster.observation(job)
+        if seen.outcome is None and self._mending.needed(job):
+            self._mending.mend(job)
+        return seen
+
+    def _list_again(self) -> None:
+        try:
+            self._cluster.jobs.list()
+        except errors.StatusError as error:
+            raise errors.of_status(error, "list Jobs", self._client.hint) from error

@@ -1,0 +1,94 @@
+"""What an attempt needs from outside while it starts: a gang its release, and one that can never begin its end.
+
+Level-triggered: it is done whenever the attempt is looked at, by whichever process looks, and twice is once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Mapping
+
+from backends.kubernetes import caches, client, errors, names, observe, views
+from backends.kubernetes import settings as schema
+from orchestrator.domain import errors as port_errors
+
+RELEASES_MAX = 64
+"""Nodes released in one look: each is a call."""
+
+
+class Mending:
+    """Safe to call from several threads: an attempt that is being mended is left alone by the others."""
+
+    def __init__(
+        self,
+        talk: client.Client,
+        cluster: caches.Cluster,
+        wanted: schema.KubernetesSettings,
+        now: Callable[[], dt.datetime],
+        give_up: Callable[[views.Job, str], None],
+    ) -> None:
+        self._client = talk
+        self._cluster = cluster
+        self._wanted = wanted
+        self._now = now
+        self._give_up = give_up
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+
+    def needed(self, job: views.Job) -> bool:
+        """Say whether there may be something to do: cheap, for every look at an attempt that is not over."""
+        if job.stopped or job.gave_up:
+            return False
+        pods = self._cluster.pods_of(job)
+        if any(pod.waiting in observe.NEVER_STARTS or pod.waiting in observe.NO_IMAGE for pod in pods):
+            return True
+        return job.nodes > 1 and (len(pods) < job.nodes or not all(pod.released for pod in pods))
+
+    def mend(self, job: views.Job) -> None:
+        """Do it. Failures are left to the next look."""
+        with self._lock:
+            if job.name in self._busy:
+                return
+            self._busy.add(job.name)
+        try:
+            self._mend(job)
+        except (errors.StatusError, port_errors.BackendError):
+            pass
+        finally:
+            with self._lock:
+                self._busy.discard(job.name)
+
+    def _mend(self, job: views.Job) -> None:
+        ranks, now = observe.newest(self._cluster.pods_of(job)), self._now()
+        patience = dt.timedelta(seconds=self._wanted.image_pull_seconds)
+        for pod in ranks.values():
+            if why := observe.hopeless(pod, now, patience):
+                self._give_up(job, why)
+                return
+        if job.nodes > 1:
+            self._gather(job, ranks, now)
+
+    def _gather(self, job: views.Job, ranks: Mapping[int, views.Pod], now: dt.datetime) -> None:
+        """Release a gang that is whole; end one that has had its time."""
+        waiting = [ranks.get(rank) for rank in range(job.nodes)]
+        whole = [pod for pod in waiting if pod is not None and pod.running_since is not None and pod.address]
+        if len(whole) == job.nodes:
+            addresses = ",".join(pod.address for pod in whole)
+            for pod in [pod for pod in whole if not pod.released][:RELEASES_MAX]:
+                self._release(pod, addresses)
+            return
+        limit = dt.timedelta(seconds=self._wanted.gang_start_seconds)
+        if job.started is not None and now - job.started > limit and not any(pod.released for pod in ranks.values()):
+            why = next((text for pod in ranks.values() if (text := observe.waits_for(pod))), "")
+            self._give_up(job, f"{len(whole)} of {job.nodes} nodes were there in time{f'; {why}' if why else ''}")
+
+    def _release(self, pod: views.Pod, addresses: str) -> None:
+        notes = {names.GANG_ANNOTATION: addresses}
+        found = views.pod(
+            self._client.patch(
+                f"{self._cluster.pods_path}/{pod.name}", {"metadata": {"uid": pod.uid, "annotations": notes}}
+            )
+        )
+        if found is not None:
+            self._cluster.pods.put(found)

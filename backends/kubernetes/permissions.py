@@ -1,0 +1,27 @@
+"""Every right that the adapter uses, as data: what is asked for before work, and what a chart's roles are made from.
+
+A new call needs a line here. ``NAMESPACED`` hold in the namespace of the jobs, ``CLUSTER`` everywhere; both are tuples
+of (API group, resource with its subresource, verbs). ``OPTIONAL`` are missed only by who uses what they are for.
+"""
+
+from __future__ import annotations
+
+Right = tuple[str, str, frozenset[str]]
+
+NAMESPACED: tuple[Right, ...] = (
+    ("batch", "jobs", frozenset({"create", "get", "list", "watch", "patch", "delete"})),
+    ("", "pods", frozenset({"list", "watch", "patch", "deletecollection"})),
+    ("", "pods/log", frozenset({"get"})),
+    ("", "configmaps", frozenset({"create", "get", "list", "patch", "delete"})),
+    ("", "events", frozenset({"list"})),
+)
+CLUSTER: tuple[Right, ...] = (
+    ("", "nodes", frozenset({"list", "watch"})),
+    ("", "namespaces", frozenset({"get"})),
+)
+OPTIONAL: tuple[Right, ...] = (
+    ("resource.k8s.io", "resourceclaimtemplates", frozenset({"create", "get", "patch"})),
+    ("kueue.x-k8s.io", "workloads", frozenset({"list"})),
+    ("fence.comity.dev", "decidedjobs", frozenset({"create", "get", "patch"})),
+)
+"""In the namespace: for device classes, for queues, for the second fence."""

@@ -1,0 +1,408 @@
+"""From a sealed placement to the objects of its attempt. Pure: the same placement gives the same objects.
+
+Everything meets Pod Security ``restricted``. What Kubernetes would refuse, or would change on its way (``$(NAME)``), is
+refused or escaped here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends.kubernetes import devices, errors, names, payloads
+from backends.kubernetes import settings as schema
+from orchestrator.domain import ids
+from orchestrator.ports import backends
+
+NODES_MAX = 1_000
+OBJECT_BYTES_MAX = 1_000_000
+"""Of the Job as JSON; the API server takes 1.5 MiB with what it adds itself."""
+PORT = 29_500
+"""MASTER_PORT: a pod has an address of its own, so the port is free there."""
+GRACE_S = 60
+"""What a pod gets to end where nobody says otherwise: a node that is drained, for one."""
+DEADLINE_S_MAX = 10 * 366 * 86_400
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII)
+_NAME = re.compile(r"[^A-Za-z0-9_]")
+_CLAIM = "accelerators"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an attempt is given here besides what its placement says.
+
+    ``accelerator`` is the slug of its pool, ``user_namespaces`` whether every node of the pool has them.
+    """
+
+    wanted: schema.KubernetesSettings
+    backend: str
+    installation: str
+    accelerator: str | None = None
+    user_namespaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What one attempt is made of. ``maps`` and ``claims`` come before the Job, which then owns them."""
+
+    job: Mapping[str, Any]
+    maps: tuple[Mapping[str, Any], ...] = ()
+    claims: tuple[Mapping[str, Any], ...] = ()
+    digest: str = ""
+
+
+def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
+    """Return the objects of an attempt. Raises PermanentError for a job that cannot be run here."""
+    spec, key = placement.spec, str(placement.key)
+    parsed = _checked(placement, grant)
+    workdir = placement.workdir() if placement.workdir is not None else None
+    marks = labels(parsed, placement.pool, grant)
+    payload = payloads.build(key, spec.files, workdir, marks, grant.wanted.files_bytes_max)
+    claims = _claims(placement, grant, marks)
+    digest = decided(placement)
+    pool, asked = grant.wanted.pool(placement.pool), spec.resources.accelerators
+    template = {
+        "metadata": {"labels": {**marks}, "annotations": {names.SPEC_ANNOTATION: digest}},
+        "spec": _pod(placement, grant, payload, bool(claims)),
+    }
+    job: dict[str, Any] = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": key,
+            "labels": {**marks, **({names.QUEUE_LABEL: pool.queue} if pool.queue else {})},
+            "annotations": {
+                names.SPEC_ANNOTATION: digest,
+                names.PLACEMENT_ANNOTATION: str(placement.site),
+                names.TENANT_ANNOTATION: placement.tenant,
+                names.ACCELERATORS_ANNOTATION: str(asked.count if asked else 0),
+            },
+        },
+        "spec": {
+            "suspend": pool.queue is not None,
+            "completionMode": "Indexed",
+            "completions": spec.nodes,
+            "parallelism": spec.nodes,
+            "backoffLimit": 0,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": names.CONTAINER,
+                            "operator": "In",
+                            "values": [names.NOT_AGAIN],
+                        },
+                    },
+                ]
+            },
+            "ttlSecondsAfterFinished": grant.wanted.keep_seconds,
+            "template": template,
+        },
+    }
+    if placement.time_limit is not None:
+        seconds = math.ceil(placement.time_limit.total_seconds())
+        job["spec"]["activeDeadlineSeconds"] = min(max(seconds, 1), DEADLINE_S_MAX)
+    if (size := len(json.dumps(job))) > OBJECT_BYTES_MAX:
+        raise errors.elsewhere(
+            "too-large",
+            f"command and variables make a Job of {size} bytes; the API server takes {OBJECT_BYTES_MAX}: "
+            "put what is long into a file",
+        )
+    return Objects(job, payload.maps, claims, digest)
+
+
+def tombstone(key: str, backend: str, installation: str, wanted: schema.KubernetesSettings, at: str) -> Objects:
+    """Return a Job that never starts anything and keeps its name from being used: the attempt was stopped before."""
+    parsed = names.parse_key(key)
+    if parsed is None:
+        raise errors.refused("key", f"{key[:80]!r} is no key of an attempt")
+    digest = f"sha256:{hashlib.sha256(b'stopped').hexdigest()}"
+    marks = labels(parsed, "", Grant(wanted, backend, installation))
+    pool = next(iter(wanted.pools), "")
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": key,
+            "labels": marks,
+            "annotations": {names.SPEC_ANNOTATION: digest, names.STOPPED_ANNOTATION: at},
+        },
+        "spec": {
+            "suspend": True,
+            "completionMode": "Indexed",
+            "completions": 1,
+            "parallelism": 0,
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": 1,
+            "template": {
+                "metadata": {"labels": marks},
+                "spec": {
+                    **_pod_security(wanted),
+                    "nodeSelector": wanted.selector(pool),
+                    "containers": [{"name": names.CONTAINER, "image": "stopped", **_container_security(True)}],
+                },
+            },
+        },
+    }
+    return Objects(job, digest=digest)
+
+
+def decided(placement: backends.SealedPlacement) -> str:
+    """Return the digest of what was decided to run under this key: the job as submitted, and its place.
+
+    Not of the rendered object: a newer version of this adapter must know what an older one started.
+    """
+    text = json.dumps([str(placement.key), str(placement.spec_digest), str(placement.site)], separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def labels(parsed: tuple[str, str | None, str], pool: str, grant: Grant) -> dict[str, str]:
+    """Return the labels that everything of an attempt carries."""
+    job, index, number = parsed
+    return {
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.JOB_LABEL: job,
+        names.ATTEMPT_LABEL: number,
+        names.BACKEND_LABEL: names.label(grant.backend),
+        names.INSTALLATION_LABEL: names.label(grant.installation),
+        **({names.POOL_LABEL: names.label(pool)} if pool else {}),
+        **({names.INDEX_LABEL: index} if index is not None else {}),
+    }
+
+
+def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, str | None, str]:
+    """Return the parts of the key. Raises PermanentError for what Kubernetes, or this backend, does not take."""
+    spec, parsed = placement.spec, names.parse_key(str(placement.key))
+    if parsed is None:
+        raise errors.refused("key", f"{str(placement.key)[:80]!r} is no key of an attempt")
+    if spec.image is None:
+        raise errors.elsewhere("image", "a job needs an image here: name one in spec.image")
+    if not _IMAGE.fullmatch(spec.image):
+        raise errors.elsewhere("image", f"image {spec.image[:200]!r} is no reference that Kubernetes takes")
+    if "@sha256:" not in spec.image and not grant.wanted.image_tags:
+        raise errors.elsewhere(
+            "image-tag", f"image {spec.image[:200]!r} is named by a tag, which may be another tomorrow: use its digest"
+        )
+    if not spec.command and payloads.needs_shell(spec):
+        raise errors.elsewhere("command", "a job with files, a working folder or several nodes needs spec.command here")
+    if spec.outputs:
+        raise errors.elsewhere("outputs", "this backend keeps no outputs: leave out spec.outputs")
+    if spec.nodes > NODES_MAX:
+        raise errors.elsewhere("nodes", f"{spec.nodes} nodes; at most {NODES_MAX}")
+    texts = [*spec.command, *(value for _, value in spec.env), *placement.environment.values()]
+    for text in texts:
+        if "\0" in text:
+            raise errors.refused("invalid", "the command or a variable holds a NUL character")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise errors.refused("invalid", "the command or a variable holds text that is not Unicode") from None
+    return parsed
+
+
+def _pod(placement: backends.SealedPlacement, grant: Grant, payload: payloads.Payload, claimed: bool) -> dict[str, Any]:
+    wanted, spec = grant.wanted, placement.spec
+    pool = wanted.pool(placement.pool)
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}, {"name": "work", "emptyDir": {}}]
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- a /tmp of its own
+        {"name": "work", "mountPath": payloads.WORK},
+    ]
+    script = list(payload.script)
+    if payload.maps:
+        sources = [
+            {"configMap": {"name": one["metadata"]["name"], "items": [{"key": "part", "path": str(number)}]}}
+            for number, one in enumerate(payload.maps)
+        ]
+        volumes.append({"name": "in", "projected": {"sources": sources}})
+        mounts.append({"name": "in", "mountPath": payloads.MOUNT, "readOnly": True})
+    if spec.nodes > 1:
+        note = {
+            "path": payloads.GANG_FILE,
+            "fieldRef": {"fieldPath": f"metadata.annotations['{names.GANG_ANNOTATION}']"},
+        }
+        volumes.append({"name": "gang", "downwardAPI": {"items": [note]}})
+        mounts.append({"name": "gang", "mountPath": payloads.WAIT, "readOnly": True})
+        script += payloads.gang_script(wanted.gang_start_seconds)
+    command = payloads.wrapped(script, spec.command) if script else list(spec.command)
+    container: dict[str, Any] = {
+        "name": names.CONTAINER,
+        "image": spec.image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": _variables(placement, wanted),
+        "resources": _resources(placement, grant, claimed),
+        "terminationMessagePolicy": "File",
+        "volumeMounts": mounts,
+        **_container_security(wanted.read_only_root),
+    }
+    if command:
+        container["command"] = [_escaped(word) for word in command]
+    if payload.maps:
+        container["workingDir"] = payloads.WORK
+    made: dict[str, Any] = {
+        **_pod_security(wanted),
+        "terminationGracePeriodSeconds": GRACE_S,
+        "nodeSelector": wanted.selector(placement.pool),
+        "containers": [container],
+        "volumes": volumes,
+    }
+    if grant.user_namespaces:
+        made["hostUsers"] = False
+    if pool.tolerations:
+        made["tolerations"] = [_toleration(one) for one in pool.tolerations]
+    if pool.runtime_class:
+        made["runtimeClassName"] = pool.runtime_class
+    if pool.priority_class:
+        made["priorityClassName"] = pool.priority_class
+    if wanted.image_pull_secrets:
+        made["imagePullSecrets"] = [{"name": name} for name in wanted.image_pull_secrets]
+    if claimed:
+        made["resourceClaims"] = [{"name": _CLAIM, "resourceClaimTemplateName": str(placement.key)}]
+    return made
+
+
+def _pod_security(wanted: schema.KubernetesSettings) -> dict[str, Any]:
+    """Return what a pod needs for Pod Security ``restricted``, and what it does without."""
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": wanted.run_as.uid,
+            "runAsGroup": wanted.run_as.gid,
+            "fsGroup": wanted.run_as.gid,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def _container_security(read_only: bool) -> dict[str, Any]:
+    return {
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": read_only,
+        }
+    }
+
+
+def _toleration(one: schema.Toleration) -> dict[str, str]:
+    found = {"key": one.key, "operator": "Exists" if one.value is None else "Equal"}
+    if one.value is not None:
+        found["value"] = one.value
+    if one.effect is not None:
+        found["effect"] = one.effect
+    return found
+
+
+def _resources(placement: backends.SealedPlacement, grant: Grant, claimed: bool) -> dict[str, Any]:
+    """Return requests and limits: memory is both, CPUs a request only, so that a node's idle ones may be used."""
+    asked = placement.spec.resources
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    if asked.cpu_milli:
+        requests["cpu"] = f"{asked.cpu_milli}m"
+    if asked.memory_bytes:
+        requests["memory"] = limits["memory"] = str(asked.memory_bytes)
+    found: dict[str, Any] = {}
+    if asked.accelerators is not None:
+        if claimed:
+            found["claims"] = [{"name": _CLAIM}]
+        else:
+            device = _device(grant, placement.pool)
+            limits[str(device.resource)] = requests[str(device.resource)] = str(asked.accelerators.count)
+    if requests:
+        found["requests"] = requests
+    if limits:
+        found["limits"] = limits
+    return found
+
+
+def _device(grant: Grant, pool: str) -> schema.Device:
+    found = devices.device(grant.accelerator, grant.wanted.accelerators) if grant.accelerator else None
+    if found is None:
+        raise errors.elsewhere(
+            "accelerator",
+            f"nobody said what {grant.accelerator or f'the accelerator of pool {pool}'} is called in this cluster: "
+            "name it in settings.accelerators",
+        )
+    return found
+
+
+def _claims(
+    placement: backends.SealedPlacement, grant: Grant, marks: Mapping[str, str]
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the ResourceClaimTemplate of a job whose accelerators are devices of a class (resource.k8s.io/v1)."""
+    asked = placement.spec.resources.accelerators
+    if asked is None:
+        return ()
+    device = _device(grant, placement.pool)
+    if device.device_class is None:
+        return ()
+    best = _request(device, asked.count)
+    others = grant.wanted.pool(placement.pool).alternatives
+    request: dict[str, Any] = {"name": _CLAIM}
+    if others:
+        listed = [best, *(_request(one, asked.count) for one in others)]
+        request["firstAvailable"] = [{"name": f"choice-{number}", **one} for number, one in enumerate(listed)]
+    else:
+        request["exactly"] = best
+    return (
+        {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceClaimTemplate",
+            "metadata": {"name": str(placement.key), "labels": dict(marks)},
+            "spec": {"metadata": {"labels": dict(marks)}, "spec": {"devices": {"requests": [request]}}},
+        },
+    )
+
+
+def _request(device: schema.Device, count: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "deviceClassName": device.device_class,
+        "allocationMode": "ExactCount",
+        "count": count,
+    }
+    if device.selectors:
+        found["selectors"] = [{"cel": {"expression": text}} for text in device.selectors]
+    return found
+
+
+def _variables(placement: backends.SealedPlacement, wanted: schema.KubernetesSettings) -> list[dict[str, Any]]:
+    """Return all variables, weakest first: the settings', the job's, and what nobody may set but us."""
+    spec = placement.spec
+    asked = spec.resources.accelerators
+    _, index = ids.split_element(placement.job)
+    found = {"HOME": payloads.WORK, "TMPDIR": "/tmp", **wanted.env, **dict(spec.env)}  # noqa: S108 -- a /tmp of its own
+    found |= {
+        "COMITY_JOB_ID": str(placement.job),
+        "COMITY_ATTEMPT": str(placement.number),
+        "COMITY_NODES": str(spec.nodes),
+        "COMITY_GPUS_PER_NODE": str(asked.count if asked else 0),
+        "COMITY_OUTPUT_DIR": f"{payloads.WORK}/out",
+        "MASTER_PORT": str(PORT),
+        **({"COMITY_ARRAY_INDEX": str(index)} if index is not None else {}),
+        **{f"COMITY_DATA_{_NAME.sub('_', name).upper()}": where for name, where in placement.data.items()},
+        **placement.environment,
+    }
+    if spec.nodes == 1:
+        found |= {"COMITY_NODE_RANK": "0", "COMITY_NODE_ADDRS": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
+    listed: list[dict[str, Any]] = [{"name": name, "value": _escaped(value)} for name, value in found.items()]
+    if spec.nodes > 1:
+        rank = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.INDEX_ANNOTATION}']"}}
+        listed.append({"name": "COMITY_NODE_RANK", "valueFrom": rank})
+    return listed
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Kubernetes leaves as it is: it would put a variable's value in place of ``$(NAME)``."""
+    return text.replace("$", "$$")

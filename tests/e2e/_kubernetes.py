@@ -1,0 +1,48 @@
+"""Namespaces, settings and images for tests of the Kubernetes backend."""
+
+import secrets
+from typing import Any
+
+from tests.e2e.kube import clusters, images
+
+
+def busybox() -> str:
+    """Return the image of a shell, by digest."""
+    return images.make("busybox:1").pinned
+
+
+def namespace(cluster: clusters.Cluster) -> str:
+    """Make a namespace under Pod Security restricted and return its name."""
+    name = f"t-{secrets.token_hex(5)}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.api.create(
+        "/api/v1/namespaces",
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
+    )
+    return name
+
+
+def remove(cluster: clusters.Cluster, name: str) -> None:
+    """Begin to remove a namespace with all that is in it."""
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def settings(cluster: clusters.Cluster, space: str, **more: Any) -> dict[str, Any]:
+    """Return settings of a backend for a namespace of a cluster."""
+    return {
+        "kubeconfig": cluster.kubeconfig.read_text(),
+        "namespace": space,
+        "jurisdiction": cluster.jurisdiction,
+        **more,
+    }
+
+
+def job(cluster: clusters.Cluster, space: str, key: str) -> dict[str, Any]:
+    """Return a Job as the API server has it; {} for none."""
+    status, found = cluster.api.request("GET", f"/apis/batch/v1/namespaces/{space}/jobs/{key}")
+    return dict(found) if status == 200 else {}
+
+
+def is_ending(cluster: clusters.Cluster, space: str, key: str) -> bool:
+    """Say whether a Job was told to end: it makes no pods any more."""
+    return bool(job(cluster, space, key).get("spec", {}).get("parallelism") == 0)
