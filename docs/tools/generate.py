@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from orchestrator.cli import lazy, main
-from orchestrator.placement import identities, screenings
+from orchestrator.placement import exchanges, identities, screenings
 from orchestrator.plugins.lazy import lazy as load
 from orchestrator.policy.cedar import judging
 from orchestrator.sources import packs
@@ -140,7 +140,10 @@ def reasons() -> str:
     for name, text in _filters():
         lines.append(f"| `{name}` | {_cell(text)} |")
     lines += ["", "## What answers say besides", "", "| code | says |", "|---|---|"]
-    lines += [f"| `{code}` | {_cell(text)} |" for code, text in (screenings.CAVEATS | identities.CAVEATS).items()]
+    lines += [
+        f"| `{code}` | {_cell(text)} |"
+        for code, text in (screenings.CAVEATS | identities.CAVEATS | exchanges.CAVEATS).items()
+    ]
     return "\n".join([*lines, ""])
 
 

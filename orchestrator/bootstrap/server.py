@@ -40,7 +40,7 @@ from orchestrator.plugins import executors, fleet, registry, secrets
 from orchestrator.ports import stores
 from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
 from orchestrator.settings import server as server_settings
-from orchestrator.sources import distances, yamls
+from orchestrator.sources import distances, rates, yamls
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks, id_factories, logs, metrics, wakes
 from orchestrator.wire.documents import registry as documents_registry
@@ -178,9 +178,9 @@ def _build(
 
 
 def _measures(settings: server_settings.ServerSettings) -> requirements.Tables:
-    """Return the distances that ship, with those of the house over them. No exchange rate is known to anybody yet."""
+    """Return the distances that ship, with those of the house over them, and the house's exchange rates."""
     try:
-        return requirements.Tables(distances=distances.load(*settings.distances))
+        return requirements.Tables(rates.load(*settings.rates), distances.load(*settings.distances))
     except yamls.YamlError as error:
         raise states.StateError(str(error)) from error
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from orchestrator.domain import decisions, ids, reasons, sites
+from orchestrator.domain import decisions, ids, reasons
 from orchestrator.placement import (
     changes,
     columns,
+    exchanges,
     identities,
     judgements,
     records,
@@ -53,7 +54,7 @@ def explain(
     for position, row in enumerate(table.items):
         allowed = not bits[position] and not denied[position]
         why = filter_reasons(verdict.question, row, bits[position], now=True, known=known)
-        found = _sorted((*explains(position, row.site), *why, *_caveats(row.site)))
+        found = _sorted((*explains(position, row.site), *why, *_caveats(verdict.question, row)))
         own = {name: column[position] for name, column in scores.items()} if allowed else {}
         answers.append(
             site_answer(
@@ -88,7 +89,7 @@ def render(
     for position, row in enumerate(past.rows):
         bits, denied = past.filter_bits[position], past.denied[position]
         why = filter_reasons(past.question, row, bits, now=False, known=known)
-        found = _sorted((*_policy_reasons(past, position, explains), *why, *_caveats(row.site)))
+        found = _sorted((*_policy_reasons(past, position, explains), *why, *_caveats(past.question, row)))
         allowed = not bits and not denied
         at = rank.get(position)
         scored = allowed and at is not None
@@ -160,8 +161,8 @@ def site_answer(
     )
 
 
-def _caveats(site: sites.Site) -> tuple[reasons.Reason, ...]:
-    return (*screenings.caveats(site), *identities.caveats(site))
+def _caveats(question: requirements.Question, row: rows.Row) -> tuple[reasons.Reason, ...]:
+    return (*screenings.caveats(row.site), *identities.caveats(row.site), *exchanges.caveats(question, row))
 
 
 def _policy_reasons(

@@ -161,7 +161,12 @@ class Question:
         """Return millionths of the question's currency for one unit of ``currency``; None: no dated rate."""
         if currency == self.requirement.currency:
             return money.MICRO
-        return next((rate.micro for rate in self.rates if rate.base == currency), None)
+        found = self.rate_of(currency)
+        return found.micro if found is not None else None
+
+    def rate_of(self, currency: str) -> Rate | None:
+        """Return the dated rate from another currency; None: there is none, or none is needed."""
+        return next((rate for rate in self.rates if rate.base == currency), None)
 
     def rtt_ms(self, region: str | None, country: str | None) -> float | None:
         """Return the round-trip time to a region, else to its country; None: nobody stated it."""

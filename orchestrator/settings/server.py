@@ -45,6 +45,8 @@ class ServerSettings(pydantic.BaseModel):
     """Names under which a proxy or a client reaches us, besides our own address."""
     distances: tuple[pathlib.Path, ...] = ()
     """Files of round-trip times, over those that ship with Comity."""
+    rates: tuple[pathlib.Path, ...] = ()
+    """Files of dated exchange rates; none: every foreign currency is unknown."""
     forget_after: dt.timedelta | None = FORGET_AFTER
     """So long after a job ended its backend forgets it, with logs and kept outputs; None: never."""
     one_person: bool | None = None
@@ -77,6 +79,7 @@ class ServerSettings(pydantic.BaseModel):
         insecure_behind_proxy: bool = False,
         allowed_hosts: tuple[str, ...] = (),
         distances: tuple[str, ...] = (),
+        rates: tuple[str, ...] = (),
         forget_after: dt.timedelta | None = FORGET_AFTER,
         one_person: bool | None = None,
         log_level: str = "info",
@@ -96,7 +99,8 @@ class ServerSettings(pydantic.BaseModel):
             problems.append(f"--listen: {error}")
         problems += _of_tls(host if not problems else None, tls_cert, tls_key, insecure_behind_proxy)
         files = {"--tls-cert": tls_cert, "--tls-key": tls_key, "--trust": trust}
-        problems += _missing([*files.items(), *(("--distances", path) for path in distances)])
+        tables = [*(("--distances", path) for path in distances), *(("--rates", path) for path in rates)]
+        problems += _missing([*files.items(), *tables])
         if packs and not pathlib.Path(packs).is_dir():
             problems.append(f"--packs: {packs} is not a folder")
         if forget_after is not None and forget_after < FORGET_AFTER_MIN:
@@ -116,6 +120,7 @@ class ServerSettings(pydantic.BaseModel):
                 insecure_behind_proxy=insecure_behind_proxy,
                 allowed_hosts=allowed_hosts,
                 distances=tuple(pathlib.Path(path).absolute() for path in distances),
+                rates=tuple(pathlib.Path(path).absolute() for path in rates),
                 forget_after=forget_after,
                 one_person=one_person,
                 log_level=log_level,

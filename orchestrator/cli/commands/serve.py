@@ -45,6 +45,9 @@ def _grace(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name under which we are reached.")
 @click.option("--policy-tests-required", is_flag=True, help="Take no policy of the house's own without tests.")
 @click.option("--trust", metavar="FILE", help="Whom to trust to certify facts.  [trust.yaml in the state folder]")
+@click.option(
+    "--rates", multiple=True, metavar="FILE", help="Dated exchange rates; without any, foreign prices refuse."
+)
 @click.option("--distances", multiple=True, metavar="FILE", help="Round-trip times of yours, over those that ship.")
 @click.option(
     "--forget-after",
@@ -86,6 +89,7 @@ def serve(
     policy_tests_required: bool,
     trust: str | None,
     distances: tuple[str, ...],
+    rates: tuple[str, ...],
     forget_after: dt.timedelta | None,
     one_person: bool | None,
     packs: str | None,
@@ -117,6 +121,7 @@ def serve(
             insecure_behind_proxy=insecure_behind_proxy,
             allowed_hosts=allowed_hosts,
             distances=distances,
+            rates=rates,
             forget_after=forget_after,
             one_person=one_person,
             packs=packs,

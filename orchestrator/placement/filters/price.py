@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from orchestrator.domain import reasons
-from orchestrator.placement import columns, requirements, rows
+from orchestrator.placement import columns, exchanges, requirements, rows
 from orchestrator.placement.filters import base
 
 
@@ -41,14 +41,17 @@ class Price(base.Filter):
         limit, stated = question.requirement.price_per_hour_max, row.site.price_per_hour
         if limit is None:
             return None
-        cited = (base.cite(row.site, "backend.pools[].pricePerHour", stated),)
+        cited: tuple[reasons.FactCitation, ...] = (base.cite(row.site, "backend.pools[].pricePerHour", stated),)
         if stated is None:
             remedy = base.fix_backend(f"state pricePerHour of {row.site.name}")
             message = f"the job may cost {limit} an hour and the pool states no price"
             return base.deny(f"{self.name}.unknown", message, remedy=remedy, cited=cited)
-        price = rows.price_per_hour(row.site, question)
+        price, rate = rows.price_per_hour(row.site, question), question.rate_of(stated.currency)
+        cited += (exchanges.cited(rate),) if rate is not None else ()
         if price is None:
-            remedy = base.change_job(f"state the limit in {stated.currency}")
+            remedy = base.change_job(
+                f"state the limit in {stated.currency}, or have a rate of today given to the server"
+            )
             message = f"no dated rate from {stated.currency} to {limit.currency} is known on {question.day}"
             return base.deny(f"{self.name}.unknown-currency", message, remedy=remedy, cited=cited)
         if price.micro <= limit.micro:

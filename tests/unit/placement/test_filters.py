@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain import facts, money, offers, reasons, sites
-from orchestrator.placement import columns, requirements, rows
+from orchestrator.placement import columns, exchanges, requirements, rows
 from orchestrator.placement.filters import registry
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "unit" / "placement"))
@@ -128,6 +128,23 @@ def test_a_dated_rate_makes_a_foreign_price_known() -> None:
     assert codes_of(replace(asked, rates=(rate,)), row) == []
     dearer = ask(accelerators=8, price_per_hour_max=money.Money(14_399_999, "EUR"))
     assert codes_of(replace(dearer, rates=(rate,)), row) == ["limits.price"]
+
+
+def test_a_rate_is_told_with_its_source_and_days() -> None:
+    """A refusal by price cites the rate, as does every answer that used one; where none is needed nothing is said."""
+    days = dt.date(2026, 11, 20), dt.date(2026, 11, 27)
+    rate = requirements.Rate("USD", "EUR", 900_000, *days, "a bank")
+    row = site(price_per_hour=money.Money(2_000_000, "USD"))
+    asked = replace(ask(price_per_hour_max=money.Money(1_000_000, "EUR")), rates=(rate,))
+    (found,) = [item.check(asked, row) for item in registry.FILTERS if item.name == "limits.price"]
+    assert found is not None
+    told = {fact.path: (fact.value, fact.source, fact.as_of, fact.valid_to) for fact in found.facts}
+    assert told["rates.USD.EUR"] == ("0.90 EUR a USD", "a bank", *days)
+    (caveat,) = exchanges.caveats(asked, row)
+    assert (caveat.code, caveat.effect) == ("caveat.price-converted", reasons.Effect.CAVEAT)
+    assert caveat.facts[0].source == "a bank"
+    assert exchanges.caveats(asked, site(price_per_hour=money.Money(2_000_000, "EUR"))) == ()
+    assert exchanges.caveats(replace(asked, rates=()), row) == ()
 
 
 def test_a_distance_is_cited_with_source_and_day() -> None:
