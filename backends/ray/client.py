@@ -166,6 +166,7 @@ class Head:
                 if size > limit:
                     raise errors.malformed(f"answer: it is longer than {limit} bytes")
                 pieces.append(piece)
+            response.read()  # nothing is left: this is how the library learns that the connection is free
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise errors.no_answer(self.url, _why(error)) from error
@@ -223,7 +224,7 @@ class Head:
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 # A kept connection may have been closed meanwhile. The ids are ours, so what is sent twice is one.
-                if used and not isinstance(error, TimeoutError) and self._clock_s() < until_s:
+                if used and isinstance(error, ConnectionError | http.client.NotConnected) and self._clock_s() < until_s:
                     continue
                 raise errors.no_answer(self.url, _why(error)) from error
 

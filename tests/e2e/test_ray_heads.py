@@ -52,7 +52,7 @@ def test_giving_up_to_wait_for_room_is_no_failure(plane: Plane, ray: rays.Cluste
 
 
 def test_a_head_that_dies_loses_jobs_and_fails_none(plane: Plane, ray: rays.Cluster) -> None:
-    """While nobody answers nothing is concluded; the head that comes back has lost them, and a try that is left is used."""
+    """While nobody answers nothing is concluded; the one that comes back lost them, and a try that is left is made."""
     line = 'test "$COMITY_ATTEMPT" = 2 || exec sleep {}'
     once = submit(plane, "once", line.format(86101))
     twice = submit(plane, "twice", line.format(86102), retry={"attempts": 2})
