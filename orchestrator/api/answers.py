@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from orchestrator.domain import reasons
+from orchestrator.evidence import encoders
 from orchestrator.service import problems
 from orchestrator.wire import errors
 from orchestrator.wire.convert import answers
@@ -45,7 +45,7 @@ _TITLES = {
     507: "Insufficient Storage",
 }
 
-dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+dump = encoders.compact(ascii_only=False, allow_nan=True)
 
 
 def to_json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

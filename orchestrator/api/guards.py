@@ -74,21 +74,19 @@ class Guard:
 
     def _refuse(self, scope: Scope) -> Response | None:
         """Return the answer to a request that goes no further; else note who sends it."""
-        headers: _Headers = scope["headers"]
-        hosts = _all(headers, b"host")
+        hosts, origins, lengths, tokens = _read(scope["headers"])
         if len(hosts) != 1 or not self._is_ours(hosts[0], scope):
             return answers.problem(400, "request.host", "the Host header does not name this server")
-        origins = _all(headers, b"origin")
-        own = (f"http://{hosts[0]}", f"https://{hosts[0]}")
-        if any(origin not in own for origin in origins):
-            return answers.problem(403, "request.origin", "requests of other origins are refused")
-        lengths = _all(headers, b"content-length")
-        if any(length.isdigit() and int(length[:20]) > _limit(scope) for length in lengths):
-            return too_large(scope)
+        for origin in origins:
+            if origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
+                return answers.problem(403, "request.origin", "requests of other origins are refused")
+        for length in lengths:
+            if length.isdigit() and int(length[:20]) > _limit(scope):
+                return too_large(scope)
         if scope["path"] in OPEN_PATHS:
             return None
         try:
-            scope["comity.principal"] = self._services.tokens.authenticate(_bearer(headers))
+            scope["comity.principal"] = self._services.tokens.authenticate(_bearer(tokens))
         except problems.ServiceError as error:
             return answers.failed(error)
         return None
@@ -130,16 +128,23 @@ def too_large(scope: Scope) -> Response:
     return answers.problem(413, "request.too-large", f"the body is longer than {_limit(scope)} bytes", headers=headers)
 
 
-def _bearer(headers: _Headers) -> str | None:
-    found = _all(headers, b"authorization")
-    if len(found) != 1:
+_READ = (b"host", b"origin", b"content-length", b"authorization")
+
+
+def _read(headers: _Headers) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Return every value of the headers that are looked at here, in the order of ``_READ``."""
+    found: tuple[list[str], list[str], list[str], list[str]] = ([], [], [], [])
+    for name, value in headers:
+        if name in _READ:
+            found[_READ.index(name)].append(value.decode("latin-1"))
+    return found
+
+
+def _bearer(given: list[str]) -> str | None:
+    if len(given) != 1:
         return None
-    scheme, _, token = found[0].partition(" ")
+    scheme, _, token = given[0].partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _all(headers: _Headers, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in headers if key == name]
 
 
 def _host_name(host: str) -> str | None:

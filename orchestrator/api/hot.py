@@ -92,7 +92,7 @@ async def submit(request: Request) -> Response:
     if len(keys) > 1:
         raise _malformed("Idempotency-Key stands twice")
     data = await bodies.read_json(request)
-    digest = request.query_params.get("plan")
+    digest = request.query_params.get("plan") if request.scope["query_string"] else None
     if digest is not None:
         await run_in_threadpool(explanations.confirm, given.context, services.who(request), data, digest)
     future = submissions.submit(given.context, services.who(request), data, key=keys[0] if keys else None)

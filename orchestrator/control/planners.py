@@ -75,7 +75,7 @@ class SchedulerPlanner:
             owed={placement.key: placed.owed for placement, placed in pairs if placed.owed},
             made=tuple(plan.decisions.values()),
             contents=tuple(plan.contents.values()),
-            notes=_notes(plan, cycle_.at),
+            notes=_notes(plan, cycle_),
         )
 
     def standings(self, world: worlds.World, here: Sequence[jobs.Job], at: dt.datetime) -> standings.Standings:
@@ -153,15 +153,18 @@ class SchedulerPlanner:
         )
 
 
-def _notes(plan: cycle.Plan, at: dt.datetime) -> list[tuple[ids.JobId, events.ConditionChanged]]:
+def _notes(plan: cycle.Plan, cycle_: planning.Cycle) -> list[tuple[ids.JobId, events.ConditionChanged]]:
     found: list[tuple[ids.JobId, events.ConditionChanged]] = []
+    at, live = cycle_.at, cycle_.live
     for waiting in plan.waiting:
         wait = waiting.wait
         event = events.ConditionChanged(at, wait.type, True, wait.reason, wait.message[:1000])
         other = queues.WAITING if wait.type == queues.UNPLACEABLE else queues.UNPLACEABLE
         past = events.ConditionChanged(at, other, False, wait.reason, "")
         for job in waiting.jobs:
-            found += [(job, event), (job, past)]
+            found.append((job, event))
+            if (known := live.get(job)) is None or known.condition(other) is not None:
+                found.append((job, past))
     for job, text in plan.quarantined:
         note = events.ConditionChanged(at, queues.QUARANTINED, True, "SchedulerFailed", text[:500])
         found.append((job, note))

@@ -9,18 +9,18 @@ sorting by UTF-16 unit as long as keys are ASCII. All else is left to ``rfc8785`
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
 
 from orchestrator.domain import ids
+from orchestrator.evidence import encoders
 
 INT_MAX = 2**53 - 1
 """Largest whole number that RFC 8785 writes as a number; beyond it a JSON reader may round."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_encode = encoders.compact(ascii_only=False, sort_keys=True)
 
 
 class CanonicalError(ValueError):

@@ -49,9 +49,16 @@ class TileTree:
         return bytes(self._upper[0][after * _HASH :])
 
     def extend(self, links: Iterable[bytes]) -> None:
-        """Add leaves."""
-        for data in links:
-            self._tail.append(data)
+        """Add leaves; those that fill a tile of their own together."""
+        leaves = list(links)
+        at = 0
+        while at < len(leaves):
+            if not self._tail.size and len(leaves) - at >= TILE:
+                self._grow(merkle.perfect_root(leaves[at : at + TILE]))
+                at += TILE
+                continue
+            self._tail.append(leaves[at])
+            at += 1
             if self._tail.size == TILE:
                 self._grow(self._tail.root())
                 self._tail = merkle.Tree()

@@ -83,8 +83,10 @@ SYSTEM = Principal("system", "default", frozenset({Role.ADMIN.value}))
 
 def require(who: Principal, any_of: tuple[Role, ...]) -> None:
     """Refuse who holds none of the roles. Raises ServiceError ``auth.role``."""
-    if not any(who.has(role) for role in any_of):
-        raise _refused(who, [role.value for role in any_of], "one")
+    for role in any_of:
+        if who.has(role):
+            return
+    raise _refused(who, [role.value for role in any_of], "one")
 
 
 def require_all(who: Principal, all_of: tuple[Role, ...]) -> None:

@@ -12,12 +12,13 @@ import json
 from typing import Any
 
 from orchestrator.domain import executions, ids, jobs
+from orchestrator.evidence import encoders
 from orchestrator.store import codec_executions
 from orchestrator.store.codec_specs import CodecError
 
 VERSION = 1
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_encode = encoders.compact()
 _PHASES = {phase.value: phase for phase in jobs.Phase}
 
 

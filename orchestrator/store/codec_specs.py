@@ -14,13 +14,13 @@ import json
 from typing import Any
 
 from orchestrator.domain import facts, ids, jobs, money
-from orchestrator.evidence import canonical
+from orchestrator.evidence import canonical, encoders
 from orchestrator.store import codec_models
 
 VERSION = 1
 VERSION_WITH_MODEL = 2
 """A program that does not know models must not read such a spec as one that has none."""
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_encode = encoders.compact()
 _MICROSECOND = dt.timedelta(microseconds=1)
 _RETRY_ON = (jobs.RetryOn.PREEMPTED, jobs.RetryOn.BACKEND_LOST, jobs.RetryOn.EXIT_CODE)
 

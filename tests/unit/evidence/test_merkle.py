@@ -147,3 +147,13 @@ def test_bounds() -> None:
         tree.consistency_proof(2, 4)
     with pytest.raises(ValueError, match="no tree"):
         tree.root(4)
+
+
+def test_the_root_of_a_full_row() -> None:
+    """Level by level is the same root as leaf by leaf; what is no power of two has none."""
+    leaves = [bytes([number]) * 32 for number in range(64)]
+    for count in (1, 2, 4, 8, 16, 32, 64):
+        assert merkle.perfect_root(leaves[:count]) == merkle.Tree(leaves[:count]).root()
+    for count in (0, 3, 48):
+        with pytest.raises(ValueError, match="no power of two"):
+            merkle.perfect_root(leaves[:count])
