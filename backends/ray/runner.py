@@ -33,7 +33,7 @@ WORDS = {"output-missing": 123, "timed-out": 124, "setup-failed": 125, "not-exec
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SETTLE_S = 0.05
-_RAY_LINE_S = 2.0
+_PREAMBLE_S = 2.0
 _CHUNK_BYTES = 64 * 1024
 _KILL_ROUNDS = 500
 
@@ -69,7 +69,7 @@ class Guard:
         """Return the exit code, or minus the signal, of the attempt."""
         self._take_signals()
         try:
-            _wait_for_ray(str(self.options["key"]))
+            _wait_for_ray(str(self.options["key"]), float(self.options.get("preamble_s", _PREAMBLE_S)))
             _write(1, begins(str(self.options["key"])))
             self._prepare()
             self._doze(_SETTLE_S)
@@ -249,10 +249,10 @@ class Guard:
         return [path for path, root in found.items() if root is None]
 
 
-def _wait_for_ray(key: str) -> None:
+def _wait_for_ray(key: str, seconds: float) -> None:
     """Wait until Ray has written its own line: it may come later than our first one."""
     line = f"Running entrypoint for job {key}:".encode()
-    until = time.monotonic() + _RAY_LINE_S
+    until = time.monotonic() + seconds
     try:
         with open("/proc/self/fd/1", "rb") as log:
             text = b""

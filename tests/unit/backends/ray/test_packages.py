@@ -13,7 +13,6 @@ import pytest
 from backends.ray import packages, runner
 from orchestrator.domain import errors
 
-
 FOLDER = (tarfile.DIRTYPE,)
 
 
@@ -108,18 +107,12 @@ def run(folder, options, *command, timeout=30):
     """Run the runner itself, as Ray would; return (code, what it wrote)."""
     log = folder / "log"
     with log.open("wb") as file:
-        given = {"key": "k-1", "grace_s": 0.5, "log_bytes_max": 4096, **options}
+        given = {"key": "k-1", "grace_s": 0.5, "log_bytes_max": 4096, "preamble_s": 0, **options}
         ran = subprocess.run(
             [sys.executable, "-I", runner.__file__, json.dumps(given), "--", *command],
             stdout=file, stderr=file, cwd=folder, timeout=timeout, check=False,
         )  # fmt: skip
     return ran.returncode, log.read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Ray's own line never comes here."""
-    monkeypatch.setattr(runner, "_RAY_LINE_S", 0.0)
 
 
 def test_the_runner_ends_as_the_command_does(tmp_path):
