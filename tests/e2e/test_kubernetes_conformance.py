@@ -9,6 +9,7 @@ import pytest
 from backends import kubernetes
 from orchestrator.domain import ids, jobs, sites
 from orchestrator.ports import backends
+from orchestrator.telemetry import clocks
 from orchestrator.testing import conformance
 from tests.e2e import _kubernetes
 from tests.e2e.kube import clusters
@@ -42,7 +43,7 @@ class TestKubernetes(conformance.AdapterConformance):
 
     def now(self) -> dt.datetime:
         """Return the real time: the cluster's own stamps are compared with it."""
-        return dt.datetime.now(dt.UTC)
+        return clocks.SystemClock().now()
 
     def spec(self, *, seconds: float, exit_code: int = 0) -> jobs.JobSpec:
         """Return a job of busybox that ends by itself, also when it is told to."""
