@@ -17,6 +17,8 @@ API_PORT = 6443
 ETCD = "http://127.0.0.1:2379"
 FIRST_NODE = 11
 READY_S = 120.0
+WORDS_MAX = 400
+"""How much of a part's last line a reason repeats."""
 
 
 class StartError(Exception):
@@ -60,8 +62,9 @@ class Assembly:
         def look() -> Any:
             for name, part in self.host.control.parts().items():
                 if part["code"] is not None:
-                    last = (self.folder / "log" / name).read_text(errors="replace").strip().splitlines()[-1:]
-                    raise StartError(f"cluster {self.spec.name}: {name} ended with {part['code']}: {' '.join(last)}")
+                    last = " ".join((self.folder / "log" / name).read_text(errors="replace").splitlines()[-1:])
+                    words = f"{last[:WORDS_MAX]}…" if len(last) > WORDS_MAX else last
+                    raise StartError(f"cluster {self.spec.name}: {name} ended with {part['code']}: {words}")
             return wanted()
 
         api.until(look, what, timeout_s=READY_S)
@@ -77,8 +80,9 @@ class Assembly:
         machines = [self._node(number, authority, server, made[0].name) for number in range(self.spec.nodes)]
         for node in machines:
             self._part(f"containerd-{node.name}", node.containerd())
-        # 3. The API server, and those that wait for it by themselves.
-        self._control_plane(authority, server, address)
+        # 3. The API server.
+        accounts = certificates.service_account_keys(self.folder / "pki")
+        self._part("kube-apiserver", self._api_server(authority, accounts, address))
         admin = authority.issue("admin", user="comity-test-admin", group="system:masters")
         cluster = clusters.Cluster(
             name=self.spec.name,
@@ -103,14 +107,15 @@ class Assembly:
                 clusters.import_image(self.host.control, self.folder, node.name, image)
         client = cluster.api
         self._until(client.ready, "the API server")
-        # 5. Nodes.
+        # 5. What needs the API server.
+        self._controllers(authority, server, accounts)
         for node in machines:
             self._part(f"kubelet-{node.name}", node.kubelet(building.program("kubelet")))
         self._part("kube-proxy", self._proxy(authority, server, machines[0].name if machines else self.spec.name))
         for node in machines:
             self._admit(cluster, node)
-        accounts = "/api/v1/namespaces/default/serviceaccounts/default"
-        self._until(lambda: client.get(accounts), "the default service account")
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._until(lambda: client.get(account), "the default service account")
         if self.spec.kwok:
             kwok.start(cluster)
         return cluster
@@ -155,33 +160,35 @@ class Assembly:
         node.write(authority, server, pause, self.folder / "shared")
         return node
 
-    def _control_plane(self, authority: certificates.Authority, server: str, address: str) -> None:
-        """Start API server, controller manager and scheduler."""
-        pki = self.folder / "pki"
-        accounts = certificates.service_account_keys(pki)
-        gates = [f"--feature-gates={','.join(self.spec.gates)}"] if self.spec.gates else []
-        self._part("kube-apiserver", self._api_server(authority, accounts, address) + gates)
-        for part, user in (("kube-controller-manager", "controller-manager"), ("kube-scheduler", "scheduler")):
-            own = certificates.kubeconfig(
-                self.folder / f"{part}.kubeconfig",
-                cluster=self.spec.name,
-                server=server,
-                authority=authority.pair.certificate,
-                user=authority.issue(part, user=f"system:kube-{user}"),
-            )
-            argv = [str(building.program(part)), f"--kubeconfig={own}", "--bind-address=127.0.0.1"]
-            argv += ["--leader-elect=false", "--kube-api-qps=300", "--kube-api-burst=500", *gates]
-            if part == "kube-controller-manager":
-                argv += [
-                    f"--service-account-private-key-file={accounts.key}",
-                    f"--root-ca-file={authority.pair.certificate}",
-                    f"--cluster-signing-cert-file={authority.pair.certificate}",
-                    f"--cluster-signing-key-file={authority.pair.key}",
-                    "--use-service-account-credentials=true",
-                    "--node-monitor-grace-period=16s",
-                    "--node-monitor-period=2s",
-                ]
-            self._part(part, argv)
+    def _login(self, authority: certificates.Authority, server: str, part: str) -> pathlib.Path:
+        """Return the kubeconfig of a part, whose user Kubernetes knows as ``system:<part>``."""
+        return certificates.kubeconfig(
+            self.folder / f"{part}.kubeconfig",
+            cluster=self.spec.name,
+            server=server,
+            authority=authority.pair.certificate,
+            user=authority.issue(part, user=f"system:{part}"),
+        )
+
+    @property
+    def _gates(self) -> list[str]:
+        """Return the flag for feature gates, where there are any."""
+        return [f"--feature-gates={','.join(self.spec.gates)}"] if self.spec.gates else []
+
+    def _controllers(self, authority: certificates.Authority, server: str, accounts: certificates.Pair) -> None:
+        """Start controller manager and scheduler. They give up on an API server that is not healthy within 10 s."""
+        more = [
+            f"--service-account-private-key-file={accounts.key}",
+            f"--root-ca-file={authority.pair.certificate}",
+            "--use-service-account-credentials=true",
+            "--node-monitor-grace-period=16s",
+            "--node-monitor-period=2s",
+        ]
+        for part in ("kube-controller-manager", "kube-scheduler"):
+            argv = [str(building.program(part)), f"--kubeconfig={self._login(authority, server, part)}"]
+            argv += ["--bind-address=127.0.0.1", "--leader-elect=false"]
+            argv += ["--kube-api-qps=300", "--kube-api-burst=500", *self._gates]
+            self._part(part, argv + (more if part == "kube-controller-manager" else []))
 
     def _api_server(self, authority: certificates.Authority, accounts: certificates.Pair, address: str) -> list[str]:
         """Return the command of the API server."""
@@ -219,22 +226,16 @@ class Assembly:
             "--default-not-ready-toleration-seconds=10",
             "--default-unreachable-toleration-seconds=10",
             *([f"--runtime-config={','.join(self.spec.apis)}"] if self.spec.apis else []),
+            *self._gates,
         ]
 
     def _proxy(self, authority: certificates.Authority, server: str, name: str) -> list[str]:
         """Return the command of the service proxy; one is enough, for the nodes share a network namespace."""
-        own = certificates.kubeconfig(
-            self.folder / "kube-proxy.kubeconfig",
-            cluster=self.spec.name,
-            server=server,
-            authority=authority.pair.certificate,
-            user=authority.issue("kube-proxy", user="system:kube-proxy"),
-        )
         # Zeros leave the connection tracker's settings alone: they are the machine's.
         zeros = [f"--conntrack-{what}" for what in ("max-per-core=0", "min=0", "tcp-timeout-established=0s")]
         return [
             str(building.program("kube-proxy")),
-            f"--kubeconfig={own}",
+            f"--kubeconfig={self._login(authority, server, 'kube-proxy')}",
             "--proxy-mode=iptables",
             f"--cluster-cidr={nodes.POD_NETWORK}",
             f"--hostname-override={name}",

@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ NETWORK = ipaddress.ip_network("10.213.0.0/16")
 SLOTS = 200
 START_S = 30.0
 KILLED_S = 20.0
+REMOVALS = 40
 SYSCTLS = {
     "vm/overcommit_memory": 1,
     "vm/panic_on_oom": 0,
@@ -72,6 +74,7 @@ class Host:
             said = (folder / "inside.log").read_text().strip()
             raise HostError(f"no namespaces for {folder.name}: {said or 'unshare ended'}")
         self.control = processes.Control(folder / "control")
+        (folder / "init").write_text(f"{self.pid} {began(self.pid)}")
         try:
             self._mounts()
             self._link()
@@ -185,8 +188,10 @@ def _hierarchies() -> Iterator[pathlib.Path]:
 def make_cgroup(name: str) -> None:
     """Make a cgroup of that name in every hierarchy, fit to hold pods."""
     if unified():
-        wanted = " ".join(f"+{word}" for word in (CGROUPS / "cgroup.controllers").read_text().split())
-        (CGROUPS / "cgroup.subtree_control").write_text(wanted)
+        # Without a controller's line kubelet counts nothing by it; systemd has most of them on already.
+        wanted = (CGROUPS / "cgroup.controllers").read_text().split()
+        given = (CGROUPS / "cgroup.subtree_control").read_text().split()
+        (CGROUPS / "cgroup.subtree_control").write_text(" ".join(f"+{word}" for word in wanted if word not in given))
     for root in _hierarchies():
         folder = root / name
         folder.mkdir(exist_ok=True)
@@ -197,26 +202,42 @@ def make_cgroup(name: str) -> None:
 
 def remove_cgroups(prefix: str) -> list[str]:
     """Remove every cgroup whose name begins so; return those that could not be removed: something lives in them."""
-    remaining = []
-    for root in _hierarchies():
-        for top in sorted(root.glob(f"{prefix}*")):
-            # Deepest first: a cgroup with children cannot be removed.
-            for folder in sorted(top.rglob("*/"), reverse=True):
-                _remove(folder)
-            if not _remove(top):
-                remaining.append(str(top))
-    return remaining
-
-
-def _remove(folder: pathlib.Path) -> bool:
-    """Remove one empty cgroup; the kernel may need a moment after its last process."""
+    tops = [top for root in _hierarchies() for top in sorted(root.glob(f"{prefix}*"))]
     pause = threading.Event()
-    for _ in range(50):
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                folder.rmdir()
-            except OSError:
-                pause.wait(0.02)
-                continue
-        return True
-    return False
+    for _ in range(REMOVALS):
+        for top in tops:
+            # Deepest first: a cgroup with children cannot be removed.
+            for folder in (*sorted(top.rglob("*/"), reverse=True), top):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        tops = [top for top in tops if top.exists()]
+        if not tops:
+            break
+        # The kernel may need a moment after the last process of a cgroup.
+        pause.wait(0.05)
+    return [str(top) for top in tops]
+
+
+def began(pid: int) -> str | None:
+    """Return when a process began (kernel ticks since boot, field 22 of its ``stat``), or None where there is none."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def kill_recorded(file: pathlib.Path) -> None:
+    """Kill process 1 of a cluster whose owner is dead, if it is still the one that was recorded.
+
+    It ends by itself when its owner does; this is for the case that it could not.
+    """
+    words = file.read_text().split()
+    if len(words) != 2 or began(int(words[0])) != words[1]:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(words[0]), signal.SIGKILL)
+    pause = threading.Event()
+    for _ in range(REMOVALS):
+        if began(int(words[0])) != words[1]:
+            return
+        pause.wait(0.1)

@@ -56,7 +56,7 @@ class Node:
 
         :param shared: folder for what the nodes of a cluster share: the addresses that are taken on their one bridge.
         """
-        for folder in ("cni", "opt", "kubelet", "pod-logs", "plugins", "manifests"):
+        for folder in ("cni", "opt", "kubelet", "pod-logs", "plugins"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "containerd.toml").write_text(CONTAINERD.format(root=self.root, pause=pause))
         (self.root / "cni" / "10-bridge.conflist").write_text(json.dumps(_network(shared)))
@@ -106,7 +106,6 @@ class Node:
             "nodeLeaseDurationSeconds": 12,
             "podLogsDir": str(self.root / "pod-logs"),
             "volumePluginDir": str(self.root / "plugins"),
-            "staticPodPath": str(self.root / "manifests"),
             "resolvConf": str(self.root / "resolv.conf"),
             "clusterDNS": [DNS_ADDRESS],
             "clusterDomain": "cluster.local",

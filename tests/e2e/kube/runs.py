@@ -61,6 +61,8 @@ def sweep() -> list[str]:
             living += 1
             continue
         with held:
+            for file in folder.glob("*/init"):
+                hosts.kill_recorded(file)
             remaining += hosts.remove_cgroups(f"comity-{folder.name}-")
             if (folder / "made-kubelet").exists():
                 made.append(folder)
