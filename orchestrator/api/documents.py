@@ -50,6 +50,13 @@ async def confirm(request: Request, name: params.Name) -> Response:
     return _document(context, who, await asyncio.wrap_future(future))
 
 
+@router.post("/v1/backends/{name}:challenge")
+async def challenge(request: Request, name: params.Name) -> Response:
+    """Give a challenge for the backend's attestation: the newest of ``status.challenges``."""
+    context, who = services.of(request).context, services.who(request)
+    return _document(context, who, await run_in_threadpool(backends.challenge, context, who, name))
+
+
 @router.post("/v1/backends/{name}:cordon")
 async def cordon(request: Request, name: params.Name) -> Response:
     """Take a backend out of new placements."""

@@ -41,6 +41,7 @@ BACKEND: dict[str, Entry] = {
     "check": Entry("backend", "check", "Probe a backend now."),
     "cordon": Entry("backend", "cordon", "Take a backend out of new placements."),
     "uncordon": Entry("backend", "uncordon", "Take it back in."),
+    "challenge": Entry("backend", "challenge", "Make a challenge for its attestation."),
     "confirm": Entry("backend", "confirm", "Pin its identity: it is what was looked at."),
     "new": Entry("backend_new", "new", "Write a ready adapter package with passing conformance tests."),
     "drain": Entry("absent", "drain", "Move its jobs elsewhere.", ABSENT),

@@ -188,6 +188,10 @@ class Client:
         """Take a backend out of new placements."""
         return self._post(f"/v1/backends/{segment(name)}:cordon", {})
 
+    def challenge(self, name: str) -> results.JsonObject:
+        """Have a challenge made for a backend's attestation; the newest stands last in ``status.challenges``."""
+        return self._post(f"/v1/backends/{segment(name)}:challenge", {})
+
     def confirm(self, name: str, *, reason: str, identity: str | None = None) -> results.JsonObject:
         """Pin what a backend proves itself by now; ``identity``: the digest that was looked at."""
         said = {"reason": reason} | ({"identity": identity} if identity is not None else {})

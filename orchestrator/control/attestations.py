@@ -103,6 +103,7 @@ class Attestations:
                 job=job,
                 attempt=attempt,
                 site=site,
+                plane=world.control_plane,
                 declared=world.backends.get(site.backend),
                 wanted=self._demand(job),
                 at=now,

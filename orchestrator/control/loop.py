@@ -268,11 +268,13 @@ class Loop:
         self._forgets.start(term)
         self._settle(term)
         self._identities.commit(term)
+        self._where.review(self._w.inventory.world(), self._live.occupying.values(), self._book)
         self._marks.commit(term)
         reviewed = self._w.inventory.world()
         self._reviews.run(reviewed, term)
         self._commit(term)
         self._reviews.committed(term)
+        self._where.committed()
         self._duties.run(term)
         self._warnings.run(reviewed, self._times.review_now(), term)
         self._settled = world if reviewed is world else None

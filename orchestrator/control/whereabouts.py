@@ -8,10 +8,10 @@ observation is compared anew, so what a failed commit loses is found at the next
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.control import compliance, entries, marks
+from orchestrator.control import compliance, entries, ledger, marks
 from orchestrator.domain import events, executions, ids, jobs, sites
 from orchestrator.inventory import worlds
 from orchestrator.ports import backends, environment
@@ -27,10 +27,26 @@ class Whereabouts:
     clock: environment.Clock
     inventory: worlds.Inventory
     marks: marks.Marks
+    _reviewed: worlds.World | None = None
+    _reviewing: worlds.World | None = None
 
     def seen(self, job: jobs.Job, found: backends.Observation) -> tuple[executions.Whereabouts, ...]:
         """Return what of an observation may be kept; () where nothing was seen."""
         return executions.bounded(found.whereabouts, job.spec.nodes) if found.whereabouts else ()
+
+    def review(self, world: worlds.World, here: Iterable[jobs.Job], book: ledger.Ledger) -> None:
+        """Compare what is known of every attempt anew where documents changed: also of those that are not in reach."""
+        self._reviewing = world
+        if world is self._reviewed:
+            return
+        for job in list(here):
+            if job.attempt is not None and job.attempt.execution != executions.NOTHING:
+                for event in self.violations(job, job.attempt, job.attempt.execution, over=False):
+                    book.stage(job.id, event)
+
+    def committed(self) -> None:
+        """Note that what the last review staged is durable."""
+        self._reviewed = self._reviewing
 
     def violations(
         self, job: jobs.Job, attempt: jobs.Attempt, execution: executions.Execution, *, over: bool

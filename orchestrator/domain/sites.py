@@ -152,6 +152,9 @@ class Attested:
     at: dt.datetime | None = None
     verifier: str | None = None
     until: dt.datetime | None = None
+    covers: tuple[str, ...] = ()
+    """Documents (``backend``, ``controlPlane``, ``operator``) every stated fact of which the result states too, in answer
+    to a challenge of this control plane."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain import claims, executions, ids, jobs, sites
+from orchestrator.domain import claims, executions, ids, jobs, sites, tenants
 from orchestrator.evidence import canonical, profiles
-from orchestrator.inventory import claimants
+from orchestrator.inventory import claimants, coverage
 
 AGE_MAX = dt.timedelta(hours=24)
 """Oldest result that counts, as in the pack ``tee``."""
-SKEW = dt.timedelta(minutes=5)
-"""So far ahead of ours a verifier's clock may be."""
 PAST_MAX = 8
 """Earlier attempts of a job, and rounds of each, whose challenges are recognised when they are shown again."""
 COUNTRY = "location.country"
@@ -65,6 +63,7 @@ def verify(
     job: jobs.Job,
     attempt: jobs.Attempt,
     site: sites.Site,
+    plane: tenants.ControlPlane | None,
     declared: sites.Backend | None,
     wanted: Wanted,
     at: dt.datetime,
@@ -88,7 +87,7 @@ def verify(
     tee = said.kind.removeprefix("attestation/")
     if not all(tee in each for each in wanted.tee):
         raise RejectedError("type", f"it is of {tee}, and the job asks for one of {_words(wanted.tee)}")
-    covers = _covered(verifier, said, site)
+    covers = _covered(verifier, said, site, plane)
     if wanted.place and COUNTRY not in covers:
         raise RejectedError("uncovered", f"it does not state {COUNTRY}, which the job demands attested")
     country = said.facts.get(COUNTRY)
@@ -111,7 +110,7 @@ def _answers(said: profiles.Said, audience: str, job: jobs.Job, attempt: jobs.At
 
 
 def _timely(said: profiles.Said, at: dt.datetime) -> None:
-    if said.issued > at + SKEW:
+    if said.issued > at + coverage.SKEW:
         raise RejectedError(
             claims.Fault.NOT_YET_VALID.value, f"it was made at {said.issued.isoformat()}, which is to come"
         )
@@ -119,21 +118,13 @@ def _timely(said: profiles.Said, at: dt.datetime) -> None:
         raise RejectedError(claims.Fault.EXPIRED.value, f"it counted to {ends(said).isoformat()}")
 
 
-def _covered(verifier: claimants.Claimants, said: profiles.Said, site: sites.Site) -> tuple[str, ...]:
+def _covered(
+    verifier: claimants.Claimants, said: profiles.Said, site: sites.Site, plane: tenants.ControlPlane | None
+) -> tuple[str, ...]:
     """Return the facts that a result states, each equal to the document."""
-    issuer = verifier.trusted.issuer(said.issuer)
-    for path, value in said.facts.items():
-        known = claimants.POOL_FACTS.get(path)
-        if known is None:
-            raise RejectedError(claims.Fault.MALFORMED.value, f"it states {path[:100]!r}, which is no fact of a place")
-        kind, read = known
-        if issuer is None or not issuer.certifies(kind):
-            text = f"the trust list does not name {said.issuer[:100]} for {kind}, of which it states {path}"
-            raise RejectedError(claims.Fault.UNTRUSTED_ISSUER.value, text)
-        stated = claimants.plain(read(site))
-        if not claimants.equal(stated, value):
-            text = f"it says {path} = {value!r}, the document {stated!r}"
-            raise RejectedError(f"{claims.Fault.CONTRADICTION.value}:{path}", text)
+    for flaw in coverage.flaws(said, verifier.trusted.issuer(said.issuer), site, plane):
+        path = f":{flaw.path.removeprefix('backend.')}" if flaw.path is not None else ""
+        raise RejectedError(f"{flaw.fault.value}{path}", flaw.detail)
     return tuple(sorted(said.facts))
 
 

@@ -12,62 +12,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.domain import claims, facts, sites, tenants, trust
 from orchestrator.evidence import claims as tokens
 from orchestrator.evidence import profiles
-from orchestrator.inventory import digests, presentations
+from orchestrator.inventory import coverage, presentations, stated
 
 REMEMBERED_MAX = 20_000
 """Claims whose verification is remembered."""
-
-Read = Callable[[Any], Any]
-Facts = Mapping[str, tuple[str, Read]]
-"""Document path below ``spec`` -> kind of fact, and how to read it."""
-
-SITE_FACTS: Facts = {
-    "location.country": ("location", lambda site: site.location.country),
-    "location.subdivision": ("location", lambda site: site.location.subdivision),
-    "location.region": ("location", lambda site: site.location.region),
-    "location.regionPinnedByContract": ("location", lambda site: site.location.region_pinned_by_contract),
-    "adminFrom": ("location", lambda site: site.admin_from),
-    "logStore.country": ("location", lambda site: site.log_store.country),
-    "operator": ("operator", lambda site: getattr(site, "operator_name", None) or getattr(site, "operator", None)),
-    "service": ("operator", lambda site: site.service),
-    "seal": ("seal", lambda site: dict(site.seal)),
-    "logRetentionDays": ("operations", lambda site: site.log_retention_days),
-    "chinaStateFunded": ("operations", lambda site: site.china_state_funded),
-}
-POOL_FACTS: Facts = {
-    **SITE_FACTS,
-    "accelerator": ("hardware", lambda site: site.accelerator),
-    "inServiceSince": ("hardware", lambda site: site.in_service_since),
-}
-OPERATOR_FACTS: Facts = {
-    "legalCountry": ("operator", lambda one: one.legal_country),
-    "ultimateParentHq": ("operator", lambda one: one.ultimate_parent_hq),
-    "owners.coverage": ("operator", lambda one: one.owners.coverage),
-    "owners.list": ("operator", lambda one: one.owners.list),
-    "transferFrameworks": ("operator", lambda one: one.transfer_frameworks),
-    "exposureExtra": ("operator", lambda one: one.exposure_extra),
-    "lei": ("operator", lambda one: one.lei),
-    "usPerson": ("operator", lambda one: one.us_person),
-    "coveredPerson": ("operator", lambda one: one.covered_person),
-    "listed": ("operator", lambda one: one.listed),
-    "listedOwnershipPercent": ("operator", lambda one: one.listed_ownership_percent),
-    "earSupplement8": ("operator", lambda one: one.ear_supplement8),
-}
-CONTROL_PLANE_FACTS: Facts = {
-    "location.country": ("location", lambda one: one.location.country),
-    "location.subdivision": ("location", lambda one: one.location.subdivision),
-    "location.region": ("location", lambda one: one.location.region),
-    "adminFrom": ("location", lambda one: one.admin_from),
-    "logStore.country": ("location", lambda one: one.log_store.country if one.log_store else None),
-    "backupStore.country": ("location", lambda one: one.backup_store.country if one.backup_store else None),
-    "operator": ("operator", lambda one: one.operator),
-}
 
 
 class Claimants:
@@ -101,19 +55,24 @@ class Claimants:
         """Return an operator with what claims make of its facts, and the claims."""
         if not tokens.is_claim(operator.facts.source):
             return operator, ()
-        stamp, found = self._stamped(operator.facts, "operator", _names_of(operator), (operator, OPERATOR_FACTS))
+        stamp, found = self._stamped(operator.facts, "operator", _names_of(operator), (operator, stated.OPERATOR_FACTS))
         return dataclasses.replace(operator, facts=stamp), found
 
     def control_plane(self, plane: tenants.ControlPlane) -> tuple[tenants.ControlPlane, tuple[claims.Claim, ...]]:
         """Return the control plane with what claims make of its facts, and the claims."""
         if not tokens.is_claim(plane.facts.source):
             return plane, ()
-        held = (plane, CONTROL_PLANE_FACTS)
+        held = (plane, stated.CONTROL_PLANE_FACTS)
         stamp, found = self._stamped(plane.facts, "controlPlane", {f"control-plane/{plane.name}"}, held)
         return dataclasses.replace(plane, facts=stamp), found
 
     def site(
-        self, site: sites.Site, backend: sites.Backend, pool: sites.Pool, presented: presentations.Presented
+        self,
+        site: sites.Site,
+        backend: sites.Backend,
+        pool: sites.Pool,
+        presented: presentations.Presented,
+        plane: tenants.ControlPlane | None = None,
     ) -> tuple[sites.Site, tuple[claims.Claim, ...]]:
         """Return a site with its papers, facts and attestation proved as far as claims go, and the claims.
 
@@ -139,7 +98,7 @@ class Claimants:
             found += more
         attested = None
         if site.attestation is not None:
-            attested, claim = self._attested(site.attestation, backend, presented)
+            attested, claim = self._attested(site.attestation, backend, presented, (site, plane))
             found += (claim,)
         proved = dataclasses.replace(
             site,
@@ -165,18 +124,18 @@ class Claimants:
             subject = self._subject(text)
             if subject.startswith(f"{whole}/") and subject != part:
                 continue  # of another pool of this backend: that site reads it
-            held = (site, POOL_FACTS) if subject == part else (backend, SITE_FACTS)
+            held = (site, stated.POOL_FACTS) if subject == part else (backend, stated.SITE_FACTS)
             claim, facts_ = self._facts(text, "backend.facts", "backend", {whole, part}, held)
             found.append(claim)
             said.append(facts_)
-        return _proved(site.facts, tuple(found), said, (site, POOL_FACTS)), tuple(found)
+        return _proved(site.facts, tuple(found), said, (site, stated.POOL_FACTS)), tuple(found)
 
     def _subject(self, text: str) -> str:
         said = self.opened(text).said
         return self.trusted.ours(said.subject) if said else ""
 
     def _stamped(
-        self, stamp: facts.FactStamp, document: str, ours: set[str], held: tuple[Any, Facts]
+        self, stamp: facts.FactStamp, document: str, ours: set[str], held: tuple[Any, stated.Facts]
     ) -> tuple[facts.FactStamp, tuple[claims.Claim, ...]]:
         read = [
             self._facts(text, f"{document}.facts", document, ours, held) for text in tokens.split(stamp.source or "")
@@ -185,7 +144,7 @@ class Claimants:
         return _proved(stamp, found, [said for _, said in read], held), found
 
     def _facts(
-        self, text: str, path: str, document: str, ours: set[str], held: tuple[Any, Facts]
+        self, text: str, path: str, document: str, ours: set[str], held: tuple[Any, stated.Facts]
     ) -> tuple[claims.Claim, Mapping[str, Any]]:
         """Return a claim about facts, and what it proves; nothing where it is flawed."""
         opened = self.opened(text)
@@ -198,9 +157,9 @@ class Claimants:
                 if name not in known:
                     flaws.append(claims.Flaw(claims.Fault.MALFORMED, f"a claim of kind {said.kind} says no {name!r}"))
                     continue
-                stated = plain(known[name](held[0]))
-                if not equal(stated, value):
-                    flaws.append(_contradiction(f"{document}.{name}", value, stated))
+                here = stated.plain(known[name](held[0]))
+                if not stated.equal(here, value):
+                    flaws.append(_contradiction(f"{document}.{name}", value, here))
             if not said.facts:
                 flaws.append(claims.Flaw(claims.Fault.MALFORMED, f"it states no facts, and stands on {path}"))
         claim = _standing(opened, path, flaws)
@@ -228,9 +187,14 @@ class Claimants:
         return [claims.Flaw(claims.Fault.SUBJECT_MISMATCH, text)]
 
     def _attested(
-        self, written: sites.AttestationClaim, backend: sites.Backend, presented: presentations.Presented
+        self,
+        written: sites.AttestationClaim,
+        backend: sites.Backend,
+        presented: presentations.Presented,
+        about: tuple[sites.Site, tenants.ControlPlane | None],
     ) -> tuple[sites.Attested | None, claims.Claim]:
         """Return the verified result of an attestation, None where it proves nothing, and its claim."""
+        challenged = False
         path, opened = "backend.attestation", self.opened(written.token)
         said, flaws = opened.said, []
         if said is not None:
@@ -239,9 +203,14 @@ class Claimants:
             if written.verifier != said.issuer:
                 text = f"the document names the verifier {written.verifier[:100]}, the token {said.issuer[:100]}"
                 flaws.append(claims.Flaw(claims.Fault.UNTRUSTED_ISSUER, text))
-            if nonce(backend.name) not in said.nonces:
+            challenged = any(
+                one.nonce in said.nonces and said.issued >= one.at - coverage.SKEW
+                for one in presented.challenges.get(backend.name, ())
+            )
+            if not challenged and nonce(backend.name) not in said.nonces:
                 text = f"it answers another challenge: eat_nonce has no {nonce(backend.name)!r}"
                 flaws.append(claims.Flaw(claims.Fault.SUBJECT_MISMATCH, text))
+            flaws += coverage.flaws(said, self.trusted.issuer(said.issuer), *about)
             if not said.affirming:
                 flaws.append(claims.Flaw(claims.Fault.NOT_AFFIRMING, "ear.status is not affirming throughout"))
             if presented.replayed(said.issuer, said.id, backend.name, str(opened.claim.digest)):
@@ -251,7 +220,8 @@ class Claimants:
         if said is None or not claim.sound:
             return None, claim
         tee = said.kind.removeprefix("attestation/")
-        return sites.Attested(tee, verified=True, at=said.issued, verifier=said.issuer, until=said.until), claim
+        covers = coverage.documents(said, *about) if challenged else ()
+        return sites.Attested(tee, True, said.issued, said.issuer, said.until, covers), claim
 
     def presentation(self, backend: sites.Backend) -> presentations.Presentation | None:
         """Return what is to be remembered of the attestation that a backend shows; None where nothing is proved."""
@@ -288,10 +258,10 @@ class _Paper:
             yield _contradiction(f"{path}.service", said.service, self.service)
         if said.regions is not None and not set(self.regions) <= set(said.regions):
             yield _contradiction(f"{path}.regions", list(said.regions), list(self.regions))
-        stated = {"validFrom": self.stated.valid_from, "validTo": self.stated.valid_to, "digest": self.stated.digest}
+        written = {"validFrom": self.stated.valid_from, "validTo": self.stated.valid_to, "digest": self.stated.digest}
         for name, value in said.paper.items():
-            if stated[name] is not None and not equal(plain(stated[name]), value):
-                yield _contradiction(f"{path}.{name}", value, plain(stated[name]))
+            if written[name] is not None and not stated.equal(stated.plain(written[name]), value):
+                yield _contradiction(f"{path}.{name}", value, stated.plain(written[name]))
 
 
 def _standing(opened: tokens.Opened, path: str, flaws: list[claims.Flaw]) -> claims.Claim:
@@ -302,12 +272,12 @@ def _proved(
     stamp: facts.FactStamp,
     found: tuple[claims.Claim, ...],
     said: list[Mapping[str, Any]],
-    covers: tuple[Any, Facts],
+    covers: tuple[Any, stated.Facts],
 ) -> facts.FactStamp:
     """Return the stamp with its claims as the source; certified where they cover all that is stated."""
     known = {name: value for each in said for name, value in each.items()}
-    stated = {name: plain(read(covers[0])) for name, (_, read) in covers[1].items()}
-    open_ = [n for n, v in stated.items() if v not in (None, [], {}) and not (n in known and equal(v, known[n]))]
+    here = {name: stated.plain(read(covers[0])) for name, (_, read) in covers[1].items()}
+    open_ = [n for n, v in here.items() if v not in (None, [], {}) and not (n in known and stated.equal(v, known[n]))]
     certified = bool(known) and not open_ and all(claim.sound for claim in found)
     return dataclasses.replace(
         stamp,
@@ -318,18 +288,6 @@ def _proved(
 
 def _names_of(operator: sites.Operator) -> set[str]:
     return {f"operator/{operator.name}", *([f"lei/{operator.lei}"] if operator.lei else [])}
-
-
-def plain(value: Any) -> Any:
-    """Return a fact as JSON."""
-    return value if isinstance(value, dict) else digests.plain(value)
-
-
-def equal(stated: Any, said: Any) -> bool:
-    """Say whether two JSON values are the same; the order of a list of words does not count, true is not 1."""
-    if isinstance(stated, list) and isinstance(said, list):
-        return sorted(map(repr, stated)) == sorted(map(repr, said))
-    return isinstance(stated, bool) == isinstance(said, bool) and bool(stated == said)
 
 
 def _contradiction(path: str, said: Any, stated: Any) -> claims.Flaw:
@@ -350,10 +308,11 @@ class Proofs:
     presented: presentations.Presented = dataclasses.field(default_factory=presentations.Presented)
     operators: Mapping[str, tuple[claims.Claim, ...]] = dataclasses.field(default_factory=dict)
     control_plane: tuple[claims.Claim, ...] = ()
+    plane: tenants.ControlPlane | None = None
 
     def site(self, site: sites.Site, backend: sites.Backend, pool: sites.Pool) -> sites.Site:
         """Return a site proved as far as claims go, with all claims that it rests on."""
-        proved, found = self.claimants.site(site, backend, pool, self.presented)
+        proved, found = self.claimants.site(site, backend, pool, self.presented, self.plane)
         rests_on = (*found, *self.operators.get(site.operator_name or "", ()), *self.control_plane)
         return dataclasses.replace(proved, claims=rests_on) if rests_on else proved
 
@@ -368,4 +327,4 @@ def prove(
     read = {name: claimants.operator(operator) for name, operator in operators.items()}
     proved, found = claimants.control_plane(plane) if plane is not None else (None, ())
     theirs = {name: more for name, (_, more) in read.items() if more}
-    return {name: one for name, (one, _) in read.items()}, proved, Proofs(claimants, presented, theirs, found)
+    return {name: one for name, (one, _) in read.items()}, proved, Proofs(claimants, presented, theirs, found, proved)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.evidence import canonical
+from orchestrator.inventory import challenges
 from orchestrator.ports import stores
 
 KIND = "Attestation"
@@ -44,6 +45,8 @@ class Presented:
 
     known: Mapping[str, Presentation] = field(default_factory=dict)
     readable: bool = True
+    challenges: Mapping[str, tuple[challenges.Challenge, ...]] = field(default_factory=dict)
+    """What was asked of each backend's verifier, by backend."""
 
     def replayed(self, verifier: str, id: str, backend: str, token: str) -> bool:
         """Say whether a result is not the one that was first shown for this backend."""

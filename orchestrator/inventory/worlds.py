@@ -22,6 +22,7 @@ from orchestrator.evidence import canonical
 from orchestrator.inventory import (
     assembly,
     catalogues,
+    challenges,
     claimants,
     digests,
     elsewhere,
@@ -219,7 +220,9 @@ class Inventory:
         statuses = {(d.kind, d.name): readings.status(d) for d in stored if d.status != "{}"}
         owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
         shown = presentations.Presented(
-            by_kind[presentations.KIND], not any(one.kind == presentations.KIND for one in broken)
+            by_kind[presentations.KIND],
+            not any(one.kind == presentations.KIND for one in broken),
+            challenges.of_statuses(statuses),
         )
         by_kind["Operator"], control_plane, proofs = claimants.prove(
             self._claimants, shown, by_kind["Operator"], next(iter(by_kind["ControlPlane"].values()), None)
@@ -327,6 +330,7 @@ class Inventory:
             shown = proofs.presented if backend.attestation is not None else None
             key = (
                 *(backend, seen, owner, shown, proofs.control_plane, met.get(name), strayed.get(name)),
+                proofs.plane if shown is not None else None,
                 *((operators_.get(each), screenings.get(each), proofs.operators.get(each)) for each in runs),
             )
             known = self._made.get(name)

@@ -96,6 +96,8 @@ class Attested:
     age_hours: float | None = None
     until: dt.datetime | None = None
     """When the verifier lets it end; None: it does not say."""
+    covers: frozenset[str] = frozenset()
+    """Documents whose facts it attests, all of them: ``backend``, ``operator``, ``controlPlane``."""
 
 
 @dataclass(frozen=True, slots=True)

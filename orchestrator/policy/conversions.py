@@ -92,7 +92,9 @@ def _with_accelerator(
 
 
 def _attested(found: sites.Attested | None) -> attributes.Attested | None:
-    return attributes.Attested(found.tee, found.verified, found.at, until=found.until) if found else None
+    if found is None:
+        return None
+    return attributes.Attested(found.tee, found.verified, found.at, until=found.until, covers=frozenset(found.covers))
 
 
 def _site_places(site: sites.Site) -> tuple[attributes.Place, ...]:

@@ -157,6 +157,12 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("site.seal", SITE, lambda site: site.seal, "backend.seal"),
     ("site.tee", SITE, lambda site: site.attested.tee if site.attested else None, "backend.attestation.tee"),
     ("site.attested", SITE, lambda site: site.attested, "backend.attestation"),
+    (
+        "site.attests",
+        SITE,
+        lambda site: site.attested.covers if site.attested else frozenset(),
+        "backend.attestation.covers",
+    ),
     ("site.owners_coverage", SITE, lambda site: site.owners_coverage, "operator.owners.coverage"),
     ("site.certs", SITE, lambda site: site.certs, "backend.certifications"),
     ("site.evidence", SITE, lambda site: site.evidence, "backend.evidence"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import secrets
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain import ids, offers
-from orchestrator.inventory import elsewhere, identities
+from orchestrator.inventory import challenges, elsewhere, identities
 from orchestrator.ports import backends, stores
 from orchestrator.service import access, contexts, documents, problems
 
@@ -81,6 +83,22 @@ def _looked(context: contexts.Context, name: str, said: dict[str, str]) -> dict[
     if not any(site.elsewhere or site.unattested for site in context.world().sites if site.backend == name):
         return {}
     return {elsewhere.ELSEWHERE: None, elsewhere.UNATTESTED: None, elsewhere.CONFIRMED: said}
+
+
+def challenge(
+    context: contexts.Context,
+    who: access.Principal,
+    name: str,
+    *,
+    nonce: Callable[[], str] = lambda: secrets.token_hex(32),
+) -> stores.Document:
+    """Give a challenge for the backend's verifier: a result that answers it is as fresh as the challenge."""
+    access.require(who, access.OPERATES)
+    stored = documents.get(context, who, "Backend", name)
+    given = challenges.added(json.loads(stored.status), nonce(), at=context.clock.now(), by=who.token_id)
+    return documents.set_status(
+        context, who, "Backend", name, {challenges.CHALLENGES: given}, word="backend.challenged"
+    )
 
 
 def cordon(context: contexts.Context, who: access.Principal, name: str, *, closed: bool) -> stores.Document:

@@ -110,6 +110,23 @@ def confirm(name: str, reason: str, identity: str | None, server: str | None) ->
     click.echo(f"backends/{name} confirmed: {pinned.get('digest') or 'its adapter recognises nothing'}")
 
 
+@click.command(short_help="Make a challenge for its attestation.")
+@click.argument("name")
+@options.server
+def challenge(name: str, server: str | None) -> None:
+    """Print a nonce that nobody could know before, for the attestation result that the backend's document will hold.
+
+    Facts that a result states count as attested only where it answers such a challenge. Needs the role operate.
+
+    \b
+    Example:
+      comity backend challenge local
+    """
+    with options.connect(server) as client:
+        answer = client.challenge(name)
+    click.echo((answer.get("status") or {})["challenges"][-1]["nonce"])
+
+
 def _identity(answer: results.JsonObject) -> str:
     """Return the line about what the backend proves itself by."""
     seen, pinned = answer.get("identityDigest"), answer.get("identityPinned")

@@ -73,6 +73,7 @@ _OTHERS: Mapping[str, Any] = {
     "site.backend_assurance": facts.Assurance,
     "site.operator_assurance": facts.Assurance,
     "site.claim_faults": frozenset[str],
+    "site.attests": frozenset[str],
     "site.claims_valid_to": dt.date | None,
     "site.claims_pending_to": dt.date | None,
     "site.claims_trusted_to": dt.date | None,

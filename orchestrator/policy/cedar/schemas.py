@@ -132,6 +132,7 @@ LEFT_OUT: Mapping[str, str] = {
         "the pack core judges signed claims; what they prove is in the assurance of facts and papers",
     ),
     "site.attested": "the pack tee judges it against the clock; site.tee says the kind",
+    "site.attests": "the pack core judges it against the clock",
     "site.backend_stamp": "a stamp says where facts come from, it is no fact",
     "site.operator_stamp": "a stamp says where facts come from, it is no fact",
 }

@@ -98,7 +98,7 @@ _READS = {
     "POST /v1/jobs/{id}:explain",
     "POST /v1/plans",
 }
-_BACKENDS = {f"POST /v1/backends/{{name}}:{verb}" for verb in ("check", "cordon", "uncordon", "drain")}
+_BACKENDS = {f"POST /v1/backends/{{name}}:{verb}" for verb in ("challenge", "check", "cordon", "uncordon", "drain")}
 _HELD = {"GET /v1/changes", "POST /v1/changes/{name}:confirm"}
 MAY = {
     "submit": {

@@ -6,7 +6,7 @@ import datetime as dt
 import pytest
 
 from orchestrator.domain import facts, sites, tenants, trust
-from orchestrator.inventory import assembly, catalogues, claimants, presentations, sightings
+from orchestrator.inventory import assembly, catalogues, challenges, claimants, presentations, sightings
 from orchestrator.policy import conversions
 from tests import tokens
 
@@ -300,3 +300,60 @@ def test_signatures_are_checked_once(monkeypatch):
         proofs=proofs,
     )  # fmt: skip
     assert (len(found), len(count)) == (50, 3)
+
+
+def covering(*, prove=True, **facts_):
+    """A result of the verifier that states facts, in answer to a challenge; ``prove``: the verifier may state them."""
+    kinds = ("attestation/*", "location", "operator", "hardware") if prove else ("attestation/*",)
+    verifier = tokens.Issuer("https://verifier.example", kinds=kinds)
+    nonce = "ab" * 32
+    token = verifier.attests(
+        "gra", eat_nonce=[nonce], **{"https://comity.dev/claim/v1": {"kind": "attestation/tdx", "facts": facts_}}
+    )
+    backend = dataclasses.replace(
+        BACKEND, attestation=sites.AttestationClaim(token, verifier.id), facts=facts.FactStamp("a sheet", DAY)
+    )
+    given = (challenges.Challenge(nonce, tokens.NOW - dt.timedelta(minutes=1)),)
+    return backend, tokens.trusting(ISSUER.trusted(), verifier.trusted()), given
+
+
+ALL_OF_IT = WHERE | WHO
+
+
+def test_a_result_that_states_every_fact_covers_the_document():
+    """Challenged, trusted for the kinds, equal to the document: facts of the backend are attested, not the operator's."""
+    backend, trusted, given = covering(**ALL_OF_IT)
+    site = made(backend, trusted=trusted, presented=presentations.Presented(challenges={"gra": given}))
+    assert (faults(site), site.attested.covers) == ([], ("backend",))
+    operator = {f"operator.{name}": value for name, value in (("legalCountry", "FR"), ("ultimateParentHq", "FR"))}
+    backend, trusted, given = covering(**ALL_OF_IT, **operator, **{"operator.lei": "529900T8BM49AURSDO55"})
+    site = made(backend, trusted=trusted, presented=presentations.Presented(challenges={"gra": given}))
+    assert site.attested.covers == ("backend", "operator")
+
+
+@pytest.mark.parametrize("left", sorted(ALL_OF_IT))
+def test_one_fact_left_out_covers_nothing(left):
+    """What a result does not state is as well known as before, and so is the whole."""
+    backend, trusted, given = covering(**{name: value for name, value in ALL_OF_IT.items() if name != left})
+    site = made(backend, trusted=trusted, presented=presentations.Presented(challenges={"gra": given}))
+    assert (faults(site), site.attested.covers) == ([], ())
+
+
+def test_without_a_challenge_of_ours_nothing_is_covered():
+    """An old challenge, another backend's, or the backend's name alone: verified, and no more than before."""
+    backend, trusted, given = covering(**ALL_OF_IT)
+    late = (dataclasses.replace(given[0], at=tokens.NOW + dt.timedelta(hours=1)),)
+    for known in ({}, {"other": given}, {"gra": late}):
+        site = made(backend, trusted=trusted, presented=presentations.Presented(challenges=known))
+        assert faults(site) == ["subject-mismatch"]
+        assert site.attested is None
+
+
+def test_a_result_states_only_what_its_verifier_may_and_what_is_so():
+    """A kind that the trust list does not give it, another value, a fact that no document has: each refuses."""
+    backend, trusted, given = covering(prove=False, **ALL_OF_IT)
+    shown = presentations.Presented(challenges={"gra": given})
+    assert faults(made(backend, trusted=trusted, presented=shown)) == ["untrusted-issuer"]
+    for changed, fault in (({"location.country": "DE"}, "contradiction"), ({"weather": "fine"}, "malformed")):
+        backend, trusted, given = covering(**(ALL_OF_IT | changed))
+        assert faults(made(backend, trusted=trusted, presented=shown)) == [fault]

@@ -76,3 +76,45 @@ def test_a_table_that_changes_keeps_the_demand() -> None:
 def test_assurance_is_earned_not_written(stamp: facts.FactStamp, level: facts.Assurance) -> None:
     """A document that calls itself certified is as good as the source and the day it names."""
     assert conversions.earned(stamp).assurance is level
+
+
+ATTESTED = facts.Assurance.ATTESTED
+ALL = frozenset({"backend", "operator", "controlPlane"})
+FRESH = attributes.Attested("tdx", True, AT - dt.timedelta(hours=1), until=AT + dt.timedelta(hours=2), covers=ALL)
+
+
+def attested(result: attributes.Attested | None) -> list[str]:
+    """Return the documents that are refused where facts are to be attested."""
+    found = denials(asking(ATTESTED), dataclasses.replace(SITE, attested=result))
+    return [code.removeprefix("core.assurance:").removesuffix(".facts") for code in found]
+
+
+def test_facts_that_a_fresh_result_covers_are_attested() -> None:
+    """Document by document: what it does not cover is refused, whatever else it is worth."""
+    assert attested(FRESH) == []
+    for document in sorted(ALL):
+        assert attested(dataclasses.replace(FRESH, covers=ALL - {document})) == [document]
+    assert attested(None) == sorted(ALL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verified": False},
+        {"at": AT - dt.timedelta(hours=25), "until": None},
+        {"until": AT - dt.timedelta(seconds=1)},
+        {"at": AT + dt.timedelta(seconds=1)},
+        {"at": None},
+    ],
+)
+def test_a_result_that_does_not_hold_now_attests_nothing(change: dict[str, object]) -> None:
+    """Not verified, older than a day, ended, still to come, of no known age."""
+    assert attested(dataclasses.replace(FRESH, **change)) == sorted(ALL)
+
+
+def test_a_verdict_on_an_attestation_ends_with_it() -> None:
+    """What rests on a result is judged again when it ends."""
+    site = dataclasses.replace(SITE, attested=FRESH)
+    judged = evaluator.judge(asking(ATTESTED), table.SiteTable((site,)), BOOK, AT)
+    assert judged.expires is not None
+    assert judged.expires <= AT + dt.timedelta(hours=2, seconds=1)
