@@ -66,6 +66,7 @@ bench: compiled $(VENV)/.peers  ## All figures, written to docs/benchmarks.md
 
 reference: $(STAMP)  ## Write docs/reference from the code
 	$(BIN)/python -m docs.tools.generate
+	$(BIN)/python -m docs.tools.rights
 
 # The base of the image has no default, and none by tag: it would be another one tomorrow.
 ENGINE ?= $(or $(shell command -v podman),$(shell command -v docker))

