@@ -104,6 +104,7 @@ def test_the_python_of_this_machine_runs_in_a_pod_by_digest_and_reaches_the_api_
     assert said == f"{sys.version_info[:3]}\n401\n"
 
 
+@pytest.mark.skipif(os.environ.get("COMITY_TEST_SIZE") != "full", reason="at full size only: a quarter of a gigabyte")
 def test_the_libraries_of_the_digits_example_load_in_a_pod(fr: clusters.Cluster, space: str) -> None:
     image = images.make("science:1")
     fr.load_image(image, fr.nodes[:1])
