@@ -44,7 +44,8 @@ class Stream:
     def pieces(self) -> Iterator[bytes]:
         """Yield bytes as they come; ends when the server ends it. Raises TransientError."""
         try:
-            yield from self._response.stream(64 * 1024, decode_content=True)
+            while piece := self._response.read1(64 * 1024, decode_content=True):
+                yield piece
         except Exception as error:
             raise self._failure(error, sent=True) from error
 

@@ -121,7 +121,7 @@ class RunAs(adapters.AdapterSettings):
 class KubernetesSettings(adapters.AdapterSettings):
     """A namespace of a cluster. One backend a cluster and namespace; several clusters are several backends."""
 
-    kubeconfig: Annotated[str, pydantic.Field(min_length=1, max_length=MIB)] | None = pydantic.Field(
+    kubeconfig: Annotated[str, pydantic.Field(min_length=1, max_length=MIB // 4)] | None = pydantic.Field(
         default=None,
         description="text of a kubeconfig with everything embedded (kubectl config view --flatten --raw), as "
         "{fromFile: ...}; the alternative is inCluster",

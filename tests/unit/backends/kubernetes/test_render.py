@@ -1,0 +1,182 @@
+"""A sealed placement becomes objects that Kubernetes takes as they are, or a refusal by name."""
+
+import base64
+import datetime as dt
+import subprocess
+from typing import Any
+
+import pytest
+
+from backends.kubernetes import names, payloads, render
+from orchestrator.domain import errors, ids, jobs
+from tests.unit.backends.kubernetes import objects
+
+
+def made(grant: render.Grant | None = None, **spec: Any) -> render.Objects:
+    return render.objects(objects.placement(**spec), grant or objects.grant())
+
+
+def pod(found: render.Objects) -> Any:
+    return found.job["spec"]["template"]["spec"]
+
+
+def variables(found: render.Objects) -> dict[str, str]:
+    return {one["name"]: one.get("value", "") for one in pod(found)["containers"][0]["env"]}
+
+
+def test_the_key_is_the_name_and_the_marks_stand_on_job_and_pod() -> None:
+    """What finds an attempt again stands on both, with what was decided."""
+    found = made(job=ids.element_id(objects.JOB, 7), number=3)
+    meta, template = found.job["metadata"], found.job["spec"]["template"]["metadata"]
+    assert meta["name"] == f"{objects.JOB.lower()}-7-3"
+    assert meta["labels"][names.JOB_LABEL] == objects.JOB.lower()
+    assert (meta["labels"][names.INDEX_LABEL], meta["labels"][names.ATTEMPT_LABEL]) == ("7", "3")
+    assert meta["annotations"][names.SPEC_ANNOTATION] == template["annotations"][names.SPEC_ANNOTATION] == found.digest
+    assert template["labels"].items() <= meta["labels"].items()
+
+
+def test_what_was_decided_is_the_job_and_its_place() -> None:
+    """The digest changes with key, spec and site, and with nothing that time changes."""
+    one = made(time_limit=dt.timedelta(seconds=90))
+    assert one.digest == made(time_limit=dt.timedelta(seconds=80)).digest
+    assert one.job["spec"]["activeDeadlineSeconds"] == 90
+    assert one.digest != made(number=2).digest
+
+
+def test_nothing_is_retried_by_kubernetes() -> None:
+    """A pod that fails, is evicted or preempted ends the attempt: another one is the loop's to make."""
+    spec = made(nodes=3).job["spec"]
+    assert (spec["backoffLimit"], spec["completions"], spec["parallelism"]) == (0, 3, 3)
+    assert {rule["action"] for rule in spec["podFailurePolicy"]["rules"]} == {"FailJob"}
+    assert spec["ttlSecondsAfterFinished"] > 7 * 86400
+
+
+def test_everything_is_restricted() -> None:
+    """No root, no privilege, no token, no own files of the image; the fence's Job as well."""
+    fence = render.tombstone(objects.KEY, "gra", "here", objects.wanted(), "2026-11-22T12:00:00Z")
+    for found in (made(), fence):
+        spec = pod(found)
+        main = spec["containers"][0]["securityContext"]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert main["capabilities"] == {"drop": ["ALL"]}
+        assert main["allowPrivilegeEscalation"] is False
+        assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
+        assert spec["nodeSelector"][names.JURISDICTION_LABEL] == "FR"
+
+
+def test_the_jurisdiction_is_never_overridden() -> None:
+    """A pool's own selector adds to the jurisdiction label and cannot replace it."""
+    pools = {"p": {"nodeSelector": {names.JURISDICTION_LABEL: "DE", "gpu": "h100"}}}
+    assert pod(made(objects.grant(pools=pools)))["nodeSelector"] == {names.JURISDICTION_LABEL: "FR", "gpu": "h100"}
+    own = {"p": {"jurisdiction": "BE"}}
+    assert pod(made(objects.grant(pools=own)))["nodeSelector"][names.JURISDICTION_LABEL] == "BE"
+
+
+def test_dollars_are_left_as_they_are() -> None:
+    """Kubernetes puts variables in place of $(NAME); what a person wrote must arrive as written."""
+    found = made(command=("sh", "-c", "echo $(HOME) $$ $x"), env=(("A", "$(HOME)"),))
+    assert pod(found)["containers"][0]["command"][2] == "echo $$(HOME) $$$$ $$x"
+    assert variables(found)["A"] == "$$(HOME)"
+
+
+def test_nobody_sets_our_variables() -> None:
+    """Settings are weaker than the job, the job weaker than what Comity says."""
+    found = variables(made(objects.grant(env={"A": "settings", "B": "b"}), env=(("A", "job"), ("COMITY_ATTEMPT", "9"))))
+    assert (found["A"], found["B"], found["COMITY_ATTEMPT"]) == ("job", "b", "1")
+    assert (found["COMITY_NODE_RANK"], found["MASTER_ADDR"]) == ("0", "127.0.0.1")
+
+
+def test_a_gang_waits_for_its_addresses() -> None:
+    """Each node learns its rank from its index and the rest from an annotation that appears later."""
+    found = made(nodes=2)
+    env = {one["name"]: one for one in pod(found)["containers"][0]["env"]}
+    assert "valueFrom" in env["COMITY_NODE_RANK"]
+    assert "COMITY_NODE_ADDRS" not in env
+    (item,) = next(one for one in pod(found)["volumes"] if one["name"] == "gang")["downwardAPI"]["items"]
+    assert names.GANG_ANNOTATION in item["fieldRef"]["fieldPath"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        ({"image": None}, "kubernetes.image"),
+        ({"image": "Not An Image"}, "kubernetes.image"),
+        ({"image": "train:latest"}, "kubernetes.image-tag"),
+        ({"outputs": (jobs.Output("x"),)}, "kubernetes.outputs"),
+        ({"nodes": 1001}, "kubernetes.nodes"),
+        ({"nodes": 2, "command": ()}, "kubernetes.command"),
+        ({"command": ("a\0b",)}, "kubernetes.invalid"),
+        ({"env": (("A", "\ud800"),)}, "kubernetes.invalid"),
+        ({"env": (("A", "x" * 2_000_000),)}, "kubernetes.too-large"),
+        ({"files": (("f", b"x" * 4_000_000),)}, "kubernetes.files-too-large"),
+        ({"files": tuple((str(n), b"") for n in range(600))}, "kubernetes.files-too-many"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused_first(spec: dict[str, Any], code: str) -> None:
+    """Each has its code, and had no effect."""
+    with pytest.raises(errors.PermanentError) as caught:
+        made(**spec)
+    assert (caught.value.code, caught.value.effects) == (code, errors.SideEffects.NONE)
+
+
+def test_tags_only_where_the_operator_says_so() -> None:
+    """An image named by a tag may be another one tomorrow."""
+    assert pod(made(objects.grant(imageTags=True), image="train:latest"))["containers"][0]["image"] == "train:latest"
+
+
+def test_accelerators_by_device_plugin() -> None:
+    """The built-in table names the resource; the operator's comes first; an unknown one is refused."""
+    asked = jobs.Resources(1500, 2**30, jobs.AcceleratorRequest(("nvidia-h100-sxm",), 2))
+    resources = pod(made(objects.grant("nvidia-h100-sxm"), resources=asked))["containers"][0]["resources"]
+    assert resources["limits"] == {"memory": str(2**30), "nvidia.com/gpu": "2"}
+    assert resources["requests"] == {"cpu": "1500m", "memory": str(2**30), "nvidia.com/gpu": "2"}
+    own = {"accelerators": {"nvidia-h100-sxm": {"resource": "example.com/h100"}}}
+    limits = pod(made(objects.grant("nvidia-h100-sxm", **own), resources=asked))["containers"][0]["resources"]["limits"]
+    assert limits["example.com/h100"] == "2"
+    with pytest.raises(errors.PermanentError) as caught:
+        made(objects.grant("acme-npu"), resources=asked)
+    assert caught.value.code == "kubernetes.accelerator"
+
+
+def test_accelerators_by_device_class() -> None:
+    """A class of DRA is claimed by a template of the attempt's name, alternatives in their order."""
+    asked = jobs.Resources(0, 0, jobs.AcceleratorRequest(("nvidia-h100-sxm",), 4))
+    own: dict[str, Any] = {
+        "accelerators": {"nvidia-h100-sxm": {"deviceClass": "gpu.nvidia.com", "selectors": ["device.x == 1"]}}
+    }
+    found = made(objects.grant("nvidia-h100-sxm", **own), resources=asked)
+    (claim,) = found.claims
+    (request,) = claim["spec"]["spec"]["devices"]["requests"]
+    assert (request["exactly"]["deviceClassName"], request["exactly"]["count"]) == ("gpu.nvidia.com", 4)
+    assert pod(found)["resourceClaims"][0]["resourceClaimTemplateName"] == claim["metadata"]["name"] == objects.KEY
+    assert pod(found)["containers"][0]["resources"] == {"claims": [{"name": "accelerators"}]}
+    own["pools"] = {"p": {"alternatives": [{"deviceClass": "gpu.amd.com"}]}}
+    (claim,) = made(objects.grant("nvidia-h100-sxm", **own), resources=asked).claims
+    listed = claim["spec"]["spec"]["devices"]["requests"][0]["firstAvailable"]
+    assert [one["deviceClassName"] for one in listed] == ["gpu.nvidia.com", "gpu.amd.com"]
+
+
+def test_a_queue_admits_it() -> None:
+    """Under Kueue a Job begins suspended, with the queue's label."""
+    found = made(objects.grant(pools={"p": {"queue": "team"}})).job
+    assert (found["spec"]["suspend"], found["metadata"]["labels"][names.QUEUE_LABEL]) == (True, "team")
+
+
+def test_files_are_unpacked_as_they_were(tmp_path: Any) -> None:
+    """The script, run by a real shell, gives back names and bytes, also those that mean something to a shell."""
+    content = bytes(range(256)) * 6000
+    files = [("a b/c'd $(x).bin", content), ("empty", b""), ("top", b"1")]
+    found = payloads.build("k-1", files, None, {}, 3 * 2**20)
+    assert len(found.maps) == 3
+    (tmp_path / "in").mkdir()
+    (tmp_path / "work").mkdir()
+    for number, one in enumerate(found.maps):
+        (tmp_path / "in" / str(number)).write_bytes(base64.b64decode(one["binaryData"]["part"]))
+    script = "\n".join(found.script)
+    for name, here in ((payloads.MOUNT, "in"), (payloads.WORK, "work"), ("/tmp/.comity-in", "part")):
+        script = script.replace(name, str(tmp_path / here))
+    subprocess.run(["/bin/sh", "-ec", script], check=True, timeout=30)
+    assert {path: (tmp_path / "work" / path).read_bytes() for path, _ in files} == dict(files)
+    assert not (tmp_path / "part").exists()
