@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.bootstrap import watches
 from orchestrator.domain import journal, trust
-from orchestrator.inventory import claimants
+from orchestrator.inventory import claimants, trusted
 from orchestrator.plugins import lazy
 from orchestrator.ports import environment, stores
 
@@ -40,6 +40,7 @@ class TrustKeeper:
         self._audience = audience
         self._mark: object = ()
         self._good: trust.TrustList | None = None
+        self._first = True
         self._claimants = claimants.Claimants(audience=audience)
         self._looking = threading.Lock()
         self.watch = watches.Watch("trust", look=self.look, nudge=nudge, failed=self._failed, every_s=every_s)
@@ -64,6 +65,9 @@ class TrustKeeper:
         loaded = lazy.lazy("orchestrator.sources.trust").load(self._path, self._good)
         if loaded.problem is not None:
             self._log.error("trust.failed", problem=loaded.problem, last_good_kept=self._good is not None)
+        if self._first and loaded.problem is None:
+            self._journal(loaded.trusted)  # before anything else: the list may have gone while nobody looked
+        first, self._first = self._first, False
         if (loaded.trusted, loaded.problem) == (before.trusted, before.problem):
             return False
         if loaded.problem is None and (self._path.exists() or self._good is not None):
@@ -71,7 +75,8 @@ class TrustKeeper:
         self._claimants = claimants.Claimants(loaded.trusted, audience=self._audience, problem=loaded.problem)
         if loaded.trusted != before.trusted:
             self._log.info("trust.in-force", digest=loaded.trusted.digest, issuers=len(loaded.trusted.issuers))
-            self._journal(before.trusted, loaded.trusted)
+            if not first:
+                self._journal(loaded.trusted)
         return True
 
     def _state(self) -> object:
@@ -84,20 +89,28 @@ class TrustKeeper:
     def _failed(self, error: Exception) -> None:
         self._log.error("trust.failed", error=type(error).__name__, exc_info=error)
 
-    def _journal(self, old: trust.TrustList, new: trust.TrustList) -> None:
-        """Note what is in force from now on, and what is new in it. A full disk does not stop a list."""
-        body: dict[str, object] = {
-            "digest": new.digest,
-            "asOf": new.as_of.isoformat() if new.as_of else None,
-            "issuers": len(new.issuers),
-            "trusted": [_issuer(each) for each in new.issuers if each not in old.issuers],
-            "dropped": [each.id for each in old.issuers if new.issuer(each.id) is None],
-            "revoked": [_revocation(each) for each in new.revocations if each not in old.revocations],
-            "revokedNoMore": [_revocation(each) for each in old.revocations if each not in new.revocations],
-        }
-        entry = journal.Entry("trust.in-force", "trust", self._clock.now(), "system", body)
+    def _journal(self, new: trust.TrustList) -> None:
+        """Note what is in force from now on, and what changed since a list was noted last, also before this start.
+
+        A full disk does not stop a list.
+        """
         try:
-            self._store.commit(stores.Changes(entries=(entry,)))
+            document = self._store.document(trusted.KIND, trusted.NAME, tenant="")
+            old, now = trusted.of_document(document), trusted.of_list(new)
+            if old == now:
+                return
+            body: dict[str, object] = {
+                "digest": new.digest,
+                "asOf": new.as_of.isoformat() if new.as_of else None,
+                "issuers": len(new.issuers),
+                "trusted": [_issuer(one) for one in new.issuers if old.issuers.get(one.id) != now.issuers[one.id]],
+                "dropped": [id for id in old.issuers if id not in now.issuers],
+                "revoked": [one for one in now.revocations if one not in old.revocations],
+                "revokedNoMore": [one for one in old.revocations if one not in now.revocations],
+            }
+            entry = journal.Entry("trust.in-force", "trust", self._clock.now(), "system", body)
+            kept = trusted.to_document(now, version=document.version if document is not None else 0)
+            self._store.commit(stores.Changes(documents=(kept,), entries=(entry,)))
         except stores.StoreError as error:
             self._log.warning("trust.not-journaled", error=type(error).__name__)
 
@@ -105,8 +118,3 @@ class TrustKeeper:
 def _issuer(issuer: trust.Issuer) -> dict[str, object]:
     keys = [each.id for each in issuer.keys]
     return {"id": issuer.id, "kinds": list(issuer.kinds), "keys": keys, "by": issuer.by, "why": issuer.why}
-
-
-def _revocation(one: trust.Revocation) -> dict[str, object]:
-    found: dict[str, object] = {"issuer": one.issuer, "from": one.on.isoformat(), "by": one.by, "why": one.why}
-    return found | {name: value for name, value in (("key", one.key), ("claim", one.claim)) if value is not None}

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.domain import sites
+from orchestrator.domain import claims, sites
 from orchestrator.inventory import worlds
 
 THRESHOLDS_DAYS = (30, 7, 1)
@@ -44,6 +44,11 @@ def next_of(world: worlds.World, today: dt.date, *, backend: str | None = None) 
             if site.backend not in found or one < found[site.backend]:
                 found[site.backend] = one
     return found
+
+
+def of_claims(found: Iterable[claims.Claim], today: dt.date) -> Expiry | None:
+    """Return what ends first of the claims on one document; None: nothing of them ends from today on."""
+    return min(_lasting((("claims", one.path, one.valid_to) for one in found), today), default=None)
 
 
 def _of_site(site: sites.Site, today: dt.date) -> Iterator[Expiry]:

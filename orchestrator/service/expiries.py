@@ -13,11 +13,20 @@ EXPIRING = "FactsExpiring"
 
 
 def conditions(context: contexts.Context, document: stores.Document) -> list[dict[str, Any]]:
-    """Return ``FactsExpiring`` of a Backend whose facts, papers or lists end within a month, or have ended."""
-    if document.kind != "Backend":
-        return []
-    today = context.clock.now().date()
-    found = expiries.next_of(context.world(), today, backend=document.name).get(document.name)
+    """Return ``FactsExpiring`` of a Backend whose facts, papers, claims or lists end within a month, or have ended.
+
+    Of an Operator and the ControlPlane it speaks of their claims; their facts count for backends that rest on them.
+    """
+    world, today = context.world(), context.clock.now().date()
+    match document.kind:
+        case "Backend":
+            found = expiries.next_of(world, today, backend=document.name).get(document.name)
+        case "Operator":
+            found = expiries.of_claims(world.proofs.operators.get(document.name, ()), today)
+        case "ControlPlane":
+            found = expiries.of_claims(world.proofs.control_plane, today)
+        case _:
+            return []
     threshold = found.threshold(today) if found is not None else None
     if found is None or threshold is None:
         return []

@@ -59,6 +59,8 @@ class History:
             if self.random.random() < 0.15:
                 self._weather(profile)
             self._users()
+            if world.strays:
+                self._try(world.stray)
             self._step(self._pause())
         self._peace()
         return Result(
@@ -177,6 +179,8 @@ class History:
         world.chaos.calm()
         world.old_loops.clear()
         world.rules.quiet()
+        for name in worlds.COUNTRIES if world.strays else ():
+            world.stands_in(name, None)
         for job in world.store.live_jobs():
             if job.parent is None and ("SIMULATE_RUN_TIME", str(LONG_S)) in job.spec.env:
                 world.cancel(job.id)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 from orchestrator.control import orphans
-from orchestrator.domain import ids, jobs
+from orchestrator.domain import ids, jobs, obligations
 from orchestrator.ports import backends
 from tests.sim import rules, worlds
 
@@ -45,6 +46,7 @@ class Checker:
         self.stale: dict[ids.AttemptKey, dt.datetime] = {}
         """Since when nothing but age refuses a running attempt, as seen from outside."""
         self.seen_phases: set[jobs.Phase] = set()
+        self.duties: dict[tuple[str, str], obligations.State] = {}
         world.on_effect = self.effect
 
     def effect(self, backend: str, sealed: backends.SealedPlacement) -> None:
@@ -78,6 +80,7 @@ class Checker:
         now = world.clock.now()
         why = world.rules.refusals(backend, model, now.date())
         need(not why, "I3", f"{sealed.key} is sent to {backend}, which is refused now: {sorted(why)}")
+        need(not self._marked(backend), "I12", f"{sealed.key} is sent to {backend}, whose attempts were seen elsewhere")
         need(now + CLOCK_TOLERANCE >= world.high, "I3", f"{sealed.key} is sent at {now}, after {world.high}")
         need(sealed.fence.term == world.store.current_term(), "I3", f"{sealed.key} is sent by an old term")
 
@@ -108,6 +111,9 @@ class Checker:
             need(self.world.store.job(id) is not None, "I2", f"{id} was acknowledged and is lost")
         self._room(rows)
         self._stays(rows)
+        if self.world.strays:
+            self._strays(rows)
+            self._duties(rows)
         self._journal()
 
     def _job(self, job: jobs.Job) -> None:
@@ -157,6 +163,46 @@ class Checker:
             need(keeps is not None and held.get(keeps.reason, False), "I3", f"it goes on: {where}")
             need(not why & rules.AT_ONCE, "I3", f"it is held back, and must not be: {where}")
         self.stale = stale
+
+    def _marked(self, backend: str) -> bool:
+        stored = self.world.store.document("Backend", backend)
+        return stored is not None and bool(json.loads(stored.status).get("elsewhere"))
+
+    def _strays(self, rows: object) -> None:
+        """Who is known to run in another country is asked to stop, and its site marked, by the end of a whole turn."""
+        world = self.world
+        if not world.steady_tick:
+            return
+        for job in rows:  # type: ignore[attr-defined]
+            attempt = job.attempt
+            if attempt is None or job.phase not in (jobs.Phase.STARTING, jobs.Phase.RUNNING, jobs.Phase.STOPPING):
+                continue
+            backend = attempt.site.partition("/")[0]
+            if rules.GONE in world.rules.refusals(backend, None, world.clock.now().date()):
+                continue  # where it should be, nobody can read
+            wrong = {one.country for one in attempt.execution.nodes} - {None, worlds.COUNTRIES[backend]}
+            where = f"{attempt.key} at {backend} was seen in {wrong}"
+            need(not wrong or job.stop is not None, "I12", f"{where}, and goes on")
+            need(not wrong or self._marked(backend), "I12", f"{where}, and its site is not marked")
+
+    def _duties(self, rows: object) -> None:
+        """What was owed is owed until a person has done it, and shown it; what was done stays done."""
+        world = self.world
+        owed = {(str(one.job), one.duty.code): one for one in world.store.list_obligations(_OWED, limit=100_000).items}
+        for key, state in self.duties.items():
+            need(key in owed, "I13", f"the duty {key} is lost")
+            back = state is obligations.State.FULFILLED and owed[key].state is not state
+            need(not back, "I13", f"the duty {key} was done, and is {owed[key].state}")
+        for key, one in owed.items():
+            if one.state is obligations.State.FULFILLED:
+                shown = one.fulfilment is not None and one.fulfilment.reference and one.fulfilment.by
+                need(bool(shown) and key in world.done, "I13", f"the duty {key} counts as done, and nobody did it")
+        self.duties = {key: one.state for key, one in owed.items()}
+        for job in rows:  # type: ignore[attr-defined]
+            if any(attempt.submitted_at is not None for attempt in job.attempts):
+                one = owed.get((str(job.parent or job.id), worlds.DUTY))
+                text = f"{job.id} was launched, and nobody owes {worlds.DUTY}"
+                need(one is not None and one.state is not obligations.State.WITHDRAWN, "I13", text)
 
     def _room(self, rows: object) -> None:
         used: dict[str, int] = {}
@@ -212,5 +258,6 @@ def _waits_for_elements(job: jobs.Job) -> bool:
     return job.array_state is not None and job.spec.name.startswith("poison")
 
 
+_OWED = worlds.stores.ObligationFilter()
 _ALL = worlds.stores.JobFilter(top_level_only=False)
 MARGIN = dt.timedelta(hours=1)

@@ -21,13 +21,17 @@ from orchestrator.control import (
     lease,
     ledger,
     loop,
+    marks,
     observer,
     planners,
     policy_clock,
     retry,
     reviews,
+    whereabouts,
 )
-from orchestrator.domain import errors, events, ids, journal, lifecycle
+from orchestrator.domain import errors, events, ids, journal, lifecycle, obligations
+from orchestrator.inventory import elsewhere
+from orchestrator.inventory import obligations as owings
 from orchestrator.inventory import worlds as inventory_worlds
 from orchestrator.ports import stores
 from orchestrator.scheduler import snapshots, standings
@@ -334,6 +338,52 @@ def _lists_unread() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _seen_and_left() -> Iterator[None]:
+    """What is seen of where attempts run is kept, and nothing follows from it."""
+    with mock.patch.object(whereabouts.Whereabouts, "violations", lambda self, job, attempt, execution, *, over: ()):
+        yield
+
+
+@contextlib.contextmanager
+def _unmarked() -> Iterator[None]:
+    """A contradiction stops the attempt, and leaves no mark on its site."""
+    with mock.patch.object(marks.Marks, "commit", lambda self, term: None):
+        yield
+
+
+@contextlib.contextmanager
+def _mark_unread() -> Iterator[None]:
+    """The mark of a site is written, and read by nobody."""
+    with mock.patch.object(elsewhere, "marked", lambda site, marks: {}):
+        yield
+
+
+@contextlib.contextmanager
+def _duty_lost() -> Iterator[None]:
+    """What a placement brings is not kept."""
+    real = owings.settle
+
+    def settle(store, rows, deeds, by):  # type: ignore[no-untyped-def]
+        return real(store, rows, [one for one in deeds if not isinstance(one, owings.Brought)], by)
+
+    with mock.patch.object(owings, "settle", settle):
+        yield
+
+
+@contextlib.contextmanager
+def _born_done() -> Iterator[None]:
+    """A duty counts as done once its job has ended."""
+    real = obligations.recorded
+
+    def recorded(old, duty, **more):  # type: ignore[no-untyped-def]
+        made = real(old, duty, **more)
+        return made if old is not None else dataclasses.replace(made, state=obligations.State.FULFILLED)
+
+    with mock.patch.object(obligations, "recorded", recorded):
+        yield
+
+
 BUGS = {
     "over-commit": (_over_commit, {"I11"}),
     "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
@@ -359,10 +409,26 @@ BUGS = {
     "a new loop forgets the time": (_short_memory, {"I3"}),
     "days change nothing for what runs": (_by_change_only, {"I3"}),
     "lists are not looked at again": (_lists_unread, {"I3"}),
+    "a contradiction is seen and left": (_seen_and_left, {"I12"}),
+    "a contradiction leaves no mark": (_unmarked, {"I12"}),
+    "a mark is read by nobody": (_mark_unread, {"I12"}),
+    "duties are lost": (_duty_lost, {"I13"}),
+    "duties are born done": (_born_done, {"I13"}),
 }
 
 
-FIRST = {"a held change holds sanctions too": 30_030, "lists are not looked at again": 30_030}
+STRAYING = (
+    "a contradiction is seen and left",
+    "a contradiction leaves no mark",
+    "a mark is read by nobody",
+    "duties are lost",
+    "duties are born done",
+)
+"""Only seen in worlds whose machines stray, and whose placements bring duties."""
+FIRST = dict.fromkeys(STRAYING, 40_000) | {
+    "a held change holds sanctions too": 30_030,
+    "lists are not looked at again": 30_030,
+}
 """Where a hunt begins that would take long from the usual seed, 30,000."""
 
 

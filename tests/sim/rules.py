@@ -100,7 +100,8 @@ class Rules:
 
     def deny(self, countries: frozenset[str]) -> None:
         """Tighten (or loosen) the tenant's floor, in force at once."""
-        self._put("Tenant", "default", {"floor": {"countries": {"deny": sorted(countries)}} if countries else {}})
+        floor = {"countries": {"deny": sorted(countries)}} if countries else {}
+        self._put("Tenant", "default", self._world.tenant(floor))
 
     def _floor(self, draw: random.Random) -> None:
         self.deny(frozenset(draw.choice(((), ("SG",), ("DE", "SG"), ("FR",)))))

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from orchestrator.domain import jobs
-from tests.sim import histories
+from tests.sim import histories, worlds
 
 REGRESSIONS = pathlib.Path(__file__).with_name("regressions.txt")
 GROUPS = 10
@@ -32,6 +32,15 @@ def test_past_seeds_stay_good(seed, request):
     if request.config.getoption("--seed", default=None) is not None:
         pytest.skip("one seed is asked for")
     _live(seed)
+
+
+@pytest.mark.parametrize("group", range(2))
+def test_histories_of_strays(group, size, request):
+    """I12 and I13: who is seen elsewhere is stopped, its site closed; what is owed is owed until it is done."""
+    if request.config.getoption("--seed", default=None) is not None:
+        pytest.skip("one seed is asked for")
+    for number in range(size // GROUPS):
+        _live(worlds.STRAYS_FROM + group * 1000 + number)
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

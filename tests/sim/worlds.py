@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from backends.simulated import adapter, attest, client, settings
 from orchestrator.control import arrivals, lanes, loop, planners
-from orchestrator.domain import events, ids, jobs, journal, sites
+from orchestrator.domain import events, ids, jobs, journal, obligations, sites
 from orchestrator.inventory import catalogues, claimants, inboxes, sightings, worlds
 from orchestrator.inventory import changes as stored_changes
 from orchestrator.policy import rulebook
@@ -30,6 +30,9 @@ OPERATORS = {"fr": "host", "de": "host", "sg": "abroad"}
 SLOTS = {"fr": 6, "de": 4, "sg": 8}
 LAG = {"fr": 0, "de": 60, "sg": 0}
 TTL_S = 15
+STRAYS_FROM = 40_000
+DUTY = "eu-dora.register+exit"
+"""What every placement brings in a world with strays: its tenant is a bank."""
 SECRET = "s3cr3t-value-of-a-job"
 STAMP = rules.STAMP
 
@@ -56,6 +59,13 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = random.Random(seed)
+        self.strays = seed >= STRAYS_FROM
+        """Machines say where they stand, and lie; every placement brings a duty, and a person does some of them."""
+        self.whims = random.Random(f"{seed} whims")
+        self.says: dict[str, str | None] = {}
+        """The country that each machine says it stands in."""
+        self.done: set[tuple[str, str]] = set()
+        """Duties that a person did, by job and code."""
         self.clock = fakes.VirtualClock()
         self.ids = fakes.SeededIds(seed)
         self.crash_rate = 0.0
@@ -109,16 +119,23 @@ class World:
                         },
                     ),
                     *(document("Operator", name, rules.operator(name)) for name in sorted(set(OPERATORS.values()))),
-                    document("Tenant", "default", {"floor": {}}),
+                    document("Tenant", "default", self.tenant({})),
                     *(self._backend(name) for name in COUNTRIES),
                 ]
             )
         )
 
+    def tenant(self, floor: dict[str, object]) -> dict[str, object]:
+        """Return the declaration of the tenant."""
+        return {"floor": floor} | ({"sector": "eu-finance"} if self.strays else {})
+
     def _backend(self, name: str) -> stores.Document:
-        place = {"country": COUNTRIES[name]}
+        place: dict[str, object] = {"country": COUNTRIES[name]}
+        if self.strays:
+            place["regionPinnedByContract"] = True
         spec: dict[str, object] = {
-            "adapter": "simulated", "operator": OPERATORS[name], "location": place, "logStore": place, "facts": STAMP,
+            "adapter": "simulated", "operator": OPERATORS[name], "location": place, "facts": STAMP,
+            "logStore": {"country": COUNTRIES[name]},
             "adminFrom": ["FR"], "pools": [{"name": "p", "count": SLOTS[name]}],
         }  # fmt: skip
         return document("Backend", name, spec)
@@ -261,6 +278,26 @@ class World:
         machine = self.simulated[backend]
         seen = settings.Whereabouts.read({"country": country, **more} if country is not None else {})
         machine._wanted = machine._wanted.model_copy(update={"whereabouts": seen})
+        self.says[backend] = country
+
+    def stray(self) -> None:
+        """Let a machine say something else, or a person do a duty; sometimes."""
+        draw = self.whims
+        if draw.random() < 0.12:
+            name = draw.choice(sorted(COUNTRIES))
+            self.stands_in(name, draw.choice((None, COUNTRIES[name], COUNTRIES[name], "DE", "SG")))
+        if draw.random() < 0.1:
+            found = self.store.list_obligations(stores.ObligationFilter(), limit=1000).items
+            pending = sorted((one for one in found if one.state.pending), key=lambda one: one.key)
+            if pending:
+                self._fulfil(draw.choice(pending))
+
+    def _fulfil(self, one: obligations.Obligation) -> None:
+        done = obligations.Fulfilment("register/1", "sha256:" + "a" * 64, "p", "", "t", self.clock.now())
+        body = {"code": one.duty.code}
+        entry = journal.Entry("obligation.fulfilled", f"job/{one.job}", done.at, "t", body, one.tenant)
+        self.done.add((str(one.job), one.duty.code))  # it took hold or it did not: the store knows
+        self.store.commit(stores.Changes(obligations=(obligations.fulfilled(one, done),), entries=(entry,)))
 
     def attests(self, backend: str, **said: object) -> None:
         """Give a machine a verifier; see ``settings.Attestation``."""

@@ -55,7 +55,12 @@ def test_no_file_trusts_nobody(tmp_path, store, log):
     """Nothing configured, nothing journaled, nothing to tell."""
     kept = keeper(tmp_path / "trust.yaml", store, log)
     assert kept.verifier().trusted.issuers == ()
-    assert (kept.verifier().problem, kept.look(), log.lines, list(store.entries())) == (None, False, [], [])
+    assert (kept.verifier().problem, kept.look(), log.lines, list(store.entries(subject="trust"))) == (
+        None,
+        False,
+        [],
+        [],
+    )
 
 
 def test_who_is_trusted_and_taken_back_is_on_the_record(tmp_path, store, log):
@@ -70,7 +75,7 @@ def test_who_is_trusted_and_taken_back_is_on_the_record(tmp_path, store, log):
     write(path, gone)
     assert kept.look() is True
     assert kept.verifier() is not first
-    told = [link.entry.body for link in store.entries()]
+    told = [link.entry.body for link in store.entries(subject="trust")]
     assert told[0]["trusted"][0] == {
         "id": ISSUER.id, "kinds": list(ISSUER.kinds), "keys": ["k1"], "by": "A. Martin", "why": "accredited",
     }  # fmt: skip
@@ -80,7 +85,7 @@ def test_who_is_trusted_and_taken_back_is_on_the_record(tmp_path, store, log):
     ]
     write(path)
     kept.look()
-    assert len([link.entry.body for link in store.entries()][2]["revokedNoMore"]) == 1
+    assert len([link.entry.body for link in store.entries(subject="trust")][2]["revokedNoMore"]) == 1
 
 
 def test_a_file_that_fails_or_vanishes_keeps_the_last_good_list(tmp_path, store, log):
@@ -97,7 +102,7 @@ def test_a_file_that_fails_or_vanishes_keeps_the_last_good_list(tmp_path, store,
     write(path)
     assert kept.look() is True
     assert kept.verifier().problem is None
-    assert len(list(store.entries())) == 1
+    assert len(list(store.entries(subject="trust"))) == 1
 
 
 def test_a_file_that_fails_at_the_start_trusts_nobody(tmp_path, store, log):
@@ -118,3 +123,55 @@ def test_a_full_store_does_not_stop_a_list(tmp_path, store, log, monkeypatch):
     write(tmp_path / "trust.yaml")
     assert keeper(tmp_path / "trust.yaml", store, log).verifier().trusted.issuers
     assert ("warning", "trust.not-journaled", {"error": "StoreFullError"}) in log.lines
+
+
+def test_a_restart_names_nobody_as_new(tmp_path, store, log):
+    """What was in force before the start is no news; what changed while nothing ran is."""
+    path, other = tmp_path / "trust.yaml", tokens.Issuer("https://other.example")
+    write(path)
+    keeper(path, store, log)
+    keeper(path, store, log)
+    assert [link.entry.kind for link in store.entries(subject="trust")] == ["trust.in-force"]
+    gone = {"issuer": ISSUER.id, "claim": "hds-1", "from": dt.date(2026, 11, 22), "by": "B", "why": "withdrawn"}
+    write(path, gone, issuers=(ISSUER, other))
+    keeper(path, store, log)
+    _, body = [link.entry.body for link in store.entries(subject="trust")]
+    assert ([one["id"] for one in body["trusted"]], len(body["revoked"]), body["dropped"]) == ([other.id], 1, [])
+
+
+def test_an_issuer_that_may_certify_more_is_new(tmp_path, store, log):
+    """The same id with other kinds, or another key, is a change that a restart tells."""
+    path = tmp_path / "trust.yaml"
+    for changed in ({"kinds": ("location",)}, {"kinds": ("location", "seal")}, {"key": tokens.Issuer().key}):
+        write(path, issuers=(tokens.Issuer(**({"key": ISSUER.key} | changed)),))
+        keeper(path, store, log)
+    told = [link.entry.body for link in store.entries(subject="trust")]
+    assert [[one["id"] for one in body["trusted"]] for body in told] == [[ISSUER.id]] * 3
+
+
+def test_a_list_that_went_while_nothing_ran_is_told(tmp_path, store, log):
+    """The file is gone at the next start: nobody is trusted any more, and the journal says who was."""
+    path = tmp_path / "trust.yaml"
+    write(path)
+    keeper(path, store, log)
+    path.unlink()
+    keeper(path, store, log)
+    assert [link.entry.body["dropped"] for link in store.entries(subject="trust")] == [[], [ISSUER.id]]
+
+
+def test_what_was_noted_and_cannot_be_read_is_told_anew(tmp_path, store, log):
+    """Rather twice than never."""
+    path = tmp_path / "trust.yaml"
+    write(path)
+    keeper(path, store, log)
+    stored = store.document("TrustInForce", "installation", tenant="")
+    store.commit(stores.Changes(documents=(stores.Document(stored.kind, stored.name, "", "[]", stored.version),)))
+    keeper(path, store, log)
+    assert [
+        len(link.entry.body["trusted"])
+        for link in store.entries(subject="trust")
+        if link.entry.kind == "trust.in-force"
+    ] == [
+        1,
+        1,
+    ]
