@@ -27,9 +27,10 @@ def main(argv: Sequence[str]) -> int:
     up.add_argument("--kwok", action="store_true", help="play nodes that carry kwok's annotation")
     up.add_argument("--gate", action="append", default=[], help="feature gate, as GenericWorkload=true")
     up.add_argument("--api", action="append", default=[], help="API to serve, as scheduling.k8s.io/v1alpha2=true")
-    up.add_argument("--run", default=secrets.token_hex(3), help=argparse.SUPPRESS)
+    up.add_argument("--run", default=secrets.token_hex(3), help="name of the run, which `down` takes; default: random")
     up.add_argument("--while-used", action="store_true", help=argparse.SUPPRESS)
-    commands.add_parser("down", help="end every run of this user and remove what dead ones left")
+    down = commands.add_parser("down", help="end runs and remove what dead ones left")
+    down.add_argument("run", nargs="?", help="default: every run of this user")
     which = commands.add_parser("which", help="print the path of a program")
     which.add_argument("program", help="kubectl, helm, kwok, etcd, ...")
     commands.add_parser("images", help="write the images and print their references and archives")
@@ -94,8 +95,8 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _down(_: argparse.Namespace) -> int:
-    remaining = runs.down()
+def _down(given: argparse.Namespace) -> int:
+    remaining = runs.down(given.run)
     for line in remaining:
         print(f"not removed: {line}", file=sys.stderr)
     return 1 if remaining else 0

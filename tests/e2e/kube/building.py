@@ -52,6 +52,8 @@ TOOLS = {
         Tool("kubernetes", ".", PARTS, _versions()),
         Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok", ("kwok",)),
         Tool("helm", "helm.sh/helm/v4/cmd/helm", ("helm",)),
+        Tool("coredns", "github.com/coredns/coredns", ("coredns",)),
+        Tool("kueue", "sigs.k8s.io/kueue/cmd/kueue", ("kueue",)),
     )
 }
 DEFAULT = ("kubernetes", "kwok", "helm")

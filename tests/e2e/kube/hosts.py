@@ -53,8 +53,8 @@ class Host:
         self.folder = folder
         self.slot = -1
         if not KUBELET.exists():
-            KUBELET.mkdir()
-            (folder.parent / "made-kubelet").touch()
+            made().touch()
+            KUBELET.mkdir(exist_ok=True)
         # Private propagation: no mount inside is seen outside. A new /proc belongs to the new PID namespace.
         command = ["unshare", "--mount", "--propagation", "private", "--net", "--pid", "--fork", "--mount-proc"]
         inner = [sys.executable, "-m", "tests.e2e.kube.inside", str(folder / "control")]
@@ -157,6 +157,11 @@ class Host:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def made() -> pathlib.Path:
+    """Return the file that says: kubelet's folder was not there before our runs, and goes with the last of them."""
+    return places.runs() / ".made-kubelet"
 
 
 def _run(*argv: str) -> str:

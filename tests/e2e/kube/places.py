@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import stat
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 MODULES = pathlib.Path(__file__).resolve().parent / "modules"
@@ -17,5 +18,17 @@ def cache() -> pathlib.Path:
 
 
 def runs() -> pathlib.Path:
-    """Return the folder that holds one folder a run. Short on purpose: socket paths end at 107 characters."""
-    return pathlib.Path("/tmp") / f"comity-kube-{os.getuid()}"
+    """Return the folder that holds one folder a run, made where it is not there.
+
+    It is short on purpose: socket paths end at 107 characters.
+
+    :raises PermissionError: when somebody else made it: whoever owns it could replace what root runs.
+    """
+    folder = pathlib.Path("/tmp") / f"comity-kube-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            raise PermissionError(f"{folder} is not ours alone: remove it") from None
+    return folder

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from tests.e2e.kube import assembling, clusters, hosts, places
@@ -49,13 +49,24 @@ def hold(folder: pathlib.Path) -> IO[str] | None:
     return held
 
 
+@contextlib.contextmanager
+def _alone(what: str) -> Iterator[None]:
+    """Hold a lock that all runs of this user share."""
+    with (places.runs() / f".{what}").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+
+
 def sweep() -> list[str]:
     """Remove what dead runs left; return one line for each thing that could not be removed."""
-    base = places.runs()
-    if not base.is_dir():
-        return []
-    remaining, living, made = [], 0, []
-    for folder in sorted(found for found in base.iterdir() if found.is_dir()):
+    with _alone("sweeping"):
+        return _sweep()
+
+
+def _sweep() -> list[str]:
+    """Remove what dead runs left; the caller holds the lock, so that none begins meanwhile."""
+    remaining, living = [], 0
+    for folder in sorted(found for found in places.runs().iterdir() if found.is_dir()):
         held = hold(folder)
         if held is None:
             living += 1
@@ -64,16 +75,11 @@ def sweep() -> list[str]:
             for file in folder.glob("*/init"):
                 hosts.kill_recorded(file)
             remaining += hosts.remove_cgroups(f"comity-{folder.name}-")
-            if (folder / "made-kubelet").exists():
-                made.append(folder)
-            else:
-                remaining += _remove(folder)
-    for folder in made:
-        # The mount point is everybody's: it goes with the last run.
-        if not living:
-            with contextlib.suppress(OSError):
-                hosts.KUBELET.rmdir()
             remaining += _remove(folder)
+    if not living and hosts.made().exists():
+        with contextlib.suppress(OSError):
+            hosts.KUBELET.rmdir()
+        hosts.made().unlink()
     return remaining
 
 
@@ -144,12 +150,9 @@ class Run:
         """
         if not ID.fullmatch(name):
             raise RunError(f"{name!r} does not name a run: up to 12 lower case letters and digits")
-        base = places.runs()
-        base.mkdir(mode=0o700, exist_ok=True)
-        with (base / ".sweeping").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
-            sweep()
-            self.folder = base / name
+        with _alone("sweeping"):
+            _sweep()
+            self.folder = places.runs() / name
             try:
                 self.folder.mkdir()
             except FileExistsError:
@@ -239,9 +242,7 @@ def join(name: str, words: Sequence[str]) -> Joined:
     :param words: the arguments of ``up`` that say which clusters.
     :raises RunError: when they do not get ready.
     """
-    base = places.runs()
-    base.mkdir(mode=0o700, exist_ok=True)
-    folder = base / name
+    folder = places.runs() / name
     pause = threading.Event()
     with contextlib.ExitStack() as held:
         connection = None
@@ -249,8 +250,7 @@ def join(name: str, words: Sequence[str]) -> Joined:
             if (folder / "failed").exists():
                 raise RunError((folder / "failed").read_text())
             if connection is None:
-                with (base / ".joining").open("w") as guard:
-                    fcntl.flock(guard, fcntl.LOCK_EX)
+                with _alone("joining"):
                     if not _lives(folder):
                         _spawn(folder, name, words)
                 connection = _connect(folder)
@@ -318,8 +318,7 @@ def _connect(folder: pathlib.Path) -> socket.socket | None:
 def living() -> dict[str, int]:
     """Return the process of every run that lives, by the run's name."""
     found = {}
-    base = places.runs()
-    for folder in sorted(base.iterdir()) if base.is_dir() else ():
+    for folder in sorted(places.runs().iterdir()):
         if not (folder / "owner").exists():
             continue
         held = hold(folder)
@@ -330,14 +329,18 @@ def living() -> dict[str, int]:
     return found
 
 
-def down() -> list[str]:
-    """End every run of this user and sweep; return what could not be removed."""
-    for pid in living().values():
+def down(name: str | None = None) -> list[str]:
+    """End a run, or every run of this user, and sweep; return what could not be removed."""
+
+    def meant() -> dict[str, int]:
+        return {run: pid for run, pid in living().items() if name in (None, run)}
+
+    for pid in meant().values():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     pause = threading.Event()
     for _ in range(int(DOWN_S / POLL_S)):
-        if not living():
+        if not meant():
             break
         pause.wait(POLL_S)
-    return [f"run {name} does not end" for name in living()] + sweep()
+    return [f"run {run} does not end" for run in meant()] + sweep()
