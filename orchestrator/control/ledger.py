@@ -7,7 +7,7 @@ because everything is derived from the store and from what backends say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import arrivals, entries, index, retry
@@ -77,21 +77,28 @@ class Ledger:
         made: Sequence[decisions.Decision] = (),
         contents: Sequence[decisions.Content] = (),
         arrival: arrivals.Arrival | None = None,
+        stored: Callable[[], None] = lambda: None,
     ) -> list[decisions.Placement]:
         """Make everything staged durable and return the placements that took hold. Raises StoreError.
 
-        Decisions go into the first commit, so that no placement is durable before what it was decided on; with it goes
-        the job that is just arriving, which is given its receipt.
+        Each placement is durable together with its decision. What decisions name (``contents``) goes into the first
+        commit that writes anything, after which ``stored`` is called; with it goes the job that is just arriving, which
+        is given its receipt.
         """
         steps, self._steps = self._steps, []
         placed: list[decisions.Placement] = []
         for start in range(0, max(len(steps), 1), JOBS_MAX):
             chunk = steps[start : start + JOBS_MAX]
             try:
-                placed += self._commit_chunk(chunk, term, made, contents, arrival)
+                written = self._commit_chunk(chunk, term, made, contents, arrival)
             except stores.VersionConflictError:
-                placed += retry.on_conflict()(self._commit_chunk, chunk, term, made, contents, arrival)
-            made, contents, arrival = (), (), None
+                written = retry.on_conflict()(self._commit_chunk, chunk, term, made, contents, arrival)
+            if written is None:
+                continue  # somebody else was faster with all of it: nothing was committed, and so no content either
+            placed += written
+            if contents:
+                stored()
+            contents, arrival = (), None
         return placed
 
     def _commit_chunk(
@@ -101,7 +108,8 @@ class Ledger:
         made: Sequence[decisions.Decision],
         contents: Sequence[decisions.Content],
         arrival: arrivals.Arrival | None,
-    ) -> list[decisions.Placement]:
+    ) -> list[decisions.Placement] | None:
+        """Return the placements of one commit; None where nothing was left to write."""
         draft = _Draft()
         if arrival is not None:
             draft.rows[arrival.job.id] = arrival.job
@@ -112,7 +120,7 @@ class Ledger:
             except Exception as error:  # noqa: BLE001 -- one row that contradicts itself must not stop all others
                 self.broken[step.job] = f"{type(error).__name__}: {error}"
         if not draft.rows:
-            return []
+            return None
         settled = owings.settle(self._store, draft.rows, draft.deeds, entries.CONTROLLER)
         draft.rows.update(settled.rows)
         wanted = {placement.decision for placement in draft.placements}

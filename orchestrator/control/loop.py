@@ -383,7 +383,7 @@ class Loop:
         if not len(self._book) and arrival is None:
             return []
         before = self._attempts_at_risk()
-        placed = self._book.commit(term, made=made, contents=contents, arrival=arrival)
+        placed = self._book.commit(term, made=made, contents=contents, arrival=arrival, stored=self._w.planner.stored)
         for key, job_id in before.items():
             job = self._live.get(job_id)
             if job is None or job.attempt is None or job.attempt.key != key:

@@ -57,6 +57,10 @@ class SchedulerPlanner:
         self._queue = queues.QueueIndex()
         self._live.clear()
 
+    def stored(self) -> None:
+        """See the port."""
+        self._cache.stored()
+
     def stamp(self, world: worlds.World, at: dt.datetime) -> planning.Stamp:
         """See the port. The day is not in it: a verdict's own expiry says when time alone changes it."""
         book = world.book

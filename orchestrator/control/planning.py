@@ -62,6 +62,9 @@ class Planner(Protocol):
     def clear(self) -> None:
         """Forget all jobs: they are put anew."""
 
+    def stored(self) -> None:
+        """Note that the contents of the last plan are durable: until then they are given again with each."""
+
     def plan(self, cycle: Cycle) -> Plan:
         """Return what to place now. A job that breaks it is quarantined in ``notes``, never an exception."""
 

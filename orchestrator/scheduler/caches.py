@@ -49,7 +49,7 @@ class Cache:
     _policy: records.Policy | None = None
     _verdicts: dict[ids.Digest, _Known] = field(default_factory=dict)
     _given: set[ids.Digest] = field(default_factory=set)
-    _offered: tuple[tuple[ids.JobId, ...], tuple[ids.Digest, ...]] = ((), ())
+    _offered: tuple[ids.Digest, ...] = ()
     _queue: object = None
 
     def refresh(self, snapshot: snapshots.Snapshot) -> columns.Columns:
@@ -95,25 +95,24 @@ class Cache:
         return verdict
 
     def settle(self, queue: queues.QueueIndex) -> None:
-        """See from the queue whether the last plan was committed: only then are its contents not given again.
-
-        It was if the jobs that it placed whole have left. Another queue means another life of the control loop.
-        """
-        placed, digests = self._offered
-        self._offered = ((), ())
+        """Begin a cycle. Another queue means another life of the control loop: what is stored is not known any more."""
+        self._offered = ()
         if queue is not self._queue or len(self._given) > GIVEN_MAX:
             self._given.clear()
-        elif placed and not any(job in queue for job in placed):
-            self._given.update(digests)
         self._queue = queue
+
+    def stored(self) -> None:
+        """Note that the contents of the last plan are durable: only then are they not given again."""
+        self._given.update(self._offered)
+        self._offered = ()
 
     def is_given(self, digest: ids.Digest) -> bool:
         """Say whether a content is known to be stored."""
         return digest in self._given
 
-    def offer(self, placed: Iterable[ids.JobId], digests: Iterable[ids.Digest]) -> None:
-        """Remember what a plan hands over, and the jobs that it places whole."""
-        self._offered = (tuple(placed), tuple(digests))
+    def offer(self, digests: Iterable[ids.Digest]) -> None:
+        """Remember what a plan hands over."""
+        self._offered = tuple(digests)
 
     def table(self) -> policy_tables.SiteTable:
         """Return the sites as policy reads them, in the order of the columns."""

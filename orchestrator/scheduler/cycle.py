@@ -202,7 +202,7 @@ class _Cycle:
         ends = [selection.verdict.expires for _, selection in self._walks.values()]
         ends.append(self._snapshot.queue.next_release())
         ends += [self._snapshot.at] if any(turn.deferred for turn in self._turns) else []
-        self._cache.offer((placed.job for placed in self._placements if placed.index is None), self._contents)
+        self._cache.offer(self._contents)
         return Plan(
             placements=tuple(self._placements),
             decisions=self._decisions,

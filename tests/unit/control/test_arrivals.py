@@ -95,6 +95,20 @@ def test_a_key_that_exists_refuses_the_submission_and_nothing_else():
         again.future.result(0)
 
 
+def test_what_a_refused_submission_was_judged_by_is_stored_with_the_next():
+    """A plan that was not committed has stored nothing: the next placement of its class brings the whole record."""
+    world = quiet()
+    world.loop.tick(arrivals.Arrival(submission(world, key="k")))
+    while not world.loop.tick().idle:
+        world.clock.advance(1)
+    rare = {"resources": jobs.Resources(cpu_milli=123)}
+    world.loop.tick(arrivals.Arrival(submission(world, key="k", **rare)))
+    kept = arrivals.Arrival(submission(world, **rare))
+    while kept.receipt is None:
+        world.loop.tick(kept)
+    test_loop.check_record(world, kept.receipt.jobs[0].id)
+
+
 def test_a_loop_with_other_work_leaves_it_to_the_store():
     """Where something waits, or the world changed, or another leads, the submission is committed alone."""
     for spoil in (

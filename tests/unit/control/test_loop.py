@@ -5,8 +5,10 @@ import datetime as dt
 
 import pytest
 
-from orchestrator.control import lanes, loop, pacemaker, planners
+from orchestrator.control import lanes, ledger, loop, pacemaker, planners
 from orchestrator.domain import errors, jobs
+from orchestrator.placement import records
+from orchestrator.scheduler import answers
 from orchestrator.testing import fakes
 from tests.sim import worlds
 
@@ -49,6 +51,48 @@ class Quiet(worlds.World):
 
     def phase(self, id):
         return self.store.job(id).phase
+
+
+def check_record(world, id):
+    """Assert that everything the decision on a job's newest placement names is stored."""
+    placement = world.store.placement(world.store.job(id).attempts[-1].key)
+    decision = world.store.decision(placement.decision)
+    records.read(decision, answers.gather(decision, world.store.content))
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_placements_of_one_turn_in_several_commits(monkeypatch, together):
+    """However many go into one commit, each placement has its decision, and that all that it names."""
+    world = Quiet()
+    world.turns(2)
+    monkeypatch.setattr(ledger, "JOBS_MAX", together)
+    made = [world.job(resources=jobs.Resources(cpu_milli=100 + number)) for number in range(4)]
+    assert world.loop.tick().placed == 4
+    for id in made:
+        check_record(world, id)
+
+
+def test_a_plan_of_which_nothing_was_left_has_stored_nothing():
+    """A job cancelled under the loop's hands takes the plan with it; the next of its class brings the record."""
+    world = Quiet()
+    world.turns(2)
+    resources = jobs.Resources(cpu_milli=123)
+    cancelled = world.job(resources=resources)
+    plan = planners.SchedulerPlanner.plan
+
+    def slow(self, cycle):
+        found = plan(self, cycle)
+        if found.placements and world.phase(cancelled) is P.QUEUED:
+            world.cancel(cancelled)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planners.SchedulerPlanner, "plan", slow)
+        world.turns(2)
+    assert world.phase(cancelled) is P.CANCELLED
+    kept = world.job(resources=resources)
+    world.turns(2)
+    check_record(world, kept)
 
 
 def test_a_job_goes_all_the_way():

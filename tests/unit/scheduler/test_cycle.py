@@ -271,13 +271,14 @@ def test_an_array_goes_on_at_the_next_site() -> None:
 
 
 def test_contents_are_given_until_a_plan_was_committed() -> None:
-    """A plan whose jobs stay queued was not committed, so the next gives the same again; then nothing is repeated."""
+    """Until it is said that a plan's contents are durable the next gives the same again; then nothing is repeated."""
     cache, queue = caches.Cache(), queues.QueueIndex([samples.job(1, samples.spec())])
     snapshot = replace(samples.snapshot([samples.site()], [samples.offer()], []), queue=queue)
     first = cycle.plan(snapshot, cache)
     again = cycle.plan(snapshot, cache)
     assert samples.BOOK.digest in first.contents
     assert again.contents == first.contents
+    cache.stored()
     queue.discard(again.placements[0].job)
     queue.put(samples.job(2, samples.spec()))
     later = cycle.plan(snapshot, cache)
