@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from tests.e2e.kube import building, clusters, images, packages, runs
 
 
+INTERRUPTED = 130
+
+
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.kube", description=__doc__)
@@ -57,6 +60,8 @@ def _build(given: argparse.Namespace) -> int:
     except building.BuildError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 
