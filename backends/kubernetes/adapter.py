@@ -160,7 +160,7 @@ class KubernetesAdapter(backends.BackendAdapter):
             if ref.handle is not None:
                 raise errors.no_log(str(ref.key))
             return [], cursor or ""
-        pods = observe.newest(self._cluster.pods_of(job))
+        pods = observe.newest([pod for pod in self._cluster.pods_of(job) if not pod.gone])
         if job.over and not pods and job.started is not None:
             raise errors.no_log(str(ref.key))
         found = logs.places(cursor, job.nodes)

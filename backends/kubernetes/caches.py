@@ -6,6 +6,7 @@ do nothing costs ten thousand look-ups. Whoever asks is told an error as soon as
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +120,7 @@ class Cluster:
         return (job.backend, job.installation) == (self._backend, self._installation)
 
     def pods_of(self, job: views.Job) -> Sequence[views.Pod]:
-        """Return the pods that are known of a Job."""
+        """Return the pods that are known of a Job, those that are gone too."""
         with self._lock:
             return list(self._pods_of.get(job.name, {}).values())
 
@@ -152,18 +153,28 @@ class Cluster:
     # --- what changed -------------------------------------------------------------------------------------------------
 
     def _job_changed(self, job: views.Job) -> None:
+        if job.name not in self.jobs.items:
+            with self._lock:
+                left = {name: pod for name, pod in self._pods_of.get(job.name, {}).items() if not pod.gone}
+                if left:
+                    self._pods_of[job.name] = left
+                else:
+                    self._pods_of.pop(job.name, None)
         self._forget(job.name)
 
     def _pod_changed(self, pod: views.Pod) -> None:
         present = self.pods.items.get(pod.name)
         with self._lock:
             mine = self._pods_of.setdefault(pod.job, {})
-            if present is None:
-                mine.pop(pod.name, None)
-                if not mine:
-                    self._pods_of.pop(pod.job, None)
-            else:
+            if present is not None:
                 mine[pod.name] = present
+            elif pod.job in self.jobs.items:
+                # Kept while its Job is: an eviction shows on the pod only, which goes as soon as it was counted.
+                mine[pod.name] = dataclasses.replace(pod, gone=True)
+            else:
+                mine.pop(pod.name, None)
+            if not mine:
+                self._pods_of.pop(pod.job, None)
         self._forget(pod.job)
 
     def _node_changed(self, node: views.Node) -> None:

@@ -40,7 +40,7 @@ class Mending:
         """Say whether there may be something to do: cheap, for every look at an attempt that is not over."""
         if job.stopped or job.gave_up:
             return False
-        pods = self._cluster.pods_of(job)
+        pods = self._pods(job)
         if any(pod.waiting in observe.NEVER_STARTS or pod.waiting in observe.NO_IMAGE for pod in pods):
             return True
         return job.nodes > 1 and (len(pods) < job.nodes or not all(pod.released for pod in pods))
@@ -59,8 +59,11 @@ class Mending:
             with self._lock:
                 self._busy.discard(job.name)
 
+    def _pods(self, job: views.Job) -> list[views.Pod]:
+        return [pod for pod in self._cluster.pods_of(job) if not pod.gone]
+
     def _mend(self, job: views.Job) -> None:
-        ranks, now = observe.newest(self._cluster.pods_of(job)), self._now()
+        ranks, now = observe.newest(self._pods(job)), self._now()
         patience = dt.timedelta(seconds=self._wanted.image_pull_seconds)
         for pod in ranks.values():
             if why := observe.hopeless(pod, now, patience):

@@ -47,7 +47,7 @@ def observation(
     if job.over:
         outcome = ending(job, ranks, nodes)
         return backends.Observation(key, _state.ENDED, outcome, handle, started, outcome.detail, where)
-    state, detail = _now(job, ranks, nodes)
+    state, detail = _now(job, {rank: pod for rank, pod in ranks.items() if not pod.gone}, nodes)
     return backends.Observation(key, state, None, handle, started, detail, where)
 
 
@@ -112,14 +112,19 @@ def ending(
     started = min((at for pod in ranks.values() if (at := pod.running_since or pod.began)), default=None)
     failed = job.condition("Failed")
     ended = _ended_at(job, ranks, failed)
-    if job.condition("Complete") is not None:
-        return jobs.Outcome(_kind.EXITED, 0, started_at=started, ended_at=ended)
-    deadline = failed is None or failed.reason == "DeadlineExceeded"
-    if job.gave_up and deadline:
+    # These marks are only ever set on a Job that is not over, so they came first, whatever it ended with then.
+    if job.gave_up:
         return jobs.Outcome(_kind.START_FAILED, detail=job.gave_up, started_at=started, ended_at=ended)
-    if job.stopped and deadline:
-        text = "" if ranks else "stopped before it began"
+    if job.stopped:
+        text = "" if started is not None else "stopped before it began"
         return jobs.Outcome(_kind.STOPPED, detail=text, started_at=started, ended_at=ended)
+    if job.condition("Complete") is not None:
+        told = next((pod for pod in ranks.values() if _was_disrupted(pod)), None)
+        if told is None:
+            return jobs.Outcome(_kind.EXITED, 0, started_at=started, ended_at=ended)
+        # It was told to end, and said 0: for Kubernetes that is success, for whoever waits for its work it is none.
+        kind, _, _, detail = _of_pod(told)
+        return jobs.Outcome(kind, detail=detail[:500], started_at=started, ended_at=ended)
     if failed is not None and failed.reason == "DeadlineExceeded":
         return jobs.Outcome(_kind.TIMED_OUT, detail="its time was up", started_at=started, ended_at=ended)
     first = _failed_first(ranks)
@@ -145,8 +150,18 @@ def _failed_first(ranks: Mapping[int, views.Pod]) -> views.Pod | None:
     One that was told to end (terminated by signal 15, while others failed by themselves) comes after those.
     """
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)
-    bad = [pod for pod in ranks.values() if pod.phase == "Failed" or pod.exit_code not in (0, None)]
+    bad = [
+        pod for pod in ranks.values() if pod.phase == "Failed" or pod.exit_code not in (0, None) or _was_disrupted(pod)
+    ]
     return min(bad, key=lambda pod: (_was_told(pod), pod.ended or latest, pod.rank), default=None)
+
+
+def _was_disrupted(pod: views.Pod) -> bool:
+    """Say whether something in the cluster ended a pod before it ended by itself."""
+    found = pod.condition("DisruptionTarget")
+    if found is None or found.status != "True":
+        return False
+    return pod.ended is None or found.since is None or found.since <= pod.ended
 
 
 def _was_told(pod: views.Pod) -> bool:
@@ -157,7 +172,7 @@ def _was_told(pod: views.Pod) -> bool:
 def _of_pod(pod: views.Pod) -> tuple[jobs.OutcomeKind, int | None, int | None, str]:
     """Return how one pod ended: kind, exit code, signal, and in words."""
     disrupted = pod.condition("DisruptionTarget")
-    if disrupted is not None and disrupted.status == "True":
+    if disrupted is not None and _was_disrupted(pod):
         lost = disrupted.reason in _NODE_LOST
         text = f"{disrupted.reason}: {disrupted.message}" if disrupted.message else disrupted.reason
         return (_kind.LOST if lost else _kind.PREEMPTED), None, None, text

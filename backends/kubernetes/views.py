@@ -101,6 +101,8 @@ class Pod:
     image_digest: str | None
     released: bool
     """A gang's node was told the addresses."""
+    gone: bool = False
+    """It is there no more; this is the last that was seen of it."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type, whatever its status."""

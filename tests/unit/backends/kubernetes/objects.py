@@ -95,7 +95,13 @@ def pod(rank: int = 0, *, state: dict[str, Any] | None = None, **more: Any) -> v
             "reason": more.get("reason", ""),
             "message": more.get("message", ""),
             "conditions": [
-                {"type": type_, "status": status, "reason": reason, "message": message}
+                {
+                    "type": type_,
+                    "status": status,
+                    "reason": reason,
+                    "message": message,
+                    "lastTransitionTime": more.get("since"),
+                }
                 for type_, status, reason, message in more.get("conditions", ())
             ],
             "containerStatuses": [

@@ -1,5 +1,6 @@
 """What a Job, its pods and their nodes say is told as one observation of the port."""
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -121,14 +122,32 @@ def test_the_first_to_fail_speaks_for_the_gang() -> None:
     assert (found.exit_code, found.detail) == (7, "node 1: exit code 7")
 
 
-def test_complete_is_success_whatever_was_asked() -> None:
-    """A stop that came too late changes no outcome; neither does a deadline that was set by it."""
-    late = {names.STOPPED_ANNOTATION: "2026-11-22T12:00:00Z"}
-    assert look(objects.job(conditions=(("Complete", ""),), notes=late)).outcome.succeeded
-    failed = look(
-        objects.job(conditions=FAILED, notes=late), objects.pod(phase="Failed", state=objects.ended(5))
-    ).outcome
-    assert failed.exit_code == 5
+def test_a_mark_came_before_the_end() -> None:
+    """A stop is set only on what is not over: what it ended with then, also 0, is no success of its own."""
+    stopped = {names.STOPPED_ANNOTATION: "2026-11-22T12:00:00Z"}
+    for conditions in ((("Complete", ""),), FAILED):
+        found = look(
+            objects.job(conditions=conditions, notes=stopped), objects.pod(phase="Failed", state=objects.ended(5))
+        ).outcome
+        assert (found.kind, found.exit_code) == (Kind.STOPPED, None)
+    assert look(objects.job(conditions=(("Complete", ""),))).outcome.succeeded
+
+
+def test_ending_well_because_it_was_evicted_is_no_success() -> None:
+    """A program that says 0 when it is told to end has not done its work; one that was done before has."""
+    evicted = [("DisruptionTarget", "True", "EvictionByEvictionAPI", "because")]
+    job = objects.job(conditions=(("Complete", ""),))
+    told = objects.pod(phase="Succeeded", state=objects.ended(0), conditions=evicted, since="2026-11-22T12:00:08Z")
+    assert look(job, dataclasses.replace(told, gone=True)).outcome.kind is Kind.PREEMPTED
+    after = objects.pod(phase="Succeeded", state=objects.ended(0), conditions=evicted, since="2026-11-22T12:00:10Z")
+    assert look(job, after).outcome.succeeded
+
+
+def test_a_pod_that_is_gone_runs_no_more() -> None:
+    """The last that was seen of a pod tells how it ended, and where it was, never that it runs."""
+    last = dataclasses.replace(objects.pod(), gone=True)
+    seen = look(objects.job(active=1), last)
+    assert (seen.state, seen.whereabouts[0].node) == (State.STARTING, "n1")
 
 
 @pytest.mark.parametrize(
