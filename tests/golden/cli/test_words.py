@@ -129,6 +129,42 @@ def _description() -> str:
     return descriptions.describe("jobs", JOB | {"status": status})
 
 
+def _seen() -> str:
+    node = {"rank": 0, "node": "gpu-7", "country": "SG", "source": "label topology.kubernetes.io/region"}
+    attempt = {
+        "number": 1,
+        "site": "gra/h100",
+        "phase": "CANCELLED",
+        "startedAt": "2026-11-22T10:00:00Z",
+        "endedAt": "2026-11-22T10:00:05Z",
+        "reason": "NonCompliant",
+        "seen": {
+            "nodes": [
+                {**node, "assurance": "declared", "imageDigest": "sha256:" + "ab" * 32},
+                {"rank": 1, "node": "gpu-8", "country": None, "source": "", "assurance": "declared"},
+            ],
+            "adapter": {"distribution": "comity", "version": "0.1.0", "digest": "sha256:" + "cd" * 32},
+            "attestation": {
+                "tee": "tdx",
+                "verifier": "https://verifier.example",
+                "covers": ["location.country"],
+                "country": "FR",
+                "until": "2026-11-22T22:00:00Z",
+            },
+        },
+    }
+    condition = {
+        "type": "NonCompliant",
+        "status": True,
+        "since": "2026-11-22T10:00:02Z",
+        "reason": "identity.elsewhere",
+        "message": "gra/h100 says that it lies in FR, and gpu-7 was seen in SG "
+        "(label topology.kubernetes.io/region, declared)",
+    }
+    status = stubs.job(conditions=[condition], attempts=[attempt])["status"]
+    return descriptions.describe("jobs", JOB | {"status": status})
+
+
 TEXTS: dict[str, Callable[[], str]] = {
     "plan": lambda: answers.plan(PLACEABLE, JOB, source="hospital.yaml"),
     "plan-wide": lambda: answers.plan(PLACEABLE, JOB, source="hospital.yaml", wide=True),
@@ -138,6 +174,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "explain-backend": lambda: answers.explain(REFUSED, JOB, backend="eusc-de"),
     "jobs": _jobs,
     "describe-job": _description,
+    "describe-job-seen": _seen,
 }
 
 
