@@ -5,18 +5,26 @@ archive is kept under the digest of all of it, one at a time.
 """
 
 import hashlib
+import importlib.util
 import json
+import marshal
 import pathlib
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import warnings
 import zipfile
 
 from tests.e2e.kube import images, packages, places
 
 ROOT = places.ROOT
 NAME = f"{images.DOMAIN}/comity"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 USER = 10001
+FORM = "3"
+UNUSED = {"aio", "models"}
+"""Folders of the Kubernetes client that the adapter loads nothing of: 50 MB of bytecode."""
 COMMAND = b"""#!/usr/local/bin/python3
 import sys
 from orchestrator.cli.main import main
@@ -38,9 +46,11 @@ def _sources() -> str:
 
 def make() -> images.Image:
     """Return the image of the source as it is now; its tag is the digest of the source."""
-    needed = images._closure("comity")
+    needed = images._closure("comity", "kubernetes")
     source = _sources()
-    key = hashlib.sha256(json.dumps([images.FORM, source, SETTINGS, [(p.name, p.version) for p in needed]]).encode())
+    key = hashlib.sha256(
+        json.dumps([images.FORM, FORM, source, SETTINGS, [(p.name, p.version) for p in needed]]).encode()
+    )
     key.update(pathlib.Path(packages.busybox() or "/dev/null").read_bytes())
     folder = places.cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +63,9 @@ def make() -> images.Image:
         base = images.Layer(pathlib.Path(work) / "base")
         images._busybox(base)
         images._python(base)
+        for path, inner in images._files(pathlib.Path(sysconfig.get_path("stdlib"))):
+            if path.suffix == ".py" and inner.parts[0] != "lib2to3":
+                _compiled(base, f"{images.HOME}/lib/python{VERSION}/{inner}", path.read_bytes(), path)
         base.close()
         wheels = images.Layer(pathlib.Path(work) / "wheels")
         programs = []
@@ -62,6 +75,8 @@ def make() -> images.Image:
                 if path.is_file() and ".." not in file.parts and not images.SKIPPED & set(file.parts):
                     wheels.copy(f"{images.SITE}/{file}", path)
                     programs += [path] if ".so" in path.suffixes else []
+                    if path.suffix == ".py" and not UNUSED & set(file.parts):
+                        _compiled(wheels, f"{images.SITE}/{file}", path.read_bytes(), path)
         for name, path in sorted(images._libraries(programs).items()):
             # What a wheel brings along is found by its own path; what it takes from the system is not in the base.
             if not name.startswith("/") and pathlib.Path(path).is_relative_to("/lib"):
@@ -83,7 +98,30 @@ def _wheel(layer: images.Layer, work: pathlib.Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for info in sorted(archive.infolist(), key=lambda one: one.filename):
             is_program = bool((info.external_attr >> 16) & 0o111)
-            layer.file(f"{images.SITE}/{info.filename}", archive.read(info), 0o755 if is_program else 0o644)
+            target, content = f"{images.SITE}/{info.filename}", archive.read(info)
+            layer.file(target, content, 0o755 if is_program else 0o644)
+            if target.endswith(".py"):
+                _compiled(layer, target, content, None)
+
+
+def _compiled(layer: images.Layer, target: str, source: bytes, path: pathlib.Path | None) -> None:
+    """Add a module as bytecode that is never checked against its source: nothing can be written there later.
+
+    :param path: where this machine may have compiled it already.
+    """
+    kept = pathlib.Path(importlib.util.cache_from_source(str(path))) if path else None
+    try:
+        body = kept.read_bytes()[16:] if kept else b""
+    except OSError:
+        body = b""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of other people's sources
+            body = body or marshal.dumps(compile(source, target, "exec", dont_inherit=True))
+    except (SyntaxError, ValueError):
+        return  # a template, or a test of a parser: nobody imports it
+    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + hashlib.sha256(source).digest()[:8]
+    folder, _, name = target.rpartition("/")
+    layer.file(f"{folder}/__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc", head + body)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ JOBS, HOME, GOING = f"fenced-jobs-{RUN}", f"fenced-comity-{RUN}", f"fenced-going
 MALLORY = ("--as=mallory", "--as-group=system:masters")
 COMITY = (f"--as=system:serviceaccount:{HOME}:comity", "--as-group=system:masters")
 CONTROLLER = (f"--as={admission.CONTROLLERS[0]}", "--as-group=system:masters")
+PREFIX = f"comity-{RUN}"
+POLICIES = ("jobs", "job-changes", "pods", "bindings", "decided-jobs")
 DIGEST = "sha256:" + "a" * 64
 BOOK = f"{admission.PLURAL}.{admission.GROUP}"
 POD = {
@@ -100,6 +102,7 @@ def fenced(fr):
     """Put the fence up, as an operator would: export, apply, and wait until the API server holds it."""
     cluster = Fenced(fr)
     words = ("--namespace", JOBS, "--namespace", GOING, "--country", "FR", "--service-account", f"{HOME}/comity")
+    words = (*words, "--name", PREFIX)
     exported = subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "policy", "export", "--to", "kubernetes", *words],
         capture_output=True,
@@ -114,8 +117,9 @@ def fenced(fr):
     probe = (*MALLORY, "create", "--dry-run=server", "-f", "-")
     _until(lambda: cluster.ask(*probe, given=book()), lambda found: "written by Comity only" in found[1])
     yield cluster
-    kinds = "validatingadmissionpolicybindings,validatingadmissionpolicies,customresourcedefinitions"
-    cluster.do("delete", kinds, "-l", "app.kubernetes.io/component=second-fence", "--timeout=30s")
+    # The kind of the parameter object is everybody's here.
+    for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+        cluster.do("delete", kind, *(f"{PREFIX}-{name}" for name in POLICIES), "--timeout=30s")
     cluster.do("delete", "namespace", JOBS, HOME, "--wait=false")
 
 
@@ -131,10 +135,10 @@ def placements(fenced):
 
 def test_the_api_server_finds_no_fault_with_the_expressions(fenced) -> None:
     """Type checking of the API server warns of nothing in any policy."""
-    kind = "validatingadmissionpolicies"
+    names = [f"validatingadmissionpolicies/{PREFIX}-{name}" for name in POLICIES]
 
     def ask():
-        items = json.loads(fenced.do("get", kind, "-l", "app.kubernetes.io/component=second-fence", "-o", "json"))
+        items = json.loads(fenced.do("get", *names, "-o", "json"))
         return [each.get("status", {}).get("typeChecking") for each in items["items"]]
 
     assert _until(ask, lambda found: None not in found) == [{}] * 5

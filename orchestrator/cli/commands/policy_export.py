@@ -27,6 +27,7 @@ FENCE = "second-fence.yaml"
     "--country", "countries", multiple=True, metavar="CODE", help="kubernetes: where nodes may stand; or EEA."
 )
 @click.option("--service-account", metavar="NAMESPACE/NAME", help="kubernetes: Comity's own.  [comity/comity]")
+@click.option("--name", "prefix", metavar="NAME", help="kubernetes: how names of policies begin.  [comity]")
 @click.option("--job-controller", "controllers", multiple=True, metavar="USER", help="kubernetes: who makes pods.")
 @click.option("--scheduler", "schedulers", multiple=True, metavar="USER", help="kubernetes: who binds pods to nodes.")
 def export(
@@ -37,6 +38,7 @@ def export(
     namespaces: tuple[str, ...],
     countries: tuple[str, ...],
     service_account: str | None,
+    prefix: str | None,
     controllers: tuple[str, ...],
     schedulers: tuple[str, ...],
 ) -> int:
@@ -52,9 +54,9 @@ def export(
       comity policy export --to cedar --schema
       comity policy export --to kubernetes --namespace comity-jobs --country FR -o exported/
     """
-    of_fence = (*namespaces, *countries, service_account, *controllers, *schedulers)
+    of_fence = (*namespaces, *countries, service_account, prefix, *controllers, *schedulers)
     if language == "cedar" and any(of_fence):
-        options = "--namespace, --country, --service-account, --job-controller and --scheduler"
+        options = "--namespace, --country, --service-account, --name, --job-controller and --scheduler"
         raise click.UsageError(f"{options} belong to kubernetes")
     if language == "kubernetes" and is_schema:
         raise click.UsageError("--schema belongs to cedar")
@@ -66,7 +68,8 @@ def export(
         case "cedar":
             return _as_cedar(folder, at, is_schema)
         case "kubernetes":
-            text = _as_fence(at, namespaces, countries, service_account or "comity/comity", controllers, schedulers)
+            account = service_account or "comity/comity"
+            text = _as_fence(at, namespaces, countries, account, prefix, controllers, schedulers)
             return _written(folder, {FENCE: text}) if folder is not None else _printed(text)
         case _:
             failures.say(f"`--to {language}` is not built yet")
@@ -93,6 +96,7 @@ def _as_fence(
     namespaces: tuple[str, ...],
     countries: tuple[str, ...],
     service_account: str,
+    prefix: str | None,
     controllers: tuple[str, ...],
     schedulers: tuple[str, ...],
 ) -> str:
@@ -112,6 +116,7 @@ def _as_fence(
             countries=tuple(sorted(codes)),
             controllers=controllers or fence.CONTROLLERS,
             schedulers=schedulers or fence.SCHEDULERS,
+            prefix=prefix or fence.PREFIX,
         )
     except fence.TermsError as error:
         raise click.UsageError(str(error)) from error
