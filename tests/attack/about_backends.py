@@ -20,6 +20,26 @@ def country(found: stage.Stage) -> lies.Seen:
     return found.judged(found.backend(found.new("oslo"), "NO"), sovereignty=FREE).went()
 
 
+@lies.caught(
+    WHO,
+    "declares Finland, and its nodes say that they stand in Russia",
+    by="identity.elsewhere: what is seen is compared; the attempt is stopped, the site closed until a person looked",
+)
+def node_elsewhere(found: stage.Stage) -> lies.Seen:
+    """Run a job on a node that says another country than the document."""
+    name, where = found.new("espoo"), {"sovereignty": {"countries": {"allow": ["FI"]}}}
+    found.backend(name, "FI", settings={"runTime": "60s", "whereabouts": {"country": "RU"}})
+    first = found.judged(name, **where)
+    assert first.placed == name, first
+
+    def told() -> bool:
+        status = found.call("GET", f"/v1/jobs/{first.job}").body["status"]
+        return any(one["reason"] == "identity.elsewhere" and one["status"] for one in status["conditions"])
+
+    wait_until(told, seconds=15)
+    return found.judged(name, **where).denied("identity.elsewhere")
+
+
 @lies.caught(WHO, "declares Norway; the job demands certified facts", by="core.assurance (minAssurance)")
 def country_to_be_certified(found: stage.Stage) -> lies.Seen:
     """Ask for more than a declaration."""
