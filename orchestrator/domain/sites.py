@@ -153,8 +153,8 @@ class Attested:
     verifier: str | None = None
     until: dt.datetime | None = None
     covers: tuple[str, ...] = ()
-    """Documents (``backend``, ``controlPlane``, ``operator``) every stated fact of which the result states too, in answer
-    to a challenge of this control plane."""
+    """Documents (``backend``, ``controlPlane``, ``operator``) of which the result states every fact that they state, in
+    answer to a challenge of this control plane."""
 
 
 @dataclass(frozen=True, slots=True)

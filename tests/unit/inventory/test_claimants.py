@@ -321,7 +321,7 @@ ALL_OF_IT = WHERE | WHO
 
 
 def test_a_result_that_states_every_fact_covers_the_document():
-    """Challenged, trusted for the kinds, equal to the document: facts of the backend are attested, not the operator's."""
+    """Challenged, trusted for the kinds, equal: facts of the backend are attested, not those of its operator."""
     backend, trusted, given = covering(**ALL_OF_IT)
     site = made(backend, trusted=trusted, presented=presentations.Presented(challenges={"gra": given}))
     assert (faults(site), site.attested.covers) == ([], ("backend",))
