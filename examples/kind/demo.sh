@@ -14,7 +14,17 @@ for country in FR DE; do
 done
 kind load docker-image "$image" --name comity
 helm install comity "$here/helm/comity" --kube-context "$context" --namespace comity --create-namespace --wait \
-    --set "image.repository=${image%:*}" --set "image.tag=${image##*:}"
+    --set "image.repository=${image%:*}" --set "image.tag=${image##*:}" \
+    --set-file "documents.places\.yaml=$here/examples/kind/places.yaml"
+
+comity() {
+    kubectl --context "$context" --namespace comity exec -i comity-0 -- \
+        env SSL_CERT_FILE=/etc/comity/tls/ca.crt comity "$@"
+}
 kubectl --context "$context" get nodes --label-columns node-restriction.kubernetes.io/jurisdiction
-kubectl --context "$context" --namespace comity exec comity-0 -- \
-    env SSL_CERT_FILE=/etc/comity/tls/ca.crt comity get sites
+comity get sites
+job=$(sed "s|IMAGE|$image|" "$here/examples/kind/job.yaml" | comity submit -f -)
+comity wait "$job"
+comity logs "$job"
+comity explain "$job"
+kubectl --context "$context" --namespace comity-jobs get pods --output wide
