@@ -37,7 +37,7 @@ _ADDRESS = "127.0.0.2"
 """Of the head: Ray replaces 127.0.0.1 by an address that others reach, and takes the rest of 127/8 as it is."""
 
 KEEPER = """
-import ctypes, os, signal, subprocess, sys
+import ctypes, os, shutil, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
 
@@ -59,6 +59,8 @@ def end(*_):
     for _ in range(300):
         left = below()
         if not left:
+            if os.getppid() == 1:
+                shutil.rmtree(os.environ['RAYS_FOLDER'], ignore_errors=True)
             os._exit(0)
         for pid in left:
             try:
@@ -226,6 +228,7 @@ class Cluster:
             **kept,
             "PATH": f"{self.bin}:{kept.get('PATH', '')}",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAYS_FOLDER": str(self.folder),
             "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
             **({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token} if self.token is not None else {}),
             **self.more,

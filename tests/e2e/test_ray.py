@@ -19,6 +19,7 @@ from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, job, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PATIENCE_S = 240.0
 SECRET = {"fromEnv": "COMITY_SECRET_RAY"}
 POOLS = [{"name": "west"}, {"name": "south", "accelerator": "H100", "location": {"country": "IT"}}]
 SELECTORS = {
@@ -88,6 +89,11 @@ def submit(plane: Plane, name: str, command: str, **spec: Any) -> str:
     return str(answer.json["id"])
 
 
+def ended(plane: Plane, id: str) -> dict[str, Any]:
+    """Return a job once it has ended; a busy machine starts the processes of Ray slowly."""
+    return plane.ended(id, seconds=PATIENCE_S)
+
+
 def until_phase(plane: Plane, id: str, *phases: str) -> dict[str, Any]:
     """Return a job once it is in one of these phases."""
 
@@ -95,7 +101,7 @@ def until_phase(plane: Plane, id: str, *phases: str) -> dict[str, Any]:
         found = plane.job(id)
         return found if found["status"]["phase"] in phases else None
 
-    return dict(wait_until(check, what=f"{phases} of {id}: {plane.job(id)['status']}"))
+    return dict(wait_until(check, seconds=PATIENCE_S, what=f"{phases} of {id}: {plane.job(id)['status']}"))
 
 
 def alive(mark: str) -> list[str]:
@@ -140,7 +146,7 @@ def test_a_job_sees_the_accelerators_it_asked_for_and_no_other(plane: Plane) -> 
     one = submit(plane, "with", 'echo "gpus=[$CUDA_VISIBLE_DEVICES]"', resources={"accelerators": {"anyOf": ["H100"]}})
     none = submit(plane, "without", 'echo "gpus=[$CUDA_VISIBLE_DEVICES]"', sovereignty={"countries": {"allow": ["IT"]}})
     for id, said in ((one, "gpus=[0]"), (none, "gpus=[]")):
-        done = plane.ended(id)
+        done = ended(plane, id)
         assert (done["status"]["phase"], done["status"]["attempts"][0]["site"]) == ("SUCCEEDED", "ray/south"), done
         assert said in plane.shell.run(f"comity logs {id}").stdout
 
@@ -148,7 +154,7 @@ def test_a_job_sees_the_accelerators_it_asked_for_and_no_other(plane: Plane) -> 
 def test_the_variables_of_every_adapter_are_there(plane: Plane) -> None:
     """A job reads the same names here as elsewhere, its own values as they are, and Ray's list shows no other."""
     id = submit(plane, "variables", "env", env={"MINE": "a ${HOME} $(b) 'c'", "PATH": "/bin:/usr/bin:/own"})
-    assert plane.ended(id)["status"]["phase"] == "SUCCEEDED"
+    assert ended(plane, id)["status"]["phase"] == "SUCCEEDED"
     said = dict(line.partition("=")[::2] for line in plane.shell.run(f"comity logs {id}").stdout.splitlines())
     assert (said["MINE"], said["PATH"]) == ("a ${HOME} $(b) 'c'", "/bin:/usr/bin:/own")
     assert (said["COMITY_JOB_ID"], said["COMITY_ATTEMPT"]) == (id, "1")
@@ -188,7 +194,7 @@ def test_what_cannot_run_here_is_refused_by_name(plane: Plane, ray: rays.Cluster
     ):
         answer = plane.submit(job(name, "true", **more))
         where = f"/v1/jobs/{answer.json['id']}:explain"
-        wait_until(lambda where=where, code=code: code in plane.call("POST", where).body.decode())  # type: ignore[misc]
+        wait_until(lambda where=where, code=code: code in plane.call("POST", where).body.decode(), seconds=PATIENCE_S)  # type: ignore[misc]
         assert submissions(ray, answer.json["id"]) == []
 
 
@@ -199,10 +205,10 @@ def test_every_descendant_ends_with_the_job(plane: Plane) -> None:
         id = submit(plane, f"leaves{mark}", leave.format(mark=mark, then=then))
         if phase == "CANCELLED":
             until_phase(plane, id, "RUNNING")
-            wait_until(lambda mark=mark: alive(f"sleep {mark}"))  # type: ignore[misc]
+            wait_until(lambda mark=mark: alive(f"sleep {mark}"), seconds=PATIENCE_S)  # type: ignore[misc]
             assert plane.call("POST", f"/v1/jobs/{id}:cancel").status in (200, 202)
-        assert plane.ended(id)["status"]["phase"] == phase
-        wait_until(lambda mark=mark: not alive(f"sleep {mark}"))  # type: ignore[misc]
+        assert ended(plane, id)["status"]["phase"] == phase
+        wait_until(lambda mark=mark: not alive(f"sleep {mark}"), seconds=PATIENCE_S)  # type: ignore[misc]
 
 
 def test_one_that_waits_at_ray_is_cancelled_and_never_begins(
@@ -218,11 +224,11 @@ def test_one_that_waits_at_ray_is_cancelled_and_never_begins(
         id = submit(plane, "waits", f"touch {begun}", resources={"accelerators": {"anyOf": ["H100"]}})
         until_phase(plane, id, "STARTING")  # sent before Ray told that the GPU is taken
         assert plane.call("POST", f"/v1/jobs/{id}:cancel").status in (200, 202)
-        assert plane.ended(id)["status"]["phase"] == "CANCELLED"
+        assert ended(plane, id)["status"]["phase"] == "CANCELLED"
         assert [one["status"] for one in submissions(ray, id)] == ["PENDING"]
     finally:
         ray.request("POST", f"/api/jobs/{name}/stop")
-    wait_until(lambda: all(one["status"] in ("STOPPED", "FAILED") for one in submissions(ray, id)))
+    wait_until(lambda: all(one["status"] in ("STOPPED", "FAILED") for one in submissions(ray, id)), seconds=PATIENCE_S)
     assert not begun.exists()
 
 
@@ -235,7 +241,7 @@ def test_codes_signals_and_times_are_told_as_they_are(plane: Plane) -> None:
     }
     cases["command"] = (str(plane.submit(job("command", "no-such-command")).json["id"]), "StartFailed", 127, None)
     for id, reason, code, signal in cases.values():
-        done = plane.ended(id)
+        done = ended(plane, id)
         attempt = done["status"]["attempts"][0]
         assert (done["status"]["phase"], attempt["reason"]) == ("FAILED", reason), done
         assert (attempt.get("exitCode"), attempt.get("signal")) == (code, signal)
@@ -244,7 +250,7 @@ def test_codes_signals_and_times_are_told_as_they_are(plane: Plane) -> None:
 def test_huge_and_binary_logs_stop_nothing(plane: Plane) -> None:
     """Bytes that are no text come as they are, and what is over the bound is cut while the job goes on."""
     id = submit(plane, "binary", r"printf 'a\377\000b\n'; head -c 30000000 /dev/zero; echo; exit 0")
-    assert plane.ended(id)["status"]["phase"] == "SUCCEEDED"
+    assert ended(plane, id)["status"]["phase"] == "SUCCEEDED"
     text, cursor = b"", ""
     for _ in range(200):
         found = plane.call("GET", f"/v1/jobs/{id}/logs?cursor={cursor}").json
@@ -326,9 +332,9 @@ def test_a_server_killed_at_a_submit_adopts_what_it_began(
             more["files"]["own.txt"]["content"] = os.urandom(12).hex()[:16]
         id = submit(plane, "once", f"echo x >> {shlex.quote(str(marker))}", **more)
         assert reached.wait(60)
-        wait_until(lambda: not plane.alive())
+        wait_until(lambda: not plane.alive(), seconds=PATIENCE_S)
         plane.start()
-        done = plane.ended(id)
+        done = ended(plane, id)
         assert (done["status"]["phase"], len(done["status"]["attempts"])) == ("SUCCEEDED", 1), done
         assert [one["submission_id"] for one in submissions(ray, id)] == [f"{id.lower()}-1"]
         assert marker.read_text() == "x\n"
@@ -369,7 +375,7 @@ def test_a_black_hole_hurts_only_its_own_jobs(tmp_path: pathlib.Path) -> None:
             assert plane.put(declared(url)).status in (200, 201)
             ids = [submit(plane, f"l{number}", "true") for number in range(10)]
             for id in ids:
-                done = plane.ended(id)
+                done = ended(plane, id)
                 assert done["status"]["phase"] == "SUCCEEDED"
                 assert done["status"]["attempts"][0]["site"].startswith("local/")
         finally:
@@ -401,8 +407,8 @@ def test_answers_that_make_no_sense_stop_nothing(tmp_path: pathlib.Path) -> None
     plane = make_plane(tmp_path, "token", local=True)
     try:
         assert plane.put(declared(f"http://127.0.0.1:{head.server_address[1]}")).status in (200, 201)
-        wait_until(lambda: Nonsense.turn > 5)
-        assert plane.ended(submit(plane, "own", "true"))["status"]["phase"] == "SUCCEEDED"
+        wait_until(lambda: Nonsense.turn > 5, seconds=PATIENCE_S)
+        assert ended(plane, submit(plane, "own", "true"))["status"]["phase"] == "SUCCEEDED"
         assert "Traceback" not in plane.log
     finally:
         plane.close()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, wait_until
-from tests.e2e.test_ray import SECRET, alive, make_plane, submissions, submit, until_phase
+from tests.e2e.test_ray import PATIENCE_S, SECRET, alive, ended, make_plane, submissions, submit, until_phase
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_giving_up_to_wait_for_room_is_no_failure(plane: Plane, ray: rays.Cluste
         assert said["Refused"]["reason"] == "NoRoom", found["status"]
     finally:
         ray.request("POST", f"/api/jobs/{name}/stop")
-    done = plane.ended(id)
+    done = ended(plane, id)
     assert done["status"]["phase"] == "SUCCEEDED", done["status"]
     assert [one["reason"] for one in done["status"]["attempts"]] == ["NoRoom", "Completed"]
 
@@ -58,17 +58,17 @@ def test_a_head_that_dies_loses_jobs_and_fails_none(plane: Plane, ray: rays.Clus
     twice = submit(plane, "twice", line.format(86102), retry={"attempts": 2})
     for id in (once, twice):
         until_phase(plane, id, "RUNNING")
-    wait_until(lambda: alive("sleep 86101") and alive("sleep 86102"))
+    wait_until(lambda: alive("sleep 86101") and alive("sleep 86102"), seconds=PATIENCE_S)
     ray.kill_head()
-    wait_until(lambda: not alive("sleep 8610"), what="the jobs end with their node")
+    wait_until(lambda: not alive("sleep 8610"), seconds=PATIENCE_S, what="the jobs end with their node")
 
     def unreachable() -> bool:
         return any(one["type"] == "Unreachable" and one["status"] for one in plane.job(once)["status"]["conditions"])
 
-    wait_until(unreachable)
+    wait_until(unreachable, seconds=PATIENCE_S)
     assert plane.job(once)["status"]["phase"] == "RUNNING", "unreachable is not lost"
     ray.start()
-    lost, again = plane.ended(once, seconds=120), plane.ended(twice, seconds=120)
+    lost, again = ended(plane, once), ended(plane, twice)
     assert (lost["status"]["phase"], lost["status"]["reason"]) == ("FAILED", "BackendLost"), lost["status"]
     assert again["status"]["phase"] == "SUCCEEDED", again["status"]
     assert [one["reason"] for one in again["status"]["attempts"]] == ["BackendLost", "Completed"]
