@@ -27,6 +27,7 @@ PLANTS = {
     "door-retry": ("orchestrator/plugins/planted_retry.py", "import tenacity"),
     "door-documents": ("orchestrator/inventory/planted.py", "import pydantic"),
     "door-cedar": ("orchestrator/policy/planted_cedar.py", "import cedarpy"),
+    "door-ray": ("backends/ray/planted.py", "import ray"),
     "door-jose": ("orchestrator/inventory/planted_jose.py", "import joserfc"),
     "door-kubernetes": ("backends/simulated/planted_kubernetes.py", "import kubernetes"),
     "cli-speaks-http": ("orchestrator/cli/planted.py", "import orchestrator.service"),
