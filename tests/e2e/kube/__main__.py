@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from tests.e2e.kube import building, clusters, images, packages, runs
 
-
 INTERRUPTED = 130
 
 
