@@ -23,7 +23,7 @@ class PackKeeper:
     def __init__(self, folder: pathlib.Path | None, *, off: Sequence[str], on: Sequence[str], log: Any) -> None:
         self._folder = folder or packs.BUILT_IN
         self._off, self._on, self._log = tuple(off), tuple(on), log
-        self._changed: Callable[[], None] = lambda: None
+        self._changed: Callable[[rulebook.RuleBook], None] = lambda before: None
         self._asked = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="packs", daemon=True)
@@ -38,8 +38,8 @@ class PackKeeper:
         """Return what is wrong with packs, by name, as they were read last; empty: nothing."""
         return self._problems
 
-    def start(self, changed: Callable[[], None]) -> None:
-        """Begin to listen; ``changed`` is called when other packs are in force."""
+    def start(self, changed: Callable[[rulebook.RuleBook], None]) -> None:
+        """Begin to listen; ``changed`` is called with the packs of before when others are in force."""
         self._changed = changed
         self._thread.start()
 
@@ -76,8 +76,9 @@ class PackKeeper:
         while self._asked.wait() and not self._ending:
             self._asked.clear()
             try:
+                before = self._book
                 if self.reload():
-                    self._changed()
+                    self._changed(before)
             except Exception as error:  # noqa: BLE001 -- the packs in force stay
                 self._log.error("pack.failed", error=type(error).__name__, exc_info=error)
                 self._problems = {"folder": type(error).__name__}

@@ -37,6 +37,7 @@ from orchestrator.domain import journal
 from orchestrator.inventory import inboxes, sightings, worlds
 from orchestrator.placement import requirements
 from orchestrator.plugins import executors, fleet, registry, secrets
+from orchestrator.policy import rulebook
 from orchestrator.ports import stores
 from orchestrator.service import access, checkpoints, contexts, snapshots, tokens
 from orchestrator.settings import server as server_settings
@@ -291,16 +292,16 @@ def _serve(server: Server, listener: socket.socket, address: str) -> int:
     server.lists.watch.start()
     server.trust.watch.start()
     server.watch.start()
-    server.packs.start(lambda: _packs_changed(server))
+    server.packs.start(lambda before: _packs_changed(server, before))
     signal.signal(signal.SIGHUP, lambda *_: server.packs.ask())
     _say(f"comity {version.__version__}: listening on {address}, state in {settings.state_dir}")
     web.run(sockets=[listener])
     return 0
 
 
-def _packs_changed(server: Server) -> None:
+def _packs_changed(server: Server, before: rulebook.RuleBook) -> None:
     """Note what other packs loosen, and let the loop look at once."""
-    standings.settle(server.context, server.context.world().book, None)
+    standings.settle(server.context, server.packs.book(), None, before=before)
     server.context.nudge()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain import listings
+from orchestrator.policy import rulebook
 
 WORD = "change.loosened"
 """What the journal calls it."""
@@ -46,6 +47,29 @@ def of_packs(old: Collection[str] | None, new: Collection[str] | None) -> tuple[
         return ()
     gone = sorted(set(old) - set(new))
     return tuple(Loosening("pack.off", f"packs.{name}", f"the pack {name} is not in force any more") for name in gone)
+
+
+def of_books(old: rulebook.RuleBook, new: rulebook.RuleBook) -> tuple[Loosening, ...]:
+    """Return what packs that were read again may refuse less: packs and rules gone, rules and dated sets changed.
+
+    Rules that only say something (caveats) are left out, and so is what a pack that is gone took with it.
+    """
+    found = [*of_packs([name for name, _ in old.versions], [name for name, _ in new.versions])]
+    still = {pack.name for pack in new.packs}
+    rules = {rule.id: rule for rule in new.rules}
+    for rule in old.rules:
+        now = rules.get(rule.id)
+        if rule.pack not in still:
+            continue
+        if now is None:
+            found.append(Loosening("rule.gone", f"packs.{rule.pack}.{rule.id}", "the rule is not in force any more"))
+        elif now.text != rule.text:
+            found.append(Loosening("rule.text", f"packs.{rule.pack}.{rule.id}", "the rule changed, may refuse less"))
+    for name, members in sorted(old.facts.sets.items()):
+        if old.origins.get(name) in still and new.facts.sets.get(name) != members:
+            path = f"packs.{old.origins[name]}.{name}"
+            found.append(Loosening("set.changed", path, "the dated set changed, and may refuse less"))
+    return tuple(found)
 
 
 def _tenant(old: Spec, new: Spec | None) -> Iterator[Loosening]:

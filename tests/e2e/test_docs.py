@@ -35,6 +35,7 @@ ELSEWHERE = {
         "tests/unit/api/test_list_answers.py"
     ),
     "comity serve --distances distances.yaml": "tests/e2e/test_server.py",
+    "comity serve --rates rates.yaml": "tests/e2e/test_server.py",
 }
 KNOWN = ("comity", "python", "cat", "cd", "make", "USER=me comity", "pytest", "pip")
 _FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

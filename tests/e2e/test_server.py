@@ -96,9 +96,35 @@ def test_distances_are_judged_and_ended_jobs_forgotten_as_told(start: Start, tmp
     }
 
 
+def test_a_foreign_price_needs_a_rate_of_these_days(start: Start, tmp_path: pathlib.Path) -> None:
+    """Without a file it is refused, with one it is compared and the answer names the rate; after a week it is none."""
+    (tmp_path / "r.yaml").write_text("as_of: 2030-01-01\nsource: a bank\nbase: EUR\nrates: {USD: 1.25}\n")
+    found = {}
+    for state, more in (("none", ()), ("new", ("--rates", "r.yaml"))):
+        server = start(state, *more).wait_until_it_listens()
+        servers.here(server)
+        priced = server.request("GET", "/v1/backends/here")[1]
+        priced = {key: priced[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": "here"}}
+        priced["spec"]["pools"] = [{"name": "p", "pricePerHour": "2 USD"}]
+        assert server.request("PUT", "/v1/backends/here", priced)[0] == 200
+        server.until("/v1/sites", lambda body: body["items"])
+        asked = servers.job(limits={"pricePerHour": "1.60 EUR"})
+        for day in ("2030-01-08", "2030-01-09"):
+            (site,) = server.request("POST", f"/v1/plans?at={day}", asked)[1]["sites"]
+            price = [one for one in site["reasons"] if "price" in one["code"]]
+            found[state, day] = [(one["code"], [fact["source"] for fact in one["facts"]][-1]) for one in price]
+    assert found == {
+        ("none", "2030-01-08"): [("limits.price.unknown-currency", None)],
+        ("none", "2030-01-09"): [("limits.price.unknown-currency", None)],
+        ("new", "2030-01-08"): [("caveat.price-converted", "a bank")],
+        ("new", "2030-01-09"): [("limits.price.unknown-currency", None)],
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
+        (("--rates", "bad.yaml"), 1, "bad.yaml:1: as_of: is not a date (write YYYY-MM-DD)"),
         (("--distances", "bad.yaml"), 1, "bad.yaml:1: as_of: is not a date (write YYYY-MM-DD)"),
         (("--distances", "none.yaml"), 2, "--distances: none.yaml is not a file"),
         (("--forget-after", "soon"), 2, "write 30d, 12h or never"),
