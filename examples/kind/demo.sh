@@ -22,6 +22,7 @@ comity() {
         env SSL_CERT_FILE=/etc/comity/tls/ca.crt comity "$@"
 }
 kubectl --context "$context" get nodes --label-columns node-restriction.kubernetes.io/jurisdiction
+comity backend check kind
 comity get sites
 job=$(sed "s|IMAGE|$image|" "$here/examples/kind/job.yaml" | comity submit -f -)
 comity wait "$job"

@@ -227,3 +227,15 @@ def test_what_goes_and_what_stays(release) -> None:
     ]
     assert f"{other.home}-comity" not in other.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
     other.remove()
+
+
+def test_a_real_kubelet_refuses_only_the_label_that_kinds_configuration_leaves_out(built) -> None:
+    """Asked for all labels of kind-config.yaml and the trusted one, it names that one only, and does not start."""
+    config = yaml.safe_load((_comity_image.ROOT / "kind-config.yaml").read_text())
+    labels = {label: value for node in config["nodes"] for label, value in node.get("labels", {}).items()}
+    trusted = "node-restriction.kubernetes.io/jurisdiction"
+    given = ",".join(f"{label}={value}" for label, value in {**labels, trusted: "FR"}.items())
+    words = [str(building.program("kubelet")), f"--node-labels={given}", "--kubeconfig=/nonexistent"]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode != 0
+    assert f"unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels: [{trusted}]" in ran.stderr
