@@ -23,6 +23,8 @@ from orchestrator.evidence import canonical
 
 T = TypeVar("T")
 
+_PLAIN = frozenset({type(None), bool, int, float, str})
+
 
 class ContentError(ValueError):
     """The stored text is not what the type asks for."""
@@ -30,7 +32,9 @@ class ContentError(ValueError):
 
 def encode(value: object) -> Any:
     """Return ``value`` as JSON: dataclasses as objects, sets sorted, days and times in ISO form, bytes in base64."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, (int, float, str)):
         return value.value if isinstance(value, enum.Enum) else value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
@@ -49,10 +53,18 @@ def encode(value: object) -> Any:
     if isinstance(value, collections.abc.Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, (frozenset, set)):
-        return sorted((encode(item) for item in value), key=canonical.text)
+        return sorted((encode(item) for item in value), key=_place)
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no stored form")
+
+
+def _place(item: Any) -> str:
+    """Return by what the items of a set are sorted: their canonical text; words come again and again."""
+    return _place_of_word(item) if type(item) is str else canonical.text(item)
+
+
+_place_of_word = functools.lru_cache(maxsize=4096)(canonical.text)
 
 
 def decode(kind: type[T], value: Any) -> T:

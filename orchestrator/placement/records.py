@@ -12,6 +12,7 @@ import base64
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,21 @@ class Past:
     totals: tuple[int, ...]
 
 
-def sites_of(table: columns.Columns) -> Sites:
-    """Return the contents of every site of the table; made once for each version of it."""
-    each = tuple(contents.site_content(row.site) for row in table.items)
+Known = Mapping[ids.SiteName, tuple[sites.Site, decisions.Content]]
+"""Sites whose contents were made before."""
+
+
+def sites_of(table: columns.Columns, known: Known = MappingProxyType({})) -> Sites:
+    """Return the contents of every site of the table; made once for each version of it.
+
+    What is ``known`` of the very same value is taken over: one changed document leaves nearly all sites as they are.
+    """
+    each = tuple(
+        found[1]
+        if (found := known.get(row.site.name)) is not None and found[0] is row.site
+        else contents.site_content(row.site)
+        for row in table.items
+    )
     listed = [[str(row.site.name), str(c.digest)] for row, c in zip(table.items, each, strict=True)]
     return Sites(contents.content(listed), contents.content([_standing(row) for row in table.items]), each)
 

@@ -46,6 +46,7 @@ class Cache:
     _sites: tuple[object, ...] = ()
     _facts: records.Sites | None = None
     _facts_version: int = -1
+    _known: records.Known = field(default_factory=dict)
     _policy: records.Policy | None = None
     _verdicts: dict[ids.Digest, _Known] = field(default_factory=dict)
     _given: set[ids.Digest] = field(default_factory=set)
@@ -129,7 +130,10 @@ class Cache:
         table = self._columns
         assert table is not None  # noqa: S101 - refreshed first
         if self._facts is None or self._facts_version != table.version:
-            self._facts, self._facts_version = records.sites_of(table), table.version
+            self._facts, self._facts_version = records.sites_of(table, self._known), table.version
+            self._known = {
+                row.site.name: (row.site, content) for row, content in zip(table.items, self._facts.each, strict=True)
+            }
         return self._facts
 
     def policy(self) -> records.Policy:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain import ids, jobs, money, offers, sites, tenants
-from orchestrator.placement import rows
+from orchestrator.placement import contents, rows
 from orchestrator.scheduler import caches, classes, cycle, queues, snapshots, worlds
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "unit" / "placement"))
@@ -286,3 +286,18 @@ def test_contents_are_given_until_a_plan_was_committed() -> None:
     assert not later.contents
     other = replace(snapshot, queue=queues.QueueIndex([samples.job(3, samples.spec())]))
     assert cycle.plan(other, cache).contents == first.contents
+
+
+def test_contents_of_sites_are_those_of_now() -> None:
+    """What is taken over from an earlier table is what would be made anew, also where one site changed its facts."""
+    cache = caches.Cache()
+    one, two = samples.site("a/p"), samples.site("b/p")
+    offers_ = [samples.offer("a/p"), samples.offer("b/p")]
+    cycle.plan(samples.snapshot([one, two], offers_, [samples.job(1, samples.spec())]), cache)
+    before = cache.facts()
+    changed = replace(two, location=replace(two.location, country="NL"))
+    cycle.plan(samples.snapshot([one, changed], offers_, [samples.job(2, samples.spec())]), cache)
+    after = cache.facts()
+    assert after.each[0] is before.each[0]
+    assert [content.body for content in after.each] == [contents.site_content(site).body for site in (one, changed)]
+    assert after.facts.digest != before.facts.digest
