@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from backends.kubernetes import caches, client, errors, names, observe, views
@@ -14,6 +15,9 @@ from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 
 RELEASES_MAX = 64
+ASK_EVERY_S = 10.0
+"""Between two questions why a Job has no pods."""
+ASKED_MAX = 10_000
 """Nodes released in one look: each is a call."""
 
 
@@ -35,12 +39,15 @@ class Mending:
         self._give_up = give_up
         self._lock = threading.Lock()
         self._busy: set[str] = set()
+        self._asked_s: dict[str, float] = {}
 
     def needed(self, job: views.Job) -> bool:
         """Say whether there may be something to do: cheap, for every look at an attempt that is not over."""
         if job.stopped or job.gave_up:
             return False
         pods = self._pods(job)
+        if not pods and not job.suspended and job.active == 0 and job.terminating == 0:
+            return self._is_late(job)
         if any(pod.waiting in observe.NEVER_STARTS or pod.waiting in observe.NO_IMAGE for pod in pods):
             return True
         return job.nodes > 1 and (len(pods) < job.nodes or not all(pod.released for pod in pods))
@@ -69,8 +76,33 @@ class Mending:
             if why := observe.hopeless(pod, now, patience):
                 self._give_up(job, why)
                 return
+        if not ranks and self._is_late(job):
+            if why := self._refused(job):
+                self._give_up(job, f"no pod of it could be made: {why}")
+            return
         if job.nodes > 1:
             self._gather(job, ranks, now)
+
+    def _is_late(self, job: views.Job) -> bool:
+        """Say whether a Job has waited for its pods for longer than they take, and nobody asked just now why."""
+        if job.created is None or self._now() - job.created < dt.timedelta(seconds=self._wanted.image_pull_seconds):
+            return False
+        return time.monotonic() - self._asked_s.get(job.uid, float("-inf")) > ASK_EVERY_S
+
+    def _refused(self, job: views.Job) -> str:
+        """Return why the cluster makes no pods of a Job, in its words; "" where it does not say."""
+        if len(self._asked_s) > ASKED_MAX:
+            self._asked_s.clear()
+        self._asked_s[job.uid] = time.monotonic()
+        about = f"involvedObject.uid={job.uid},reason=FailedCreate"
+        found = self._client.get(self._cluster.events_path, fieldSelector=about, limit=5)
+        listed = found.get("items")
+        said = (
+            [errors.plain(one.get("message")) for one in listed if isinstance(one, Mapping)]
+            if isinstance(listed, list)
+            else []
+        )
+        return next((text for text in reversed(said) if text), "")
 
     def _gather(self, job: views.Job, ranks: Mapping[int, views.Pod], now: dt.datetime) -> None:
         """Release a gang that is whole; end one that has had its time."""

@@ -170,7 +170,8 @@ class KubernetesSettings(adapters.AdapterSettings):
         default=600, description="a gang that is not whole so long after its Job began is ended"
     )
     image_pull_seconds: Annotated[int, pydantic.Field(ge=0, le=86400)] = pydantic.Field(
-        default=300, description="an image that cannot be fetched for so long ends the attempt"
+        default=300,
+        description="an image that cannot be fetched, or pods that the cluster refuses, for so long end the attempt",
     )
     keep_seconds: Annotated[int, pydantic.Field(ge=60, le=366 * 86400)] = pydantic.Field(
         default=8 * 86400,
