@@ -157,6 +157,7 @@ def _say(
     said: Mapping[str, object],
 ) -> None:
     every = list(rows)
+    store.vouch()
     for start in range(0, max(len(every), 1), ROWS_MAX):
         body = {**tables.statement(every[start : start + ROWS_MAX]), **said}
         entry = journal.Entry(kind, tables.SUBJECT, clock.now(), actor, body)

@@ -62,6 +62,12 @@ class Digests:
         """Return what proves that who has the key wrote this head."""
         return hmac.digest(self.key, _HEAD + seq.to_bytes(8, "big") + link, "sha256")
 
+    def proves(self, proof: object, seq: int, link: bytes) -> bool:
+        """Say whether ``proof`` is what ``head`` makes of this head; a journal without entries needs none."""
+        if proof is None:
+            return seq == 0
+        return isinstance(proof, bytes) and hmac.compare_digest(proof, self.head(seq, link))
+
     def memo(self, text: bytes) -> str:
         """Return what proves that who has the key wrote this memo."""
         return hmac.digest(self.key, _MEMO + text, "sha256").hex()
@@ -247,8 +253,10 @@ class Account:
             yield table, key, what, seq
         for job, known in self._jobs.items():
             yield JOB, job, f"{known.facts} {known.phase}", known.seq
+            newest = max(known.attempts, key=int, default="")
             for number, (where, record, seq) in known.attempts.items():
-                yield ATTEMPT, f"{job}#{number}", where, seq
+                if number == newest:  # a job forgets old attempts when it has many; their placements stay
+                    yield ATTEMPT, f"{job}#{number}", where, seq
                 yield PLACEMENT, f"{job}#{number}", f"{where} {record}", seq
 
     def write(self, digests: Digests) -> bytes:

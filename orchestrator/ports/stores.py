@@ -359,6 +359,13 @@ class Store(abc.ABC):
         then no placement is written (StoreTouchedError), where the store knows that it is alone."""
 
     @abc.abstractmethod
+    def vouch(self) -> None:
+        """Authenticate the journal's head with the next commit, whoever wrote it: somebody says that it is right.
+
+        Otherwise what goes on from a head that was written without the key stays without proof.
+        """
+
+    @abc.abstractmethod
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> Blob:
         """Keep a blob; raises ValueError when the bytes do not match the digest. Same digest twice is fine."""
 

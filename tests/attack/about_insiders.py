@@ -7,10 +7,16 @@ import hashlib
 import json
 import pathlib
 import secrets
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.bootstrap import audits, tables
+from orchestrator.evidence import canonical, chain
+from orchestrator.evidence import tables as accounts
+from orchestrator.telemetry import clocks
 from tests.attack import about_data, about_policies, lies, stage
+from tests.e2e import servers
 
 WHO = lies.Attacker.DATABASE
 OTHER = ("update journal set actor = 'nobody' where seq = ?",)
@@ -82,6 +88,8 @@ class Doctored:
     clean: str
     token: str
     covered: str
+    differences: tuple[str, ...] = ()
+    """What an auditor sees in it."""
 
 
 @lies.caught(
@@ -104,70 +112,99 @@ def exit_code(found: stage.Stage) -> lies.Seen:
     )
 
 
-@lies.missed(
-    WHO,
-    "deletes a tally, so that a threshold begins anew",
-    why="the ledger is a document of the store; nothing holds it against the journal, which records each placement",
-    would="counting again from the journal's placements at start",
-)
+BY = "tables are held against the journal: what differs stops new placements (TablesDiffer), and is named"
+
+
+@lies.caught(WHO, "deletes a tally, so that a threshold begins anew", by=BY)
 def tally(found: stage.Stage) -> lies.Seen:
     """Read the second half of a data set where the first was forgotten."""
     made = doctored(found)
-    judged = made.at.judged(made.covered, data=_reads(made.half), sovereignty=_only("GR"))
-    return lies.Seen(not judged.placed, "placed" if judged.placed else judged.went().text)
+    return _kept_away(made, "document Tally/", data=_reads(made.half), sovereignty=_only("GR"))
 
 
-@lies.missed(
-    WHO,
-    "deletes a lineage, so that washed data is clean",
-    why="lineage is a document of the store; the journal keeps `data.inherited`, and nothing compares them",
-    would="reading lineage again from the journal at start",
-)
+@lies.caught(WHO, "deletes a lineage, so that washed data is clean", by=BY)
 def lineage(found: stage.Stage) -> lies.Seen:
     """Take washed data abroad."""
     made = doctored(found)
-    name = made.at.backend(made.at.new("abroad"), "SG")
-    judged = made.at.judged(name, data=_reads(made.clean), sovereignty=_only("SG"))
-    return lies.Seen(not judged.placed, "placed" if judged.placed else judged.went().text)
+    return _kept_away(made, "document Lineage/", data=_reads(made.clean), sovereignty=_only("SG"))
 
 
-@lies.missed(
-    WHO,
-    "moves a backend to another country, in the table of documents",
-    why="the journal holds what was declared, whole; nothing compares it with the table",
-    would="holding documents against their last entry at start and in `log verify`; an auditor can do it by hand",
-)
+@lies.caught(WHO, "moves a backend to another country, in the table of documents", by=BY)
 def document(found: stage.Stage) -> lies.Seen:
     """Let a Russian backend be Swiss."""
-    made = doctored(found)
-    judged = made.at.judged("moscow", sovereignty=_only("CH"))
-    return lies.Seen(not judged.placed, "placed" if judged.placed else judged.went().text)
+    return _kept_away(doctored(found), "document Backend//moscow", sovereignty=_only("CH"))
 
 
-@lies.missed(
-    WHO,
-    "deletes a rule of the house, in the table of documents",
-    why="as above; bundles of later placements hold the rules without it",
-    would="the same; and `comity policy replay` with the house's own copy of its rules",
-)
+@lies.caught(WHO, "deletes a rule of the house, in the table of documents", by=BY)
 def rule(found: stage.Stage) -> lies.Seen:
     """Place what the rule forbade."""
-    made = doctored(found)
-    judged = made.at.judged("tbilisi", sovereignty=_only("GE"))
-    return lies.Seen(not judged.placed, "placed" if judged.placed else judged.went().text)
+    return _kept_away(doctored(found), "document Policy//not-there", sovereignty=_only("GE"))
 
 
-@lies.missed(
+@lies.caught(WHO, "changes the command of a job that waits", by=BY)
+def command(found: stage.Stage) -> lies.Seen:
+    """Let a job run something else than was submitted."""
+    return _kept_away(doctored(found), "spec sha256:", sovereignty=_only("FR"))
+
+
+@lies.caught(
     WHO,
     "writes a token of an administrator into the table of tokens",
-    why="the journal lacks its `token.created`, and nothing compares",
-    would="holding tokens against the journal; acts of the token stand in the journal under its id",
+    by="a token whose row no entry of the journal explains opens nothing",
 )
 def token(found: stage.Stage) -> lies.Seen:
     """Use a token that nobody made."""
     made = doctored(found)
-    answer = made.at.call("GET", "/v1/tokens", token=made.token)
-    return lies.Seen(answer.status >= 400, f"accepted: {answer.status}")
+    return _refused(made.at, made.token)
+
+
+@lies.caught(
+    WHO,
+    "the same while the server runs",
+    by="a write by another process is noticed before the next refresh of tokens, and before the next placement",
+)
+def token_at_run_time(found: stage.Stage) -> lies.Seen:
+    """Write it into the database that a server has open."""
+    folder, (text, row) = found.copy(), _token()
+    at = found.over(folder)
+    assert at.call("GET", "/v1/tokens").status == 200
+    with stage.database(folder) as rows:
+        rows.execute(INSERT_TOKEN, row)
+    return _refused(at, text)
+
+
+@lies.caught(
+    WHO,
+    "the same, and appends an entry to the journal that states it",
+    by="the digest of the row and the head of the journal need a key that is not in the database",
+)
+def token_with_entry(found: stage.Stage) -> lies.Seen:
+    """Make the entry that is missing."""
+    folder, (text, row) = found.copy(), _token()
+    with stage.database(folder) as rows:
+        rows.execute(INSERT_TOKEN, row)
+        _state(rows, accounts.Digests(), row)
+    at = found.over(folder)
+    assert at.number("comity_tables_differ") > 1
+    return _refused(at, text)
+
+
+@lies.caught(
+    WHO,
+    "puts an older copy of the database back, alone",
+    by="the head signed last and the memo of the tables lie beside the database: placements stop",
+)
+def older(found: stage.Stage) -> lies.Seen:
+    """Let what was forbidden since be allowed again."""
+    old = found.copy()
+    found.must("Queue", found.new("later"), {})
+    newer = found.copy()
+    with stage.database(old) as rows, stage.database(newer) as place:
+        rows.backup(place)
+    at = found.over(newer)
+    placed = at.waits(sovereignty=_only("FR"))
+    told = "the journal is not the one that was" in "".join(at.server.lines)
+    return lies.Seen(told and not placed, "not placed: TablesDiffer" if not placed else f"placed at {placed}")
 
 
 @lies.caught(
@@ -181,15 +218,15 @@ def placement(found: stage.Stage) -> lies.Seen:
     return made.at.bundle(_never(found)).refused("evidence.nothing")
 
 
-@lies.missed(
-    WHO,
-    "does all of this, and an auditor runs `log verify`",
-    why="it checks the journal, which is untouched",
-    would="the comparisons named above",
-)
+@lies.caught(WHO, "does all of this, and an auditor runs `log verify`", by="it names each row that differs")
 def verified(found: stage.Stage) -> lies.Seen:
-    """Check the journal of the doctored database."""
-    return stage.checked(doctored(found).folder)
+    """Check the doctored database."""
+    made = doctored(found)
+    named = "\n".join(made.differences)
+    wanted = ("Tally/", "Lineage/", "moscow", "not-there", "token t", "spec ", "placement ")
+    missing = [word for word in wanted if word not in named]
+    assert not missing, (missing, named)
+    return stage.checked(made.folder)
 
 
 @lies.caught(WHO, "reads the database for tokens to use", by="only hashes are stored")
@@ -233,17 +270,16 @@ def doctored(found: stage.Stage) -> Doctored:
     found.must("Policy", "not-there", about_policies.cedar(text))
     assert not found.judged("tbilisi", sovereignty=_only("GE")).placed
     exits, never = _exits(found), _never(found)
-    folder, secret = found.copy(), f"comity_t{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+    found.backend("abroad", "SG")
+    found.call("POST", "/v1/jobs", servers.job(found.new("job"), sovereignty=_only("AQ")))
+    folder, (secret, row) = found.copy(), _token()
     with stage.database(folder) as rows:
         rows.execute("delete from documents where kind in ('Tally', 'Lineage')")
         rows.execute("delete from documents where kind = 'Policy' and name = 'not-there'")
         rows.execute("update documents set body = replace(body, '\"RU\"', '\"CH\"') where name = 'moscow'")
-        id_, digest = secret.split("_")[1], hashlib.sha256(secret.encode()).hexdigest()
-        columns = "id, hash, tenant, roles, created_at, note, version"
-        rows.execute(
-            f"insert into tokens ({columns}) values (?, ?, 'default', ?, 0, '', 1)",
-            (id_, digest, json.dumps(["admin"])),
-        )
+        rows.execute(INSERT_TOKEN, row)
+        live = "select spec_digest from live_jobs where phase = 'QUEUED'"
+        rows.execute(f"update specs set body = replace(body, '\"true\"', '\"evil\"') where digest in ({live})")
         rows.execute(
             "update finished_jobs set state = replace(state, '\"exited\",0', '\"exited\",7') where id = ?", (exits,)
         )
@@ -257,7 +293,58 @@ def doctored(found: stage.Stage) -> Doctored:
             (never,),
         )
         rows.execute("update state set documents_version = documents_version + 1")
-    return Doctored(found.over(folder), folder, first.job, halves[1], clean, secret, covered)
+    seen = audits.verify(str(folder)).differences
+    return Doctored(found.over(folder), folder, first.job, halves[1], clean, secret, covered, seen)
+
+
+def _kept_away(made: Doctored, named: str, **spec: Any) -> lies.Seen:
+    """Submit what the edit was meant to let through, and see that it waits and that the row is named."""
+    placed = made.at.waits(**spec)
+    if placed:
+        return lies.Seen(False, f"placed at {placed}")
+    told = any(one.startswith(named) for one in made.differences) and made.at.number("comity_tables_differ") > 0
+    return lies.Seen(told, "not placed: TablesDiffer; `log verify` names the row")
+
+
+INSERT_TOKEN = (
+    "insert into tokens (id, hash, tenant, roles, created_at, note, version) values (?, ?, 'default', ?, 0, '', 1)"
+)
+
+
+def _token() -> tuple[str, tuple[str, str, str]]:
+    """Return the text of a token that nobody made, and its row."""
+    text = f"comity_t{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+    return text, (text.split("_")[1], hashlib.sha256(text.encode()).hexdigest(), json.dumps(["admin"]))
+
+
+def told_as_the_server_would(folder: pathlib.Path) -> str:
+    """Write a token into a copied state folder, with the entry, the link and the proof that belong to it."""
+    key = tables.known_key(folder)
+    assert key is not None
+    text, row = _token()
+    with stage.database(folder) as rows:
+        rows.execute(INSERT_TOKEN, row)
+        _state(rows, accounts.Digests(key), row)
+        stage.proven_again(folder, rows)
+    return text
+
+
+def _refused(at: stage.Stage, token: str) -> lies.Seen:
+    answer = at.call("GET", "/v1/tokens", token=token)
+    return lies.Seen(answer.status == 401, f"refused: {answer.status}" if answer.status >= 400 else "accepted: 200")
+
+
+def _state(rows: sqlite3.Connection, digests: accounts.Digests, row: tuple[str, str, str]) -> None:
+    """Append the entry that states a token, with its link."""
+    id_, digest, roles = row
+    values = (digest, "default", roles, 0, None, None, "")
+    body = canonical.text(accounts.statement([(accounts.TOKEN, id_, digests.row(accounts.TOKEN, id_, values))]))
+    seq, previous = rows.execute("select head_seq, head_hash from state").fetchone()
+    at = chain.time_text(clocks.SystemClock().now())
+    entry = (accounts.STATED, accounts.SUBJECT, None, at, "system", body)
+    link = chain.link(previous, chain.record_bytes(*entry))
+    rows.execute("insert into journal values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (seq + 1, *entry, previous, link))
+    rows.execute("update state set head_seq = ?, head_hash = ?", (seq + 1, link))
 
 
 def _change(folder: pathlib.Path, *, again: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.bootstrap import signing
 from orchestrator.client import errors, logbooks, witnesses
 from orchestrator.evidence import checkpoints, commitments, dsse, statements
-from tests.attack import lies, stage
+from tests.attack import about_insiders, lies, stage
 
 WHO = lies.Attacker.KEY
 
@@ -75,6 +75,20 @@ def unseen(found: stage.Stage) -> lies.Seen:
     report = made.at.verified(made.at.bundle(made.job).body)
     seen = stage.checked(made.folder)
     return lies.Seen(seen.caught or not report.verified, f"{seen.text}; a bundle of it: verified")
+
+
+@lies.missed(
+    WHO,
+    "writes a token into the table of tokens, and states it in the journal with the tables' key beside it",
+    why="who has the whole state folder has everything that the server has",
+    would="the key on another machine; a reader who misses its `token.created` in the journal, which it now is part of",
+)
+def stated(found: stage.Stage) -> lies.Seen:
+    """Do all that the server would have done."""
+    folder = found.copy()
+    text = about_insiders.told_as_the_server_would(folder)
+    answer = found.over(folder).call("GET", "/v1/tokens", token=text)
+    return lies.Seen(answer.status >= 400, f"accepted: {answer.status}")
 
 
 @lies.caught(WHO, "puts an older copy of the whole state folder back", by="the client's memory: the log became shorter")
@@ -162,6 +176,8 @@ def rewritten(found: stage.Stage) -> Rewritten:
     with stage.database(folder) as rows:
         rows.execute("update journal set actor = 'nobody' where seq = 4")
         stage.links_again(rows)
+        stage.proven_again(folder, rows)
+    (folder / "tables.memo").unlink()
     found.judged("paris", sovereignty={"countries": {"allow": ["FR"]}})  # the true log goes on
     return Rewritten(found.over(folder), folder, true, placed.job)
 

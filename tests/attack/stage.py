@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.bootstrap import journals, verifications
+from orchestrator.bootstrap import audits, journals, tables, verifications
 from orchestrator.evidence import chain, comparisons, verification
+from orchestrator.evidence import tables as accounts
 from orchestrator.sources.lists import folders
 from orchestrator.telemetry import clocks
 from tests.attack import lies, tokens
@@ -26,7 +27,7 @@ FACTS = {"source": "invented for the attack", "asOf": "2026-11-01", "validTo": "
 PLURALS = {"DataSet": "datasets", "Policy": "policies", "ControlPlane": "controlplanes"}
 ISSUER = "did:web:certifier.example"
 LISTS = pathlib.Path(__file__).parents[1] / "unit" / "sources" / "lists" / "data"
-KEPT = ("log.key", "log.checkpoint", "log.tiles", "admin.token", "trust.yaml")
+KEPT = ("log.key", "log.checkpoint", "log.tiles", "tables.key", "tables.memo", "admin.token", "trust.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,27 @@ class Stage:
         made.backend("paris", "FR")
         made._backends.clear()
         return made
+
+    def number(self, name: str) -> float:
+        """Return what a metric without labels says."""
+        text = self.call("GET", "/metrics").body.decode()
+        return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).partition(" ")[2])
+
+    def waits(self, **spec: Any) -> str:
+        """Submit a job and let the loop take its turns; return where the job was placed then, "" if nowhere."""
+        made = self.call("POST", "/v1/jobs", servers.job(self.new("job"), **spec))
+        assert made.status == 202, made
+        turns = self.number("comity_loop_seconds_count")
+        body: Any = None
+
+        def over() -> bool:
+            nonlocal body
+            body = self.call("GET", f"/v1/jobs/{made.body['id']}").body["status"]
+            return bool(body.get("attempts")) or self.number("comity_loop_seconds_count") > turns + 3
+
+        wait_until(over, seconds=20)
+        attempts = body.get("attempts", ())
+        return str(attempts[-1]["site"]).partition("/")[0] if attempts else ""
 
     def over(self, state: pathlib.Path) -> Stage:
         """Start another server on a copied state folder; it ends with this one."""
@@ -308,11 +330,20 @@ def links_again(found: sqlite3.Connection) -> bytes:
     return link
 
 
+def proven_again(folder: pathlib.Path, found: sqlite3.Connection) -> None:
+    """Authenticate the journal's head anew, as somebody with the whole state folder can."""
+    key = tables.known_key(folder)
+    assert key is not None
+    seq, link = found.execute("select head_seq, head_hash from state").fetchone()
+    found.execute("update state set head_mac = ?", (accounts.Digests(key).head(seq, link),))
+
+
 def checked(folder: pathlib.Path, *against: str) -> lies.Seen:
     """Return what ``comity log verify`` says of a state folder."""
     found = journals.verify(str(folder), against=against)
     if found.ok:
-        return lies.Seen(False, "`log verify` finds nothing")
+        rows = audits.verify(str(folder))
+        return lies.Seen(not rows.ok, "`log verify` finds nothing" if rows.ok else "`log verify` names the rows")
     if found.first_bad is not None:
         return lies.Seen(True, "`log verify` names the first bad entry")
     words = ("are not those that were signed", "the first lost", "not of this journal's keys")

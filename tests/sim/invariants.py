@@ -7,6 +7,7 @@ import json
 
 from orchestrator.control import orphans
 from orchestrator.domain import ids, jobs, obligations
+from orchestrator.evidence import tables
 from orchestrator.ports import backends
 from tests.sim import rules, worlds
 
@@ -235,6 +236,7 @@ class Checker:
         """Check what must hold at the end (I4, I5, I9)."""
         world = self.world
         need(world.store.verify_journal() is None, "I4", "the journal's chain is broken")
+        self._tables()
         for job in world.store.list_jobs(_ALL, limit=100_000).items:
             said = self.phases.get(f"job/{job.id}")
             need(said in (None, job.phase.value), "I4", f"{job.id} is {job.phase}, its last entry says {said}")
@@ -246,6 +248,16 @@ class Checker:
         for name, machine in world.machines.items():
             for key in machine.current():
                 need(self._owned(ids.AttemptKey(key), name), "I5", f"{key} runs at {name} and nobody owns it")
+
+    def _tables(self) -> None:
+        """Every row of the store is what the journal says, and every row that it tells of is there."""
+        account = tables.Account(whole=True)
+        with self.world.store.audit() as audit:
+            need(
+                account.read(audit.records()) is None and account.head == audit.head, "I4", "the journal does not hold"
+            )
+            for wrong in account.compare(audit.rows(whole=True)):
+                need(False, "I4", str(wrong))
 
     def _owned(self, key: ids.AttemptKey, backend: str) -> bool:
         parsed = orphans.job_of(key)

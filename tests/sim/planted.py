@@ -35,6 +35,7 @@ from orchestrator.inventory import obligations as owings
 from orchestrator.inventory import worlds as inventory_worlds
 from orchestrator.ports import stores
 from orchestrator.scheduler import snapshots, standings
+from orchestrator.store import stated
 from tests.sim import histories, invariants
 
 
@@ -384,6 +385,35 @@ def _born_done() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _forgotten_entry() -> Iterator[None]:
+    """What the system notes for itself, once more, has no entry."""
+    real = stated.entry
+
+    def entry(changes, *rest):  # type: ignore[no-untyped-def]
+        noted = any(one.kind == "Mark" and one.version for one in changes.documents)
+        return None if noted else real(changes, *rest)
+
+    with mock.patch.object(stated, "entry", entry):
+        yield
+
+
+@contextlib.contextmanager
+def _another_record() -> Iterator[None]:
+    """The placement that is stored is not the one that the journal tells of."""
+    real = ledger.Ledger._apply
+
+    def apply(self, draft, step):  # type: ignore[no-untyped-def]
+        before = len(draft.placements)
+        real(self, draft, step)
+        draft.placements[before:] = [
+            dataclasses.replace(one, expires=one.placed_at + dt.timedelta(days=99)) for one in draft.placements[before:]
+        ]
+
+    with mock.patch.object(ledger.Ledger, "_apply", apply):
+        yield
+
+
 BUGS = {
     "over-commit": (_over_commit, {"I11"}),
     "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
@@ -414,6 +444,8 @@ BUGS = {
     "a mark is read by nobody": (_mark_unread, {"I12"}),
     "duties are lost": (_duty_lost, {"I13"}),
     "duties are born done": (_born_done, {"I13"}),
+    "a commit forgets its entry": (_forgotten_entry, {"I4"}),
+    "the row of a placement is not the one that is journaled": (_another_record, {"I4"}),
 }
 
 

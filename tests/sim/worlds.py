@@ -213,7 +213,8 @@ class World:
             id=id, tenant="default", spec=spec, spec_digest=ids.Digest(f"sha256:{id}"), submitted_at=now,
             submitted_by="user", array_state=state,
         )  # fmt: skip
-        entry = journal.Entry("job.submitted", f"job/{id}", now, "user", {}, "default")
+        body = {"name": spec.name, "spec": job.spec_digest}
+        entry = journal.Entry("job.submitted", f"job/{id}", now, "user", body, "default")
         key = stores.IdempotencyKey("default", f"key-{id}", job.spec_digest, id)
         changes = stores.Changes(jobs=(job,), keys=(key,), entries=(entry,))
         for _ in range(20):

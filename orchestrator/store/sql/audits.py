@@ -38,7 +38,7 @@ class Audit(stores.Audit):
         state = _T.state.c
         seq, link, proof = connection.execute(sa.select(state.head_seq, state.head_hash, state.head_mac)).one()
         self.head = journal.ChainHead(seq, chain.to_digest(bytes(link)))
-        self.head_holds = proof == digests.head(seq, bytes(link)) or (proof is None and seq == 0)
+        self.head_holds = digests.proves(proof, seq, bytes(link))
 
     def records(self, *, after: int = 0) -> Iterator[chain.Record]:
         """See the port."""

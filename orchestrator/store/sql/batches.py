@@ -57,6 +57,9 @@ class Batch:
     texts: statements.Statements
     now: dt.datetime
     digests: tables.Digests
+    vouched: bool = False
+    """Somebody said that the head of the journal is right, whatever proves it."""
+    _proven: bool = field(init=False)
     _view: rules.View = field(init=False)
     _seq: int = field(init=False)
     _link: bytes = field(init=False)
@@ -73,8 +76,9 @@ class Batch:
 
         ``touched``: others wrote, and nobody has looked into it; what places anything is refused.
         """
-        seq, link, queue_seq, documents_version, term = self._all(self.texts.read_state, ())[0]
+        seq, link, queue_seq, documents_version, proof, term = self._all(self.texts.read_state, ())[0]
         self._seq, self._link = seq, bytes(link)
+        self._proven = self.vouched or self.digests.proves(proof, seq, self._link)
         self._view = rules.View(term, queue_seq, documents_version)
         self._load(batch)
         answers = [_TOUCHED if touched and ready.changes.placements else self._judge(ready) for ready in batch]
@@ -172,7 +176,8 @@ class Batch:
         self._many(texts.insert_token, [rows.token_row(token) for token in self._tokens.values()])
         self._many(texts.delete_obligation, list(self._obligations))
         self._many(texts.insert_obligation, [rows.obligation_row(one) for one in self._obligations.values()])
-        view, proof = self._view, self.digests.head(self._seq, self._link)
+        # What goes on from a head that nobody proved is not proven either: only a person may say that it is right.
+        view, proof = self._view, self.digests.head(self._seq, self._link) if self._proven else b""
         self._many(texts.update_state, [(self._seq, self._link, view.queue_seq, view.documents_version, proof)])
 
     def _many(self, text: str, many: statements.Rows) -> None:
@@ -211,5 +216,5 @@ class Batch:
 
 def read_versions(connection: sa.Connection, texts: statements.Statements) -> Versions:
     """Return what stands now, within the caller's write transaction."""
-    _, _, _, documents_version, term = connection.exec_driver_sql(texts.read_state, ()).fetchone()  # type: ignore[misc]
+    *_, documents_version, _, term = connection.exec_driver_sql(texts.read_state, ()).fetchone()  # type: ignore[misc]
     return Versions(documents_version, term)

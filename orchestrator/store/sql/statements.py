@@ -46,7 +46,7 @@ class Statements:
         self.delete_obligation = self._delete(_T.obligations, "job", "code")
         moved = ["head_seq", "head_hash", "queue_seq", "documents_version", "head_mac"]
         self.update_state = self._text(sa.update(_T.state).values({name: sa.bindparam(name) for name in moved}), moved)
-        state = sa.select(*(_T.state.c[name] for name in moved[:-1]), _T.lease.c.term)  # each has one row
+        state = sa.select(*(_T.state.c[name] for name in moved), _T.lease.c.term)  # each has one row
         self.read_state = self._text(state.with_for_update(of=_T.state), None)
         self._finds: dict[tuple[str, int], str] = {}
 

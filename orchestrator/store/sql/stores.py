@@ -141,6 +141,10 @@ class SqlStore(port.Store):
         """See the port."""
         self._writer.outside.settle(outside)
 
+    def vouch(self) -> None:
+        """See the port."""
+        self._writer.vouch()
+
     def put_blob(self, digest: ids.Digest, chunks: Iterator[bytes]) -> port.Blob:
         """See the port."""
         return self._blobs.put(digest, chunks)

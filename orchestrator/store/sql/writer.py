@@ -71,6 +71,7 @@ class Writer:
         self._specs: set[str] = set()
         self._connection = engine.connect()
         self._outside = outsides.Outside(dialect, alone=alone)
+        self._vouched = False
         self._dead: stores.StoreError | None = None
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
@@ -91,6 +92,10 @@ class Writer:
     def outside(self) -> outsides.Outside:
         """Return what is known of writes by others."""
         return self._outside
+
+    def vouch(self) -> None:
+        """See ``Store.vouch``."""
+        self._vouched = True
 
     @property
     def depth(self) -> int:
@@ -191,7 +196,7 @@ class Writer:
         try:
             cursor.execute(self._dialect.begin)
             self._outside.look(cursor)
-            batch = batches.Batch(cursor, self._texts, self._clock.now(), self._digests)
+            batch = batches.Batch(cursor, self._texts, self._clock.now(), self._digests, self._vouched)
             answers = batch.run(group, touched=self._outside.unsettled)
             if batch.wrote:
                 self._failpoints(points.BEFORE_COMMIT)
@@ -201,6 +206,7 @@ class Writer:
         except self._dialect.driver_error as error:
             raise exc.DBAPIError.instance("", None, error, self._dialect.driver_error) from error
         self._remember(batch.versions)
+        self._vouched = self._vouched and not batch.wrote
         return answers
 
     def _remember(self, versions: batches.Versions) -> None:

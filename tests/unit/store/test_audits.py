@@ -112,6 +112,23 @@ def test_what_was_committed_agrees(store: stores.Store) -> None:
     assert differences(store) == differences(store, whole=False) == []
 
 
+def test_a_job_may_forget_old_attempts(store: stores.Store) -> None:
+    """A job with many attempts keeps the newest ones in its row; each placement stays, and the newest attempt must."""
+    job = samples.job(1)
+    store.commit(stores.Changes(jobs=[job], entries=[submitted(job)]))
+    store.commit(stores.Changes(jobs=[moved(job)], placements=[placement(job)], entries=[said_placed(job)]))
+    second = dataclasses.replace(placement(job), number=2, key=ids.attempt_key(job.id, 2))
+    entry = said_placed(job)
+    entry = dataclasses.replace(entry, body={**entry.body, "attempt": 2, "record": tables.record_of(second)})
+    attempt = dataclasses.replace(moved(job).attempts[0], number=2, key=second.key)
+    only_newest = dataclasses.replace(moved(job), version=2, attempts=(attempt,))
+    store.commit(stores.Changes(jobs=[only_newest], placements=[second], entries=[entry]))
+    assert differences(store) == differences(store, whole=False) == []
+    forgotten = dataclasses.replace(only_newest, version=3, attempts=())
+    store.commit(stores.Changes(jobs=[forgotten], entries=[samples.entry("job/x")]))
+    assert [one[:30] for one in differences(store)] == ["attempt 0000000000000000000000"]
+
+
 EDITS = {
     "update documents set body = replace(body, 'FR', 'DE')": ["document Backend//gra: the table does not say"],
     "update documents set status = '{\"cordoned\":false}' where kind = 'Backend'": ["document Backend//gra: the table"],
@@ -172,11 +189,16 @@ def test_an_entry_of_ones_own_convinces_nobody(filled: pathlib.Path, clock: samp
     other.commit(stores.Changes(documents=[stores.Document("Policy", "mine", "", "{}")]))
     other.close()
     store = opening.open_store(filled, clock, key=KEY)
+    store.commit(stores.Changes(entries=[samples.entry()]))  # what goes on from it proves nothing
     with store.audit() as audit:
         assert not audit.head_holds
         account = tables.Account()
         assert account.read(audit.records()) is None
         assert [one.key for one in account.compare(audit.rows(whole=False))] == ["Policy//mine"]
+    store.vouch()
+    store.commit(stores.Changes(entries=[samples.entry()]))
+    with store.audit() as audit:
+        assert audit.head_holds
     store.close()
 
 
