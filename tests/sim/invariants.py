@@ -8,7 +8,9 @@ import json
 from orchestrator.control import orphans
 from orchestrator.domain import ids, jobs, obligations
 from orchestrator.evidence import tables
+from orchestrator.placement import contents
 from orchestrator.ports import backends
+from orchestrator.scheduler import answers
 from tests.sim import rules, worlds
 
 RANK = {
@@ -43,6 +45,8 @@ class Checker:
         self.phases: dict[str, str] = {}
         self.seq = 0
         self.effects = 0
+        self.recorded: set[ids.Digest] = set()
+        """Decisions that were found whole; nothing takes a part of them away again."""
         self.failed: Violation | None = None
         self.stale: dict[ids.AttemptKey, dt.datetime] = {}
         """Since when nothing but age refuses a running attempt, as seen from outside."""
@@ -73,7 +77,16 @@ class Checker:
         placement = world.store.placement(key)
         need(placement is not None, "I4", f"{key} is launched without a placement record")
         assert placement is not None
-        need(world.store.decision(placement.decision) is not None, "I4", f"{key} is launched without its decision")
+        if placement.decision in self.recorded:
+            return
+        decision = world.store.decision(placement.decision)
+        need(decision is not None, "I4", f"{key} is launched without its decision")
+        assert decision is not None
+        try:
+            answers.gather(decision, world.store.content)
+        except contents.ContentError as error:
+            raise Violation(f"I4: {key} is launched, and of its decision {error}") from error
+        self.recorded.add(placement.decision)
 
     def _called(self, backend: str, sealed: backends.SealedPlacement) -> None:
         world = self.world

@@ -263,6 +263,18 @@ def _held_for_good() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _half_a_record() -> Iterator[None]:
+    """A placement is committed with its decision, and without what that names."""
+    real = ledger.Ledger._commit_chunk
+
+    def commit(self, steps, term, made, contents, arrival):  # type: ignore[no-untyped-def]
+        return real(self, steps, term, made, (), arrival)
+
+    with mock.patch.object(ledger.Ledger, "_commit_chunk", commit):
+        yield
+
+
+@contextlib.contextmanager
 def _deaf() -> Iterator[None]:
     """A confirmation is not noticed."""
     real = compliance.Compliance._changes
@@ -429,6 +441,7 @@ BUGS = {
     "never look up": (_no_lookup, {"I9"}),
     "tell before the commit": (_told_too_early, {"I2"}),
     "launch before the commit": (_launched_too_early, {"I4"}),
+    "a decision is stored without what it names": (_half_a_record, {"I4"}),
     "a grace does not end": (_endless_grace, {"I3"}),
     "a grace begins anew with each loop": (_grace_anew, {"I3"}),
     "conditions are not told": (_no_grace, {"I3"}),
