@@ -2,7 +2,7 @@
 
 Everything that may refuse a site here is one question in ``refusals``, answered from what was declared without asking
 the evaluator. Faults 33 to 35 of the scoreboard: rules tightened between decision and launch, and while a job runs;
-documents that cannot be read, or contradict each other.
+documents that cannot be read, that poison whoever judges by them, or that say another country than before.
 """
 
 from __future__ import annotations
@@ -21,15 +21,29 @@ STAMP = {"source": "test", "asOf": "2026-01-01", "validTo": "2030-12-31", "assur
 MODELS = ("m1", "m2")
 LEIS = {"host": "969500INVENTEDHOST08", "abroad": "969500INVENTEDAWAY21"}
 STALE_FACTS, STALE_LIST, LISTED, COUNTRY, POISON = "stale-facts", "stale-list", "listed", "country", "poison"
-URGENT, DIRECTIVE, GONE = "urgent-directive", "directive", "gone"
+URGENT, DIRECTIVE, GONE, UNKNOWN = "urgent-directive", "directive", "gone", "unknown-country"
 AGE = frozenset({STALE_FACTS, STALE_LIST})
 AT_ONCE = frozenset({LISTED, URGENT})
+_WHEN = '@id("a") forbid(principal, action, resource) when {{ {} }};'
 POISONS: tuple[dict[str, object], ...] = (
     {"engine": "prolog", "text": "x"},
     {"engine": "cedar", "text": "forbid (principal"},
     {"engine": "cedar", "text": '@id("a") forbid(principal, action, resource) when { 9223372036854775807 + 1 == 0 };'},
+    {"engine": "cedar", "text": "// " + "x" * 70_000},
+    {"engine": "cedar", "text": "".join(f'@id("r{n}") forbid(principal, action, resource);' for n in range(129))},
+    {"engine": "cedar", "text": _WHEN.format("(" * 40 + "true" + ")" * 40)},
+    {"engine": "cedar", "text": _WHEN.format('resource.cuntry == "FR"')},
+    {"engine": "cedar", "text": '@id("a") permit(principal, action, resource);'},
+    {"engine": "cedar", "text": "\0"},
+    {"engine": "cedar", "text": ["forbid"]},
+    {"engine": "cedar"},
+    {"engine": None, "text": "x"},
+    {},
 )
-"""An engine that nobody has, a text that is cut off, a rule whose evaluation fails."""
+"""An engine that nobody has, a text that is cut off, a rule whose evaluation fails; too long, too many rules, too deep,
+a word that nobody knows, one that permits, no text at all, nothing."""
+FIRST_POISONS = 3
+"""Drawn in every history; the others where documents lie, so that older seeds stay the histories that they were."""
 
 
 def document(kind: str, name: str, spec: dict[str, object], version: int = 0, status: str = "{}") -> stores.Document:
@@ -69,7 +83,10 @@ class Rules:
         if not isinstance(spec.get("adapter"), str):
             return frozenset({GONE})
         floor = self._spec("Tenant", "default").get("floor", {})
-        if spec["location"]["country"] in floor.get("countries", {}).get("deny", ()):
+        country = spec["location"].get("country")
+        if country is None:
+            found.add(UNKNOWN)
+        if country in floor.get("countries", {}).get("deny", ()):
             found.add(COUNTRY)
         if _day(spec["facts"]["validTo"]) < day:
             found.add(STALE_FACTS)
@@ -95,8 +112,9 @@ class Rules:
 
     def change(self, draw: random.Random) -> None:
         """Declare something, drawn at random."""
+        lies = (self._move, self._move, self._poison) if self._world.lies else ()
         draw.choice((self._floor, self._floor, self._floor, self._directive, self._directive, self._facts, self._list,
-                     self._poison, self._nonsense))(draw)  # fmt: skip
+                     self._poison, self._nonsense, *lies))(draw)  # fmt: skip
 
     def deny(self, countries: frozenset[str]) -> None:
         """Tighten (or loosen) the tenant's floor, in force at once."""
@@ -137,11 +155,18 @@ class Rules:
         """A stored backend that cannot be read: nobody knows where it is any more."""
         self._put("Backend", draw.choice(("fr", "de", "sg")), {"adapter": 5, "location": {"country": ["FR", "SG"]}})
 
+    def _move(self, draw: random.Random) -> None:
+        """Declare a registered backend in another country, or in none: it is judged by that from then on."""
+        name = draw.choice(("fr", "de", "sg"))
+        country = draw.choice(("FR", "DE", "SG", None))
+        spec = json.loads(self._world._backend(name).body)["spec"]
+        self._put("Backend", name, spec | {"location": {} if country is None else {"country": country}})
+
     def _poison(self, draw: random.Random) -> None:
         if self._world.store.document("Policy", "bad") is not None:
             self._withdraw("Policy", "bad")
         else:
-            self._put("Policy", "bad", draw.choice(POISONS))
+            self._put("Policy", "bad", draw.choice(POISONS if self._world.lies else POISONS[:FIRST_POISONS]))
 
     def _list(self, draw: random.Random) -> None:
         """Another copy of the list: fresh or nearly not, naming nobody or one operator."""

@@ -43,6 +43,15 @@ def test_histories_of_strays(group, size, request):
         _live(worlds.STRAYS_FROM + group * 1000 + number)
 
 
+@pytest.mark.parametrize("group", range(2))
+def test_histories_of_lies(group, size, request):
+    """I3: policies of every poison, backends declared elsewhere than before: nothing starts against what is said."""
+    if request.config.getoption("--seed", default=None) is not None:
+        pytest.skip("one seed is asked for")
+    for number in range(size // GROUPS):
+        _live(worlds.LIES_FROM + group * 1000 + number)
+
+
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_histories(group, size, request):
     """Invariants I1 to I11 hold after every step, and everything ends once faults stop."""

@@ -30,7 +30,7 @@ OPERATORS = {"fr": "host", "de": "host", "sg": "abroad"}
 SLOTS = {"fr": 6, "de": 4, "sg": 8}
 LAG = {"fr": 0, "de": 60, "sg": 0}
 TTL_S = 15
-STRAYS_FROM = 40_000
+STRAYS_FROM, LIES_FROM = 40_000, 60_000
 DUTY = "eu-dora.register+exit"
 """What every placement brings in a world with strays: its tenant is a bank."""
 SECRET = "s3cr3t-value-of-a-job"
@@ -59,7 +59,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = random.Random(seed)
-        self.strays = seed >= STRAYS_FROM
+        self.strays, self.lies = STRAYS_FROM <= seed < LIES_FROM, seed >= LIES_FROM
         """Machines say where they stand, and lie; every placement brings a duty, and a person does some of them."""
         self.whims = random.Random(f"{seed} whims")
         self.says: dict[str, str | None] = {}

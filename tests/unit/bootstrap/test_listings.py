@@ -4,34 +4,13 @@ import datetime as dt
 import pathlib
 import threading
 
-import pytest
-
 from orchestrator.bootstrap import listings
 from orchestrator.ports import stores
 from orchestrator.sources.lists import folders
-from orchestrator.store import memory
 from orchestrator.testing import fakes
 
 DATA = pathlib.Path(__file__).parents[1] / "sources" / "lists" / "data"
 NOW = dt.datetime(2026, 11, 22, 10, tzinfo=dt.UTC)
-
-
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def __getattr__(self, level):
-        return lambda event, **more: self.lines.append((level, event, more))
-
-
-@pytest.fixture
-def store():
-    return memory.MemoryStore(fakes.VirtualClock())
-
-
-@pytest.fixture
-def log():
-    return Log()
 
 
 def keeper(state, store, log, **more):

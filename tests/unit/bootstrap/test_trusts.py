@@ -2,34 +2,14 @@
 
 import datetime as dt
 
-import pytest
 import yaml
 
 from orchestrator.bootstrap import trusts
 from orchestrator.ports import stores
-from orchestrator.store import memory
 from orchestrator.testing import fakes
 from tests import tokens
 
 ISSUER = tokens.Issuer()
-
-
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def __getattr__(self, level):
-        return lambda event, **more: self.lines.append((level, event, more))
-
-
-@pytest.fixture
-def store():
-    return memory.MemoryStore(fakes.VirtualClock())
-
-
-@pytest.fixture
-def log():
-    return Log()
 
 
 def keeper(path, store, log):
