@@ -34,7 +34,7 @@ class Checks:
             if missing:
                 shown = "; ".join(missing[:8]) + (f"; and {len(missing) - 8} more" if len(missing) > 8 else "")
                 raise errors.access(
-                    "forbidden", f"the account may not {shown}: bind it to the role of docs/backends/kubernetes.md"
+                    "forbidden", f"the account may not {shown}: bind it to the role of docs/kubernetes.md"
                 )
             self._namespace()
             self._at_s = time.monotonic()

@@ -101,7 +101,7 @@ def of_status(error: StatusError, doing: str, hint: str = "") -> errors.BackendE
             return access(
                 "forbidden",
                 f"the account may not {missing['verb']} {missing['resource']} ({group}): bind it to the role of "
-                f"docs/backends/kubernetes.md. {said}",
+                f"docs/kubernetes.md. {said}",
             )
         case 403 if _QUOTA.search(error.message):
             return elsewhere("quota", f"a quota of the namespace is used up: {said}")

@@ -56,6 +56,7 @@ def test_a_gang_runs_when_every_node_was_released() -> None:
     released = {names.GANG_ANNOTATION: "10.0.0.1,10.0.0.2"}
     assert look(job, objects.pod(0)).state is State.STARTING
     assert look(job, objects.pod(0), objects.pod(1)).state is State.STARTING
+    assert look(job, objects.pod(0, notes=released)).state is State.STARTING
     assert look(job, objects.pod(0, notes=released), objects.pod(1)).state is State.STARTING
     assert look(job, objects.pod(0, notes=released), objects.pod(1, notes=released)).state is State.RUNNING
 
