@@ -67,8 +67,10 @@ def start_kueue(cluster: clusters.Cluster) -> None:
         raise api.ApiError(f"definitions of Kueue: {done.stderr.strip()}")
     wait = ("wait", "--for=condition=Established", "customresourcedefinitions", "--all", f"--timeout={READY_S:.0f}s")
     cluster.kubectl(*wait)
-    (folder / "settings.json").write_text(json.dumps(SETTINGS))
     authority = certificates.Authority(folder / "pki", "comity-test-kueue")
+    # It serves its webhooks even though nobody is told to call them.
+    settings = SETTINGS | {"webhook": {"host": "127.0.0.1", "port": 9443, "certDir": str(authority.folder)}}
+    (folder / "settings.json").write_text(json.dumps(settings))
     pair = authority.issue("tls", user="kueue", names=["localhost"])
     cluster.control.run("/bin/sh", "-c", OWN_ETC)
     for file in (pair.certificate, pair.key):
