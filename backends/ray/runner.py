@@ -223,11 +223,11 @@ class Guard:
         """Kill what is left, until nothing is."""
         for _ in range(_KILL_ROUNDS):
             left = _below(os.getpid())
+            self._reap()
             if not left:
                 return
             _signal(left, signal.SIGKILL)
             self._doze(0.01)
-            self._reap()
 
     def _keep(self) -> list[str]:
         """Copy outputs to the shared folder, and return the declared ones that are nowhere."""

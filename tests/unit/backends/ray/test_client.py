@@ -144,7 +144,7 @@ def test_a_redirect_is_not_followed(server):
         (b"{", "ray.malformed"),
         (b"[" * 100_000, "ray.malformed"),
         (b"\xff", "ray.malformed"),
-        (b" " * 5000, "ray.malformed"),
+        (b" " * 5000 + b"1", "ray.malformed"),
     ],
 )
 def test_what_is_no_json_is_malformed(server, body, code):
@@ -181,6 +181,7 @@ def test_a_long_log_is_read_in_pieces(server):
     server.says["/log"] = (200, bytes(range(256)) * 4000)
     one = head(server)
     assert one.read("/log", skip=500_003, limit=5).body == bytes(range(35, 40))
+    assert one.read("/log", skip=70_001, limit=400_000).body == (bytes(range(256)) * 4000)[70_001:470_001]
     assert one.read("/log", skip=2_000_000, limit=5).body == b""
 
 

@@ -59,6 +59,7 @@ def test_files_go_over_the_archive_and_links_stand_beside():
             "a": b"2", "b": b"3", "l": b"plain", "t": b"#!x",
             runner.MANIFEST: json.dumps({"executable": ["t"], "folders": ["d"], "links": []}).encode(),
         }  # fmt: skip
+        assert {info.date_time for info in zipped.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert zipped.read(runner.SELF) == pathlib.Path(runner.__file__).read_bytes()
 
 
@@ -139,3 +140,13 @@ def test_the_runner_bounds_the_log_and_not_the_job(tmp_path):
     """It says where it cut."""
     code, text = run(tmp_path, {}, "sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x; exit 4")
     assert (code, text.count(b"x"), text.splitlines()[-1]) == (4, 4096, b"comity: the log is cut here, at 4096 bytes")
+
+
+def test_the_runner_leaves_nothing_behind(tmp_path):
+    """What went into a session of its own and ignores signals ends with the command; so does the folder."""
+    line = "setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 600' & sleep 0.5; pwd"
+    code, text = run(tmp_path, {}, "sh", "-c", line)
+    _, pid, folder = text.decode().splitlines()
+    assert code == 0
+    assert not pathlib.Path(f"/proc/{pid}").exists()
+    assert not pathlib.Path(folder).exists()

@@ -116,6 +116,14 @@ def test_what_others_use_is_subtracted_once():
     assert pools.others(share, old, usage)[0] == 5000
 
 
+def test_accelerators_are_counted_like_the_rest():
+    """Ours, and those of others, by the resource that Ray counts them by."""
+    (share,) = pools.shares((sites.Pool("p", accelerator="H100"),), MIXED, read())
+    usage = pools.Usage(100_000, {"b": {"GPU": 5.0}})
+    found = offer(share, [held("k-1", node="b", accelerators=2), held("k-2", accelerators=1)], usage)
+    assert (found.total.accelerators, found.free.accelerators) == (8, 2)
+
+
 def test_a_cluster_that_does_not_say_what_is_used_is_told_so():
     """Nothing is invented."""
     (share,) = pools.shares((sites.Pool("p"),), [node("a")], read())
@@ -136,6 +144,7 @@ def test_a_pool_without_nodes_offers_nothing():
         ({"comity.dev/country": "FR"}, "FR"),
         ({"comity.dev/country": "France"}, None),
         ({"comity.dev/country": "fr"}, None),
+        ({"comity.dev/country": "FRA"}, None),
         ({REGION: "eu-west"}, "IE"),
         ({REGION: "eu-west", "comity.dev/country": "FR"}, "FR"),
         ({REGION: "eu-north"}, None),
