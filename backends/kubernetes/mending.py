@@ -50,6 +50,8 @@ class Mending:
             return self._is_late(job)
         if any(pod.waiting in observe.NEVER_STARTS or pod.waiting in observe.NO_IMAGE for pod in pods):
             return True
+        if any(not pod.node for pod in pods):
+            return True
         return job.nodes > 1 and (len(pods) < job.nodes or not all(pod.released for pod in pods))
 
     def mend(self, job: views.Job) -> None:
@@ -78,10 +80,20 @@ class Mending:
                 return
         if not ranks and self._is_late(job):
             if why := self._refused(job):
-                self._give_up(job, f"no pod of it could be made: {why}")
+                room = names.NO_ROOM if "exceeded quota" in why else ""
+                self._give_up(job, f"{room}no pod of it could be made: {why}")
             return
         if job.nodes > 1:
             self._gather(job, ranks, now)
+            return
+        unbound = [observe.waits_for(pod) for pod in ranks.values() if not pod.node]
+        if unbound and unbound[0] and self._waited(job, now):
+            why = unbound[0]
+            self._give_up(job, f"{names.NO_ROOM}{why}")
+
+    def _waited(self, job: views.Job, now: dt.datetime) -> bool:
+        limit = dt.timedelta(seconds=self._wanted.start_seconds)
+        return job.started is not None and now - job.started > limit
 
     def _is_late(self, job: views.Job) -> bool:
         """Say whether a Job has waited for its pods for longer than they take, and nobody asked just now why."""
@@ -113,10 +125,10 @@ class Mending:
             for pod in [pod for pod in whole if not pod.released][:RELEASES_MAX]:
                 self._release(pod, addresses)
             return
-        limit = dt.timedelta(seconds=self._wanted.gang_start_seconds)
-        if job.started is not None and now - job.started > limit and not any(pod.released for pod in ranks.values()):
+        if self._waited(job, now) and not any(pod.released for pod in ranks.values()):
             why = next((text for pod in ranks.values() if (text := observe.waits_for(pod))), "")
-            self._give_up(job, f"{len(whole)} of {job.nodes} nodes were there in time{f'; {why}' if why else ''}")
+            count = f"{len(whole)} of {job.nodes} nodes were there in time"
+            self._give_up(job, f"{names.NO_ROOM}{count}{f'; {why}' if why else ''}")
 
     def _release(self, pod: views.Pod, addresses: str) -> None:
         notes = {names.GANG_ANNOTATION: addresses}

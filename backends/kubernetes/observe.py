@@ -114,7 +114,9 @@ def ending(
     ended = _ended_at(job, ranks, failed)
     # These marks are only ever set on a Job that is not over, so they came first, whatever it ended with then.
     if job.gave_up:
-        return jobs.Outcome(_kind.START_FAILED, detail=job.gave_up, started_at=started, ended_at=ended)
+        kind = _kind.NO_ROOM if job.gave_up.startswith(names.NO_ROOM) else _kind.START_FAILED
+        text = job.gave_up.removeprefix(names.NO_ROOM)
+        return jobs.Outcome(kind, detail=text, started_at=started, ended_at=ended)
     if job.stopped:
         text = "" if started is not None else "stopped before it began"
         return jobs.Outcome(_kind.STOPPED, detail=text, started_at=started, ended_at=ended)

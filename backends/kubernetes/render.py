@@ -24,6 +24,8 @@ OBJECT_BYTES_MAX = 1_000_000
 """Of the Job as JSON; the API server takes 1.5 MiB with what it adds itself."""
 PORT = 29_500
 """MASTER_PORT: a pod has an address of its own, so the port is free there."""
+BARRIER_SLACK_S = 60
+"""A gang is ended from outside; its nodes end by themselves only where nobody came to do it."""
 GRACE_S = 60
 """What a pod gets to end where nobody says otherwise: a node that is drained, for one."""
 DEADLINE_S_MAX = 10 * 366 * 86_400
@@ -231,7 +233,7 @@ def _pod(placement: backends.SealedPlacement, grant: Grant, payload: payloads.Pa
         }
         volumes.append({"name": "gang", "downwardAPI": {"items": [note]}})
         mounts.append({"name": "gang", "mountPath": payloads.WAIT, "readOnly": True})
-        script += payloads.gang_script(wanted.gang_start_seconds)
+        script += payloads.gang_script(wanted.start_seconds + BARRIER_SLACK_S)
     command = payloads.wrapped(script, spec.command) if script else list(spec.command)
     container: dict[str, Any] = {
         "name": names.CONTAINER,

@@ -166,8 +166,9 @@ class KubernetesSettings(adapters.AdapterSettings):
         default=3 * MIB,
         description="largest files and working folder of a job together, in bytes: they are kept in the API server",
     )
-    gang_start_seconds: Annotated[int, pydantic.Field(ge=10, le=86400)] = pydantic.Field(
-        default=600, description="a gang that is not whole so long after its Job began is ended"
+    start_seconds: Annotated[int, pydantic.Field(ge=10, le=86400)] = pydantic.Field(
+        default=900,
+        description="a job that no node takes, or a gang that is not whole, for so long is ended and queued again",
     )
     image_pull_seconds: Annotated[int, pydantic.Field(ge=0, le=86400)] = pydantic.Field(
         default=300,

@@ -128,14 +128,28 @@ def test_pods_that_the_cluster_refuses_end_the_attempt(site: Site) -> None:
     adapter.submit(placement)
     seen = until(adapter, placement, State.ENDED)
     assert seen.outcome is not None
-    assert (seen.outcome.kind, "exceeded quota: none" in seen.outcome.detail) == (jobs.OutcomeKind.START_FAILED, True)
+    assert (seen.outcome.kind, "exceeded quota: none" in seen.outcome.detail) == (jobs.OutcomeKind.NO_ROOM, True)
+
+
+def test_what_no_node_takes_is_given_back(site: Site) -> None:
+    """A pod, and a gang, that no node has room for are given up in their time, in the scheduler's words."""
+    site.more = {"startSeconds": 10}
+    adapter = site.adapter()
+    asked = jobs.Resources(cpu_milli=1_000_000)
+    found = [site.placement(resources=asked), site.placement(resources=asked, nodes=2)]
+    for placement in found:
+        adapter.submit(placement)
+    for placement in found:
+        seen = until(adapter, placement, State.ENDED)
+        assert seen.outcome is not None
+        assert (seen.outcome.kind, "Insufficient cpu" in seen.outcome.detail) == (jobs.OutcomeKind.NO_ROOM, True)
 
 
 def test_an_image_that_does_not_come_ends_the_attempt(site: Site) -> None:
     """An image that no registry gives is waited for, and then given up in the kubelet's words."""
     site.more = {"imagePullSeconds": 2}
     adapter, placement = site.adapter(), site.placement()
-    image = "registry.invalid/none@sha256:" + "0" * 64
+    image = "127.0.0.1:1/none@sha256:" + "0" * 64
     adapter.submit(dataclasses.replace(placement, spec=dataclasses.replace(placement.spec, image=image)))
     seen = until(adapter, placement, State.ENDED, seconds=90)
     assert seen.outcome is not None

@@ -157,6 +157,7 @@ def test_a_pod_that_is_gone_runs_no_more() -> None:
         ({}, Kind.TIMED_OUT),
         ({names.STOPPED_ANNOTATION: "x"}, Kind.STOPPED),
         ({names.GAVE_UP_ANNOTATION: "ImagePullBackOff"}, Kind.START_FAILED),
+        ({names.GAVE_UP_ANNOTATION: "no room: Unschedulable"}, Kind.NO_ROOM),
     ],
 )
 def test_a_deadline_is_told_by_who_set_it(notes: dict[str, str], kind: jobs.OutcomeKind) -> None:
