@@ -22,7 +22,8 @@ from orchestrator.api import (
     operators,
     services,
 )
-from orchestrator.service import problems
+from orchestrator.ports import stores
+from orchestrator.service import contexts, problems
 from orchestrator.wire import errors
 
 
@@ -55,6 +56,7 @@ def create_inner(given: services.Services) -> fastapi.FastAPI:
     ):
         app.router.routes.extend(router.routes)  # flat: one list to match against, and one to audit
     app.add_exception_handler(problems.ServiceError, _service)
+    app.add_exception_handler(stores.StoreError, _store)
     app.add_exception_handler(errors.InvalidDocumentError, _document)
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _http)
@@ -66,6 +68,13 @@ def create_inner(given: services.Services) -> fastapi.FastAPI:
 async def _service(_: Request, error: Exception) -> Response:
     assert isinstance(error, problems.ServiceError)  # noqa: S101 -- registered for this type
     return answers.failed(error)
+
+
+async def _store(_: Request, error: Exception) -> Response:
+    """Say what is wrong with the store: a read that failed, or a row that holds what nobody wrote."""
+    told = contexts.of_store(error)
+    assert isinstance(told, problems.ServiceError)  # noqa: S101 -- every StoreError has one
+    return answers.failed(told)
 
 
 async def _document(_: Request, error: Exception) -> Response:

@@ -23,8 +23,8 @@ from orchestrator.placement.filters import registry
 from orchestrator.policy import attributes, conversions, evaluator, rulebook, table
 from orchestrator.scheduler import answers
 
-EVALUATORS = frozenset({evaluator.EVALUATOR_VERSION})
-"""Versions of the evaluator that are kept."""
+EVALUATORS = {"eval 1": evaluator.judge}
+"""Versions of the evaluator that are kept, by name: the next one stands beside this one, and this one stays."""
 
 
 class Outcome(enum.Enum):
@@ -84,7 +84,7 @@ def rejudge(
     except (contents.ContentError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         # A record of a form that no version writes: its digest holds, so somebody signed it so.
         return Rejudged(Outcome.DIFFERENT, f"the record cannot be judged: {type(error).__name__}: {error}"[:300])
-    return Rejudged(Outcome.SAME, f"{count} sites, {len(book.rules)} rules, {evaluator.EVALUATOR_VERSION}")
+    return Rejudged(Outcome.SAME, f"{count} sites, {len(book.rules)} rules, {past.policy.evaluator}")
 
 
 def _read(
@@ -101,7 +101,7 @@ def _read(
         _need(found, body[name], what)
     past = records.read(decision, answers.gather(decision, stored.content))
     if past.policy.evaluator not in EVALUATORS:
-        raise _MissingError(f"the evaluator {past.policy.evaluator!r}; here are {', '.join(sorted(EVALUATORS))}")
+        raise _MissingError(f"{past.policy.evaluator} (kept here: {', '.join(sorted(EVALUATORS))})")
     raw = _need(found, past.policy.digest, "the rule book")
     book = rulebook.decode(canonical.dumps(raw))
     job = _need(found, body["class"], "the class of the job")
@@ -114,7 +114,7 @@ def _again(past: records.Past, job: Mapping[str, Any], book: rulebook.RuleBook, 
     """Judge, and compare bits, scores and order. Returns the number of sites."""
     asked = contents.decode(attributes.JobAttributes, job["job"])
     known = table.SiteTable(conversions.of_site(row.site) for row in past.rows)
-    judged = evaluator.judge(asked, known, book, at)
+    judged = EVALUATORS[past.policy.evaluator](asked, known, book, at)
     names = [str(row.site.name) for row in past.rows]
     if evaluator.names(book) != past.policy.rules:
         raise _DifferentError("the rules in force are not those that the record lists")

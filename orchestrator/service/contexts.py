@@ -193,6 +193,8 @@ def of_store(error: BaseException) -> BaseException:
             return problems.ServiceError(
                 kind.CONFLICT, "document.conflict", f"{error.what} changed meanwhile; read it again"
             )
+        case stores.StoreCorruptError():
+            return problems.ServiceError(kind.UNAVAILABLE, "store.corrupt", str(error))
         case stores.StoreError():
             return problems.ServiceError(kind.UNAVAILABLE, "store.failed", "the store could not commit")
         case _:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -15,6 +15,8 @@ from orchestrator.evidence import chain
 from orchestrator.ports import stores
 from orchestrator.store import codec, codec_specs, rules
 from orchestrator.store.sql import dialects, lists, rows, schema, statements
+
+T = TypeVar("T")
 
 _SLICE = 2_000
 _SPECS_KEPT = 2_048
@@ -52,6 +54,10 @@ class Reader:
         except codec_specs.CodecError as error:
             raise stores.StoreCorruptError(
                 f"{error}: restore the newest backup, or install the newer version"
+            ) from error
+        except (TypeError, OverflowError, AttributeError) as error:
+            raise stores.StoreCorruptError(
+                f"a row holds what nobody wrote there ({error}): see comity log verify, restore the newest backup"
             ) from error
         except exc.DBAPIError as error:
             match self._dialect.fault(error):
@@ -138,24 +144,22 @@ class Reader:
 
     def placement(self, key: str) -> decisions.Placement | None:
         """See the port."""
-        found = self._rows(sa.select(schema.placements).where(schema.placements.c.key == key))
-        return rows.placement(found[0]) if found else None
+        return self._one(sa.select(schema.placements).where(schema.placements.c.key == key), rows.placement)
 
     def decision(self, digest: str) -> decisions.Decision | None:
         """See the port."""
-        found = self._rows(sa.select(schema.decisions).where(schema.decisions.c.digest == digest))
-        return rows.decision(found[0]) if found else None
+        return self._one(sa.select(schema.decisions).where(schema.decisions.c.digest == digest), rows.decision)
 
     def content(self, digest: str) -> decisions.Content | None:
         """See the port."""
-        found = self._rows(sa.select(schema.contents).where(schema.contents.c.digest == digest))
-        return decisions.Content(found[0][0], bytes(found[0][1])) if found else None
+        query = sa.select(schema.contents).where(schema.contents.c.digest == digest)
+        return self._one(query, lambda row: decisions.Content(row[0], rows.blob(row[1])))
 
     def document(self, kind: str, tenant: str, name: str) -> stores.Document | None:
         """See the port."""
         table = schema.documents
         query = sa.select(table).where(table.c.name == name, table.c.kind == kind, table.c.tenant == tenant)
-        return next((rows.document(row) for row in self._rows(query)), None)
+        return self._one(query, rows.document)
 
     def documents(self, kind: str | None) -> list[stores.Document]:
         """See the port."""
@@ -163,7 +167,13 @@ class Reader:
         query = sa.select(table).order_by(table.c.kind, table.c.name, table.c.tenant)
         if kind is not None:
             query = query.where(table.c.kind == kind)
-        return [rows.document(row) for row in self._rows(query)]
+        with self._connect() as connection:
+            return [rows.document(row) for row in connection.execute(query)]
+
+    def _one(self, query: sa.Select[Any], make: Callable[[Any], T]) -> T | None:
+        with self._connect() as connection:
+            row = connection.execute(query).first()
+            return None if row is None else make(row)
 
     def documents_version(self) -> int:
         """See the port."""
@@ -192,21 +202,9 @@ class Reader:
 
     def tokens(self) -> list[stores.Token]:
         """See the port."""
-        found = self._rows(sa.select(schema.tokens).order_by(schema.tokens.c.id))
-        return [
-            stores.Token(
-                id=row[0],
-                hash=row[1],
-                tenant=row[2],
-                roles=tuple(json.loads(row[3])),
-                created_at=codec.moment(row[4]),
-                expires_at=codec.moment_or_none(row[5]),
-                revoked_at=codec.moment_or_none(row[6]),
-                note=row[7],
-                version=row[8],
-            )
-            for row in found
-        ]
+        query = sa.select(schema.tokens).order_by(schema.tokens.c.id)
+        with self._connect() as connection:
+            return [rows.token(row) for row in connection.execute(query)]
 
     def idempotency_key(self, tenant: str, key: str) -> stores.IdempotencyKey | None:
         """See the port."""

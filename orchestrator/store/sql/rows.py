@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,6 +127,22 @@ def token_row(token: stores.Token) -> tuple[Any, ...]:
     )
 
 
+def token(row: Row) -> stores.Token:
+    """Return the token of a row."""
+    id_, hash_, tenant, roles, created, expires, revoked, note, version = row
+    return stores.Token(
+        id=id_,
+        hash=hash_,
+        tenant=tenant,
+        roles=tuple(json.loads(roles)),
+        created_at=codec.moment(created),
+        expires_at=codec.moment_or_none(expires),
+        revoked_at=codec.moment_or_none(revoked),
+        note=note,
+        version=version,
+    )
+
+
 def placement_row(placement: decisions.Placement) -> tuple[Any, ...]:
     """Return a placement record as a row."""
     return (
@@ -171,6 +188,13 @@ def decision_row(decision: decisions.Decision) -> tuple[Any, ...]:
     )
 
 
+def blob(stored: object) -> bytes:
+    """Return bytes as stored. Raises TypeError for a column that holds something else: SQLite takes any type."""
+    if not isinstance(stored, bytes):
+        raise TypeError(f"bytes are stored as {type(stored).__name__}")
+    return stored
+
+
 def decision(row: Row) -> decisions.Decision:
     """Return the decision of a row."""
     digest, class_digest, at, expires, placeable, body = row
@@ -180,5 +204,5 @@ def decision(row: Row) -> decisions.Decision:
         at=codec.moment(at),
         expires=codec.moment_or_none(expires),
         placeable=bool(placeable),
-        body=bytes(body),
+        body=blob(body),
     )

@@ -1,11 +1,14 @@
 """The journal, metrics and the description of the API over HTTP."""
 
 import json
+import pathlib
+import sqlite3
 
 import pytest
-from installations import Installation, job
+from installations import Installation, SetClock, document, job
 
 from orchestrator.ports import stores
+from orchestrator.store import opening
 
 
 def test_events_resume_after_the_last_one_seen(installation: Installation) -> None:
@@ -112,3 +115,19 @@ def test_answers_fit_what_is_promised(installation: Installation) -> None:
     body = installation.client().post("/v1/jobs", json=job()).json()
     del body["id"], body["notices"]
     assert api.JobDocument.model_validate_json(json.dumps(body)).status.phase == "QUEUED"
+
+
+def test_a_row_that_holds_nonsense_is_said(tmp_path: pathlib.Path) -> None:
+    """A column of another SQL type than was written is damage, with its code, and no bug of the server."""
+    path = tmp_path / "comity.db"
+    installation = Installation(opening.open_store(path, SetClock()))
+    client = installation.client()
+    assert client.put("/v1/queues/fast", json=document("Queue", "fast")).status_code == 201
+    with sqlite3.connect(path) as rows:
+        rows.execute("update documents set created_at = 'never' where name = 'fast'")
+    rows.close()
+    answer = client.get("/v1/queues/fast")
+    assert (answer.status_code, answer.json()["code"]) == (503, "store.corrupt")
+    assert "comity log verify" in answer.json()["detail"]
+    installation.close()
+    installation.store.close()

@@ -13,6 +13,7 @@ from orchestrator.bootstrap import verifications
 from orchestrator.control import entries
 from orchestrator.domain import decisions, events, ids, jobs, lifecycle, offers
 from orchestrator.evidence import bundles, canonical, verification
+from orchestrator.policy import evaluator
 from orchestrator.ports import stores
 from orchestrator.scheduler import answers, rejudging
 from orchestrator.service import checkpoints, problems
@@ -309,6 +310,21 @@ def test_an_insider_with_the_key_is_caught_by_judging_again(
     assert report.rejudged.word.value == "different", report.rejudged
     assert report.wrong
     assert report.problems[0].startswith("re-execution: attempt 1:")
+
+
+def test_a_later_evaluator_is_asked_for_by_name(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decision of an evaluator that is not kept here is not judged by another one: it says what it needs."""
+    assert evaluator.EVALUATOR_VERSION in rejudging.EVALUATORS
+    declare(installation)
+    id = installation.client().post("/v1/jobs", json=job()).json()["id"]
+    with monkeypatch.context() as later:
+        later.setattr(evaluator, "EVALUATOR_VERSION", "eval 2")
+        run(installation, id)
+        bundle = installation.client().get(f"/v1/jobs/{id}/evidence").content
+    report = verifications.verify(bundle, trusted(installation))
+    assert (report.signature.word.value, report.included.word.value) == ("good", "yes")
+    assert (report.rejudged.word.value, report.wrong) == ("not possible", False)
+    assert "needs eval 2 (kept here: eval 1)" in report.rejudged.why
 
 
 def test_versions_that_the_record_does_not_give_are_different(

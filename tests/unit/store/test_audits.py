@@ -257,3 +257,30 @@ def _edit(path: pathlib.Path, *statements: str) -> None:
         for statement in statements:
             assert connection.execute(statement).rowcount > 0
     connection.close()
+
+
+WRONG = {
+    "update decisions set body = 'text'": lambda store: store.decision(samples.DIGEST),
+    "update decisions set body = 1000000000000": lambda store: store.decision(samples.DIGEST),
+    "update contents set body = 'text'": lambda store: store.content(samples.DIGEST),
+    "update placements set placed_at = 'never'": lambda store: store.placement(ids.attempt_key(samples.job(1).id, 1)),
+    "update documents set created_at = 'never'": lambda store: store.documents(),
+    "update tokens set created_at = x'00'": lambda store: store.tokens(),
+    "update live_jobs set submitted_at = 'never'": lambda store: store.live_jobs(),
+}
+
+
+@pytest.mark.parametrize("edit", WRONG)
+def test_a_column_of_another_type_is_damage(filled: pathlib.Path, clock: samples.Clock, edit: str) -> None:
+    """SQLite keeps a value of any type in any column: reading one that nobody wrote is a clear error."""
+    store = opening.open_store(filled, clock, key=KEY)
+    decision = decisions.Decision(samples.DIGEST, samples.DIGEST, samples.NOW, None, True, b"{}")
+    content = decisions.Content(samples.DIGEST, b"{}")
+    store.commit(stores.Changes(decisions=[decision], contents=[content], entries=[samples.entry()]))
+    assert WRONG[edit](store) is not None
+    store.close()
+    _edit(filled, edit)
+    store = opening.open_store(filled, clock, key=KEY)
+    with pytest.raises(stores.StoreCorruptError, match="holds what nobody wrote there"):
+        WRONG[edit](store)
+    store.close()
