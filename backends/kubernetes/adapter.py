@@ -82,7 +82,8 @@ class KubernetesAdapter(backends.BackendAdapter):
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what a namespace can do."""
-        return offer_values.Capabilities(POWERS, max_nodes=render.NODES_MAX)
+        tags = {offer_values.Capability.IMAGE_TAGS} if self._wanted.image_tags else set()
+        return offer_values.Capabilities(POWERS | tags, max_nodes=render.NODES_MAX)
 
     def offers(self) -> Sequence[offer_values.Offer]:
         """Return one offer a pool. Asks the API server who it is, and, now and then, whether we may do all we do."""

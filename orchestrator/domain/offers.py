@@ -14,6 +14,8 @@ class Capability(enum.Enum):
 
     CONTAINERS = "containers"
     """Runs images."""
+    IMAGE_TAGS = "imageTags"
+    """Runs images that are named by a tag too, not by digest only."""
     PROCESSES = "processes"
     """Runs a bare command on a host."""
     GANGS = "gangs"

@@ -59,7 +59,7 @@ def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
         tenant,
         jobs.JobSpec(
             name="",
-            image=None if spec.image is None else "image",
+            image=None if spec.image is None else "image@sha256:" if "@sha256:" in spec.image else "image",
             type=spec.type,
             workdir=None if spec.workdir is None else ids.NO_DIGEST,
             files=(("", b""),) if spec.files else (),
@@ -156,6 +156,8 @@ def powers(spec: jobs.JobSpec) -> frozenset[offers.Capability]:
     """Return what a backend must be able to do for a job, beyond holding it."""
     power = offers.Capability
     needed = {power.PROCESSES if spec.image is None else power.CONTAINERS}
+    if spec.image is not None and "@sha256:" not in spec.image:
+        needed.add(power.IMAGE_TAGS)
     if spec.nodes > 1:
         needed.add(power.GANGS)
     if spec.outputs:

@@ -240,3 +240,18 @@ def test_french_health_lands_in_the_french_cluster_only(tmp_path: pathlib.Path, 
         assert "fr-hds.certificate" in told.stdout, told.stdout
     finally:
         plane.close()
+
+
+def test_what_a_cluster_does_not_do_is_refused_by_plan(plane: Plane, french: Place) -> None:
+    """An image by tag, outputs and a bare command are each refused by name before anything is sent."""
+    refused = {
+        "fit.capability:imageTags": {"image": "comity.test/busybox:1"},
+        "fit.capability:outputs": {"image": _kubernetes.busybox(), "outputs": [{"path": "x"}]},
+        "fit.capability:processes": {},
+    }
+    for code, spec in refused.items():
+        answer = plane.call("POST", "/v1/plans", job("t", "true", **spec)).json
+        assert answer["placeable"] is False
+        codes = [reason["code"] for reason in answer["sites"][0]["reasons"]]
+        assert [each for each in codes if each.startswith("fit.capability")] == [code]
+    assert french.pods() == []

@@ -10,6 +10,7 @@ from orchestrator.placement.filters import base
 
 WORDS = {
     offers.Capability.CONTAINERS: ("run container images", "leave out spec.image"),
+    offers.Capability.IMAGE_TAGS: ("run an image named by a tag", "name the image by its digest (@sha256:...)"),
     offers.Capability.PROCESSES: ("run a bare command", "name an image in spec.image"),
     offers.Capability.GANGS: ("start several nodes all or none", "ask for one node"),
     offers.Capability.OUTPUTS: ("keep outputs", "leave out spec.outputs"),

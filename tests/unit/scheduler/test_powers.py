@@ -1,0 +1,25 @@
+"""What a job needs a backend to be able to do follows from its spec alone."""
+
+import pytest
+
+from orchestrator.domain import jobs, offers
+from orchestrator.scheduler import classes
+
+Power = offers.Capability
+DIGEST = "registry.example/a@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("image", "powers"),
+    [
+        (None, {Power.PROCESSES}),
+        (DIGEST, {Power.CONTAINERS}),
+        ("registry.example/a:1", {Power.CONTAINERS, Power.IMAGE_TAGS}),
+        ("a", {Power.CONTAINERS, Power.IMAGE_TAGS}),
+    ],
+)
+def test_an_image_by_tag_needs_a_backend_that_takes_tags(image: str | None, powers: set[Power]) -> None:
+    """A tag may be another image tomorrow: a backend states that it takes one. The kind of a job keeps the difference."""
+    spec = jobs.JobSpec(name="t", image=image, command=("true",))
+    assert classes.powers(spec) == powers
+    assert classes.powers(classes.kind_of("t", spec).spec) == powers
