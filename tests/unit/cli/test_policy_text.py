@@ -146,7 +146,7 @@ def test_a_list_of_policies_says_what_each_does_today(usable: bool, in_force: bo
 
 
 def test_a_fence_for_a_cluster_is_exported(run: Run) -> None:
-    """Five policies and a definition; a set of countries stands for its members of the day; the file is what is printed."""
+    """Five policies and a definition; a set of countries stands for its members; the file is what is printed."""
     words = ("policy", "export", "--to", "kubernetes", "--namespace", "jobs", "--country", "EEA")
     ran = run(*words, "--at", "2026-01-25")
     assert ran.code == 0
