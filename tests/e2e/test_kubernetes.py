@@ -249,8 +249,13 @@ def test_what_a_cluster_does_not_do_is_refused_by_plan(plane: Plane, french: Pla
         "fit.capability:outputs": {"image": _kubernetes.busybox(), "outputs": [{"path": "x"}]},
         "fit.capability:processes": {},
     }
+
+    def plan(**spec: Any) -> dict[str, Any]:
+        return dict(plane.call("POST", "/v1/plans", job("t", "true", **spec)).json)
+
+    wait_until(lambda: plan(image=_kubernetes.busybox())["placeable"], what="the cluster is known")
     for code, spec in refused.items():
-        answer = plane.call("POST", "/v1/plans", job("t", "true", **spec)).json
+        answer = plan(**spec)
         assert answer["placeable"] is False
         codes = [reason["code"] for reason in answer["sites"][0]["reasons"]]
         assert [each for each in codes if each.startswith("fit.capability")] == [code]

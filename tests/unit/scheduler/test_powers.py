@@ -19,7 +19,7 @@ DIGEST = "registry.example/a@sha256:" + "0" * 64
     ],
 )
 def test_an_image_by_tag_needs_a_backend_that_takes_tags(image: str | None, powers: set[Power]) -> None:
-    """A tag may be another image tomorrow: a backend states that it takes one. The kind of a job keeps the difference."""
+    """A tag may be another image tomorrow: a backend states that it takes one."""
     spec = jobs.JobSpec(name="t", image=image, command=("true",))
     assert classes.powers(spec) == powers
     assert classes.powers(classes.kind_of("t", spec).spec) == powers
