@@ -260,3 +260,20 @@ def test_what_a_cluster_does_not_do_is_refused_by_plan(plane: Plane, french: Pla
         codes = [reason["code"] for reason in answer["sites"][0]["reasons"]]
         assert [each for each in codes if each.startswith("fit.capability")] == [code]
     assert french.pods() == []
+
+
+def test_a_pod_that_runs_elsewhere_is_stopped_and_reported(plane: Plane, french: Place) -> None:
+    """A node that the second source places in another country ends the job, and closes its site."""
+    lying = {"secondSource": {"providerIds": {"comity-test://FR/": "US"}}}
+    assert plane.put(french.declared(settings=lying)).status in (200, 201)
+    id = plane.submit(shell("strayed", "trap 'exit 143' TERM; sleep 600 & wait")).json["metadata"]["id"]
+
+    def told() -> bool:
+        found = plane.job(id)["status"]
+        return any(one["type"] == "NonCompliant" and one["status"] for one in found["conditions"])
+
+    wait_until(told, what="the violation")
+    wait_until(lambda: plane.job(id)["status"]["attempts"][0]["phase"] in ("FAILED", "CANCELLED"), what="the stop")
+    (condition,) = [one for one in plane.job(id)["status"]["conditions"] if one["type"] == "NonCompliant"]
+    assert "was seen in US (providerID" in condition["message"], condition
+    assert wait_until(lambda: not [pod for pod in french.pods() if pod["status"]["phase"] == "Running"], what="it ends")
