@@ -203,8 +203,8 @@ class Account:
     def _moved(self, job: str, body: Mapping[str, Any], record: chain.Record) -> None:
         seq, kind, _, tenant, at, actor = record[:6]
         known = self._jobs.get(job)
-        if "to" not in body:
-            if known is None and "from" not in body:
+        if "from" not in body or "to" not in body:  # outputs go to somewhere, too, and change no phase
+            if known is None and "from" not in body and "spec" in body:
                 self._jobs[job] = _Job(f"{tenant} {body['spec']} {at} {actor}", QUEUED, seq)
             return
         if known is None:  # an element of an array is submitted with it, and has its first entry when it is touched

@@ -284,3 +284,20 @@ def test_a_column_of_another_type_is_damage(filled: pathlib.Path, clock: samples
     with pytest.raises(stores.StoreCorruptError, match="holds what nobody wrote there"):
         WRONG[edit](store)
     store.close()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_outputs_that_went_somewhere_change_no_phase(store: stores.Store, whole: bool) -> None:
+    """What a job left was copied: that it went "to" a place is no phase, whether the job is live or has ended."""
+    for changes in one_of_each():
+        store.commit(changes)
+    body = {"path": "out.txt", "to": "control-plane"}
+    subjects = [f"job/{samples.job(number).id}" for number in (1, 2, 9)]
+    store.commit(
+        stores.Changes(entries=[journal.Entry("outputs.copied", one, samples.NOW, "t1", body) for one in subjects])
+    )
+    account = tables.Account(whole=whole)
+    with store.audit() as audit:
+        assert account.read(audit.records()) is None
+        assert list(account.compare(audit.rows(whole=whole))) == []
+    assert list(account.unread) == []
