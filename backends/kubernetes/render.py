@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.kubernetes import devices, errors, names, payloads
+from backends.kubernetes import devices, errors, names, payloads, resources
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids
 from orchestrator.ports import backends
@@ -31,7 +31,6 @@ GRACE_S = 60
 DEADLINE_S_MAX = 10 * 366 * 86_400
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII)
 _NAME = re.compile(r"[^A-Za-z0-9_]")
-_CLAIM = "accelerators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,13 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
     workdir = placement.workdir() if placement.workdir is not None else None
     marks = labels(parsed, placement.pool, grant)
     payload = payloads.build(key, spec.files, workdir, marks, grant.wanted.files_bytes_max)
-    claims = _claims(placement, grant, marks)
+    device = _device(placement, grant)
+    claims = resources.claims(key, spec.resources, device, grant.wanted.pool(placement.pool).alternatives, marks)
     digest = decided(placement)
     pool, asked = grant.wanted.pool(placement.pool), spec.resources.accelerators
     template = {
         "metadata": {"labels": {**marks}, "annotations": {names.SPEC_ANNOTATION: digest}},
-        "spec": _pod(placement, grant, payload, bool(claims)),
+        "spec": _pod(placement, grant, payload, device),
     }
     job: dict[str, Any] = {
         "apiVersion": "batch/v1",
@@ -210,7 +210,9 @@ def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, st
     return parsed
 
 
-def _pod(placement: backends.SealedPlacement, grant: Grant, payload: payloads.Payload, claimed: bool) -> dict[str, Any]:
+def _pod(
+    placement: backends.SealedPlacement, grant: Grant, payload: payloads.Payload, device: schema.Device | None
+) -> dict[str, Any]:
     wanted, spec = grant.wanted, placement.spec
     pool = wanted.pool(placement.pool)
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}, {"name": "work", "emptyDir": {}}]
@@ -240,7 +242,7 @@ def _pod(placement: backends.SealedPlacement, grant: Grant, payload: payloads.Pa
         "image": spec.image,
         "imagePullPolicy": "IfNotPresent",
         "env": _variables(placement, wanted),
-        "resources": _resources(placement, grant, claimed),
+        "resources": resources.of_container(spec.resources, device),
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
         **_container_security(wanted.read_only_root),
@@ -266,9 +268,23 @@ def _pod(placement: backends.SealedPlacement, grant: Grant, payload: payloads.Pa
         made["priorityClassName"] = pool.priority_class
     if wanted.image_pull_secrets:
         made["imagePullSecrets"] = [{"name": name} for name in wanted.image_pull_secrets]
-    if claimed:
-        made["resourceClaims"] = [{"name": _CLAIM, "resourceClaimTemplateName": str(placement.key)}]
+    if device is not None and device.device_class is not None:
+        made["resourceClaims"] = [{"name": resources.CLAIM, "resourceClaimTemplateName": str(placement.key)}]
     return made
+
+
+def _device(placement: backends.SealedPlacement, grant: Grant) -> schema.Device | None:
+    """Return what the job's accelerators are called here; None where it asks for none."""
+    if placement.spec.resources.accelerators is None:
+        return None
+    found = devices.device(grant.accelerator, grant.wanted.accelerators) if grant.accelerator else None
+    if found is None:
+        raise errors.elsewhere(
+            "accelerator",
+            f"nobody said what {grant.accelerator or f'the accelerator of pool {placement.pool}'} is called in this "
+            "cluster: name it in settings.accelerators",
+        )
+    return found
 
 
 def _pod_security(wanted: schema.KubernetesSettings) -> dict[str, Any]:
@@ -303,79 +319,6 @@ def _toleration(one: schema.Toleration) -> dict[str, str]:
         found["value"] = one.value
     if one.effect is not None:
         found["effect"] = one.effect
-    return found
-
-
-def _resources(placement: backends.SealedPlacement, grant: Grant, claimed: bool) -> dict[str, Any]:
-    """Return requests and limits: memory is both, CPUs a request only, so that a node's idle ones may be used."""
-    asked = placement.spec.resources
-    requests: dict[str, str] = {}
-    limits: dict[str, str] = {}
-    if asked.cpu_milli:
-        requests["cpu"] = f"{asked.cpu_milli}m"
-    if asked.memory_bytes:
-        requests["memory"] = limits["memory"] = str(asked.memory_bytes)
-    found: dict[str, Any] = {}
-    if asked.accelerators is not None:
-        if claimed:
-            found["claims"] = [{"name": _CLAIM}]
-        else:
-            device = _device(grant, placement.pool)
-            limits[str(device.resource)] = requests[str(device.resource)] = str(asked.accelerators.count)
-    if requests:
-        found["requests"] = requests
-    if limits:
-        found["limits"] = limits
-    return found
-
-
-def _device(grant: Grant, pool: str) -> schema.Device:
-    found = devices.device(grant.accelerator, grant.wanted.accelerators) if grant.accelerator else None
-    if found is None:
-        raise errors.elsewhere(
-            "accelerator",
-            f"nobody said what {grant.accelerator or f'the accelerator of pool {pool}'} is called in this cluster: "
-            "name it in settings.accelerators",
-        )
-    return found
-
-
-def _claims(
-    placement: backends.SealedPlacement, grant: Grant, marks: Mapping[str, str]
-) -> tuple[Mapping[str, Any], ...]:
-    """Return the ResourceClaimTemplate of a job whose accelerators are devices of a class (resource.k8s.io/v1)."""
-    asked = placement.spec.resources.accelerators
-    if asked is None:
-        return ()
-    device = _device(grant, placement.pool)
-    if device.device_class is None:
-        return ()
-    best = _request(device, asked.count)
-    others = grant.wanted.pool(placement.pool).alternatives
-    request: dict[str, Any] = {"name": _CLAIM}
-    if others:
-        listed = [best, *(_request(one, asked.count) for one in others)]
-        request["firstAvailable"] = [{"name": f"choice-{number}", **one} for number, one in enumerate(listed)]
-    else:
-        request["exactly"] = best
-    return (
-        {
-            "apiVersion": "resource.k8s.io/v1",
-            "kind": "ResourceClaimTemplate",
-            "metadata": {"name": str(placement.key), "labels": dict(marks)},
-            "spec": {"metadata": {"labels": dict(marks)}, "spec": {"devices": {"requests": [request]}}},
-        },
-    )
-
-
-def _request(device: schema.Device, count: int) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "deviceClassName": device.device_class,
-        "allocationMode": "ExactCount",
-        "count": count,
-    }
-    if device.selectors:
-        found["selectors"] = [{"cel": {"expression": text}} for text in device.selectors]
     return found
 
 

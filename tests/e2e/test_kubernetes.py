@@ -117,7 +117,7 @@ def test_ends_are_told_as_they_are(plane: Plane) -> None:
     given = [
         shell("code", "exit 3"),
         shell("memory", hog, resources={"memory": "16Mi"}),
-        shell("late", "sleep 60", limits={"deadline": "4s"}),
+        shell("late", "trap 'exit 143' TERM; sleep 60 & wait", limits={"deadline": "4s"}),
         job("absent", "/no/such/program", image=_kubernetes.busybox()),
     ]
     ids = [plane.submit(each).json["metadata"]["id"] for each in given]
