@@ -25,7 +25,7 @@ _MEMBERS: Mapping[str, frozenset[str]] = {
     ),
     EXECUTION: frozenset({"attempt", "commitments", "job", "log"}),
 }
-_MAY = {DECISION: frozenset({"mode"}), EXECUTION: frozenset[str]()}
+_MAY = {DECISION: frozenset({"mode", "engine"}), EXECUTION: frozenset[str]()}
 """Members that statements of earlier versions do not have."""
 _LOG = frozenset({"entries", "link", "origin", "placed"})
 
@@ -95,7 +95,18 @@ def _check(kind: str, predicate: Any) -> None:
     numbers = [predicate["attempt"], log["placed"], *log["entries"]]
     if any(type(number) is not int or number < 1 for number in numbers):
         raise StatementError("attempts and entries are named by numbers")
-    words = ("job", "chosen", "decision", "evaluator", "factsDigest", "mode", "placement", "policy", "policyClock")
+    words = (
+        "job",
+        "chosen",
+        "decision",
+        "engine",
+        "evaluator",
+        "factsDigest",
+        "mode",
+        "placement",
+        "policy",
+        "policyClock",
+    )
     if not all(isinstance(predicate[name], str) for name in words if name in predicate):
         raise StatementError(f"one of {', '.join(words)} is no text")
     lists = [predicate[name] for name in ("packsAbsent", "packsFailed", "packsOff") if name in predicate]

@@ -59,6 +59,8 @@ class Policy:
     first_bit: int = 0
     mode: str = ""
     """``one-person`` where one token could state facts, write policy and submit; "": from before that was said."""
+    engine: str = ""
+    """Library that judged the house's own rules, with its version; "": there were none, or it was not said yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from orchestrator.evidence import canonical
 from orchestrator.placement import columns, contents, records, requirements, select
 from orchestrator.placement.filters import registry
 from orchestrator.policy import attributes, conversions, evaluator, rulebook, table
+from orchestrator.policy.cedar import engine
 from orchestrator.scheduler import answers
 
 EVALUATORS = {"eval 1": evaluator.judge}
@@ -72,7 +73,7 @@ def rejudge(
     """
     try:
         past, decision, job, book = _read(digest, found, at)
-        count = _again(past, job, book, at)
+        count = _judged(past, job, book, at)
         _said(past, plain, book, decision)
         _choice(past, chosen)
         if shown is not None:
@@ -108,6 +109,17 @@ def _read(
     if contents.decode(requirements.Requirement, job["requirement"]) != past.question.requirement:
         raise _DifferentError("the question put to the sites is not that of the job's class")
     return past, decision, job, book
+
+
+def _judged(past: records.Past, job: Mapping[str, Any], book: rulebook.RuleBook, at: dt.datetime) -> int:
+    """Judge again. Another version of a library may answer otherwise: then its own would be needed to know."""
+    try:
+        return _again(past, job, book, at)
+    except _DifferentError as different:
+        named = past.policy.engine
+        if named and named != engine.version():
+            raise _MissingError(f"{named} (here is {engine.version()}, and with it: {different})") from different
+        raise
 
 
 def _again(past: records.Past, job: Mapping[str, Any], book: rulebook.RuleBook, at: dt.datetime) -> int:
@@ -161,7 +173,8 @@ def _said(past: records.Past, plain: Mapping[str, Any], book: rulebook.RuleBook,
 def versions(policy: records.Policy, book: rulebook.RuleBook) -> dict[str, Any]:
     """Return what a statement says of the rules: packs on and off, their versions and digests."""
     raw = {name: canonical.digest([rules, facts]) for name, rules, facts in contents_of(book)["packs"]}
-    said = {"mode": policy.mode} if policy.mode else {}  # records from before it was said have none
+    # Records from before these were said have none.
+    said = {name: value for name, value in (("mode", policy.mode), ("engine", policy.engine)) if value}
     return {
         **said,
         "policy": str(policy.digest),

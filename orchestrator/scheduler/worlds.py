@@ -10,6 +10,7 @@ from orchestrator.domain import jobs, policies
 from orchestrator.domain import tenants as declared
 from orchestrator.placement import records, requirements
 from orchestrator.policy import evaluator, rulebook, tallies
+from orchestrator.policy.cedar import engine
 
 
 def _as_written(name: str) -> tuple[str, ...]:
@@ -66,6 +67,7 @@ class World:
             rules=evaluator.names(book),
             first_bit=evaluator.FIRST_RULE,
             mode=self.mode,
+            engine=engine.version() if book.user else "",
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,12 @@ class Answer:
 
 def _cedar() -> Any:
     return importlib.import_module("cedarpy")
+
+
+@functools.lru_cache(maxsize=1)
+def version() -> str:
+    """Return the library and its version, as ``cedarpy 4.12.2``: what gave the answers of a house's own rules."""
+    return f"cedarpy {importlib.metadata.version('cedarpy')}"
 
 
 @functools.lru_cache(maxsize=8)

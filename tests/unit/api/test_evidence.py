@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import datetime as dt
+import importlib.metadata
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from orchestrator.control import entries
 from orchestrator.domain import decisions, events, ids, jobs, lifecycle, offers
 from orchestrator.evidence import bundles, canonical, verification
 from orchestrator.policy import evaluator
+from orchestrator.policy.cedar import engine
 from orchestrator.ports import stores
 from orchestrator.scheduler import answers, rejudging
 from orchestrator.service import checkpoints, problems
@@ -118,8 +120,8 @@ def test_a_bundle_verifies_and_keeps_names_closed(installation: Installation, ra
     assert sorted(opened(answer.json())) == ["candidates", "obligations"]
 
 
-def test_rules_of_the_house_are_judged_again(installation: Installation) -> None:
-    """A decision made under policies of the house verifies, those that matched and those that did not."""
+def under_rules_of_the_house(installation: Installation) -> str:
+    """Declare two rules of the house, one that matches and one that does not, and run a job; returns its id."""
     declare(installation)
     for name, effect, land in (("duty", '@effect("oblige")', "FR"), ("elsewhere", "", "IT")):
         text = (
@@ -129,12 +131,35 @@ def test_rules_of_the_house_are_judged_again(installation: Installation) -> None
         body = document("Policy", name, engine="cedar", text=text)
         put = installation.client().put(f"/v1/policies/{name}", json=body)
         assert put.status_code == 201, put.text
-    id = installation.client().post("/v1/jobs", json=job("ruled")).json()["id"]
+    id = str(installation.client().post("/v1/jobs", json=job("ruled")).json()["id"])
     run(installation, id)
-    answer = installation.client().get(f"/v1/jobs/{id}/evidence")
+    return id
+
+
+def test_rules_of_the_house_are_judged_again(installation: Installation) -> None:
+    """A decision made under policies of the house verifies, those that matched and those that did not."""
+    answer = installation.client().get(f"/v1/jobs/{under_rules_of_the_house(installation)}/evidence")
     assert "cedar.duty.r" in answer.text
+    stated = [base64.b64decode(one["envelope"]["payload"]).decode() for one in answer.json()["statements"]]
+    assert f'"engine":"cedarpy {importlib.metadata.version("cedarpy")}"' in stated[0]
     report = verifications.verify(answer.content, trusted(installation))
     assert (report.verified, report.rejudged.word.value) == (True, "same"), report.problems
+
+
+def test_rules_that_another_library_judged_may_need_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answer by another version is the same; another answer by it proves nothing against the record."""
+    with monkeypatch.context() as later:
+        later.setattr(engine, "version", lambda: "cedarpy 99.0")
+        id = under_rules_of_the_house(installation)
+        bundle = installation.client().get(f"/v1/jobs/{id}/evidence").content
+    report = verifications.verify(bundle, trusted(installation))
+    assert (report.verified, report.rejudged.word.value) == (True, "same"), report.problems
+    monkeypatch.setattr(engine, "ask", lambda requests, *_: [engine.Answer((), ()) for _ in requests])
+    report = verifications.verify(bundle, trusted(installation))
+    assert (report.rejudged.word.value, report.wrong) == ("not possible", False)
+    assert "needs cedarpy 99.0 (here is cedarpy " in report.rejudged.why
 
 
 def test_chosen_fields_are_opened(installation: Installation, ran: str) -> None:
