@@ -169,6 +169,7 @@ def test_a_rewritten_database_is_named_by_what_was_kept(
     copy = sqlite3.connect(state / "comity.db")
     source.backup(copy)
     source.close()
+    shutil.copy(server.state / "tables.key", state)
     assert "every link holds" in desk.ok("log", "verify", "--state", str(state), "--against", "kept.note")
     copy.execute("update journal set actor = 'nobody' where seq = 3")
     copy.commit()
@@ -176,7 +177,9 @@ def test_a_rewritten_database_is_named_by_what_was_kept(
     assert (broken.returncode, "entry 3 of" in broken.stderr) == (1, True)
     _links_again(copy)
     copy.close()
-    assert desk.run("log", "verify", "--state", str(state)).returncode == 0
+    unproven = desk.run("log", "verify", "--state", str(state))
+    assert (unproven.returncode, "every link holds" in unproven.stdout) == (1, False), unproven.stderr
+    assert "without this installation's key" in unproven.stderr
     caught = desk.run("log", "verify", "--state", str(state), "--against", "kept.note")
     assert caught.returncode == 1
     assert "are not those that were signed" in caught.stderr

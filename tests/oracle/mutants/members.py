@@ -27,6 +27,7 @@ _NATO_JOINED = {
     Day(2023, 4, 4): tables.codes("FI"),
     Day(2024, 3, 7): tables.codes("SE"),
 }
+_SEATS = {"GB": "uk", "US": "us", "CN": "cn"}
 _EFTA = tables.codes("CH IS LI NO")
 _CLASSES = tables.PERSONAL | tables.codes(
     "payment important core gov-secret gov-restricted us-gov-related model industrial open"
@@ -54,6 +55,15 @@ def expected(day: Day) -> dict[str, frozenset[str]]:
     }
 
 
+def seats(day: Day) -> dict[str, str]:
+    """Return by country of seat the sanctions regime that binds whoever sits there: all of the EU by that of the EU.
+
+    The scope clause binds persons of whoever is a member now; the set keeps no days of accession, which lie before
+    every regime that a list can carry.
+    """
+    return dict.fromkeys(expected(max(day, *DAYS))["eu27"], "eu") | _SEATS
+
+
 def wrong(book: rulebook.RuleBook) -> Iterator[str]:
     """Yield each set that has other members on some day."""
     for day in DAYS:
@@ -61,3 +71,6 @@ def wrong(book: rulebook.RuleBook) -> Iterator[str]:
         for name, members in expected(day).items():
             if name not in found or found[name].codes != members:
                 yield f"{name} on {day}"
+        bound = found["sanction-seats"].members if "sanction-seats" in found else {}
+        if {value: member.condition for value, member in bound.items()} != seats(day):
+            yield f"sanction-seats on {day}"
