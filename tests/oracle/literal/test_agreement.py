@@ -1,4 +1,4 @@
-"""The product against the literal evaluator on random cases: 3,000 of them as a rule, a million at full size.
+"""The product against the literal evaluator on random cases: a hundred thousand as a rule, a million at full size.
 
 ``COMITY_TEST_SEED`` repeats the cases of a run, ``COMITY_TEST_CASES`` says how many. Cases that once disagreed are in
 ``tests/golden/policy``.
@@ -15,7 +15,7 @@ from orchestrator.sources import packs
 from tests.oracle.literal import agreement, evaluator, generate, transfers
 
 FULL = os.environ.get("COMITY_TEST_SIZE") == "full"
-NUMBER = int(os.environ.get("COMITY_TEST_CASES") or (1_000_000 if FULL else 3_000))
+NUMBER = int(os.environ.get("COMITY_TEST_CASES") or (1_000_000 if FULL else 100_000))
 SEED = int(os.environ.get("COMITY_TEST_SEED") or 20261122)
 PART = 10_000
 PROCESSES = 2
