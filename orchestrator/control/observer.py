@@ -10,14 +10,20 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import attestations, identities, index, lanes, ledger, retry, whereabouts
-from orchestrator.domain import events, executions, ids, jobs, lifecycle, offers
+from orchestrator.domain import conditions, events, executions, ids, jobs, lifecycle, offers
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
 
+WORDS_EVERY_S = 60.0
+"""A wait whose reason stays the same is told again after so long where its message changed: messages count things."""
+NO_WORD = "NotStarted"
+"""Reason of a wait for which its place has words, and no word."""
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
 NO_CAPABILITIES = offers.Capabilities(frozenset())
 
 
@@ -31,6 +37,8 @@ class Touch:
     """Reads that began before are too old."""
     stopped: int = 0
     """Serial at which a stop was acknowledged; 0: not by this loop."""
+    told_s: float = float("-inf")
+    """When it was last said what the attempt waits for at its place."""
 
 
 class Trust(enum.Enum):
@@ -213,9 +221,12 @@ class Observer:
         match seen.state:
             case state.QUEUED | state.STARTING:
                 known = attempt.phase is not jobs.Phase.PLACED and handle in (None, attempt.handle)
-                if known and not attempt.gone_reads:
+                reason, message = self._words(job, attempt, seen)
+                told = job.condition(conditions.SITE_WAITING)
+                same = (told.reason, told.message) == (reason, message) if told and told.status else not reason
+                if known and not attempt.gone_reads and same:
                     return ()
-                return (events.SeenWaiting(now, attempt.number, handle),)
+                return (events.SeenWaiting(now, attempt.number, handle, reason, message),)
             case state.RUNNING:
                 nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
                 started = events.Started(now, attempt.number, seen.started_at, handle, nodes, adapter)
@@ -231,6 +242,20 @@ class Observer:
                 return self._gone(job, attempt, capabilities.visibility_lag, read, now)
             case _:
                 return ()
+
+    def _words(self, job: jobs.Job, attempt: jobs.Attempt, seen: backends.Observation) -> tuple[str, str]:
+        """Return what is to be said of a wait: what was seen, unless only its words changed a moment ago."""
+        message = " ".join("".join(char if char.isprintable() else " " for char in seen.detail[:1000]).split())
+        reason = seen.reason if _WORD.fullmatch(seen.reason) else ""
+        if not reason and not message:
+            return "", ""
+        reason = reason or NO_WORD
+        told, now_s = job.condition(conditions.SITE_WAITING), self._clock.monotonic()
+        touch = self._touches.of(attempt.key)
+        if told is not None and told.status and told.reason == reason and now_s - touch.told_s < WORDS_EVERY_S:
+            return told.reason, told.message
+        touch.told_s = now_s
+        return reason, message
 
     def _adapter(self, attempt: jobs.Attempt) -> executions.Adapter | None:
         """Return which program says so, where that is not known of the attempt yet."""

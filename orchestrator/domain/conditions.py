@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from orchestrator.domain import events, jobs
 
+SITE_WAITING = "SiteWaiting"
+"""The place that was decided on has the attempt and does not start it yet: reason and message are the place's own."""
 MAX_CONDITIONS = 32
 """Conditions kept on a job; the types are few, this only bounds a mistake."""
 
@@ -26,10 +28,17 @@ def changed(job: jobs.Job, event: events.ConditionChanged) -> jobs.Job:
     return replace(job, conditions=kept)
 
 
-def cleared(job: jobs.Job, *types: str, at: dt.datetime) -> jobs.Job:
-    """Return the job with these conditions false, where they were true: it was placed."""
+def cleared(job: jobs.Job, *types: str, at: dt.datetime, reason: str = "Placed") -> jobs.Job:
+    """Return the job with these conditions false, where they were true: by default because it was placed."""
     for type_ in types:
         old = job.condition(type_)
         if old is not None and old.status:
-            job = changed(job, events.ConditionChanged(at, type_, False, "Placed", ""))
+            job = changed(job, events.ConditionChanged(at, type_, False, reason, ""))
     return job
+
+
+def waits(job: jobs.Job, event: events.SeenWaiting) -> jobs.Job:
+    """Return the job with what its place says that the attempt waits for; nothing said ends the condition."""
+    if event.reason:
+        return changed(job, events.ConditionChanged(event.at, SITE_WAITING, True, event.reason, event.message))
+    return cleared(job, SITE_WAITING, at=event.at, reason="Starting")

@@ -85,11 +85,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class SeenWaiting:
-    """The backend has the attempt and it does not run yet; adopts a lost reply."""
+    """The backend has the attempt and it does not run yet; adopts a lost reply.
+
+    ``reason`` and ``message`` say what it waits for there, "" where nothing is known to hold it up.
+    """
 
     at: dt.datetime
     number: int
     handle: str | None = None
+    reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +157,8 @@ class ConditionChanged:
     message: str
 
 
-Event: TypeAlias = (
-    Placed
-    | SubmitTried
+OfAttempt: TypeAlias = (
+    SubmitTried
     | SubmitAccepted
     | SubmitRefused
     | Withdrawn
@@ -165,6 +169,5 @@ Event: TypeAlias = (
     | Attested
     | GoneRead
     | Vanished
-    | StopRequested
-    | ConditionChanged
 )
+Event: TypeAlias = Placed | OfAttempt | StopRequested | ConditionChanged

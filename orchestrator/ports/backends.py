@@ -72,6 +72,8 @@ class AttemptRef:
 class Observation:
     """What the backend says of one attempt. ``outcome`` stands exactly when the state is ENDED.
 
+    ``detail`` says in the backend's words why it is no further (or how it ended); while it waits, ``reason`` is one
+    stable word for that (``Unschedulable``, letters and digits). Users are shown both as a condition of the job.
     ``whereabouts`` is what was seen of where it runs, or ran: one a node whose machine is known by now, each rank at
     most once; none where nothing was seen (yet). The core holds them against the place that was decided on.
     ``outputs``, once it has ended: the files it left, each with its SHA-256 where the adapter could read it without
@@ -87,6 +89,7 @@ class Observation:
     detail: str = ""
     whereabouts: Sequence[offers.Whereabouts] = ()
     outputs: Sequence[offers.OutputFile] | None = None
+    reason: str = ""
 
 
 class BackendAdapter(abc.ABC):

@@ -64,7 +64,7 @@ def of_attempt(number):
         st.builds(events.Withdrawn, moments, n, st.just("r"), st.just("m")),
         st.builds(events.Abandoned, moments, n, st.just("Unreachable")),
         st.builds(events.Started, moments, n, st.none(), handles),
-        st.builds(events.SeenWaiting, moments, n, handles),
+        st.builds(events.SeenWaiting, moments, n, handles, st.sampled_from(["", "R"]), st.sampled_from(["m1", "m2"])),
         st.builds(events.Ended, moments, n, outcomes, delays),
         st.builds(events.GoneRead, moments, n),
         st.builds(events.Vanished, moments, n, delays),
