@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.kube.fixtures import de, fr, kube, lone  # noqa: F401 - fixtures, found by their names
+from tests.e2e.slurm.fixtures import lone_slurm, slurm  # noqa: F401 - the same
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_S, STOP_S, SHELL_S = 30.0, 15.0, 60.0

@@ -1,0 +1,156 @@
+"""What goes wrong with Slurm, done on purpose. Each fault that lasts is a context and is over when it is left.
+
+Only for a cluster that nobody else uses meanwhile: the fixture ``lone_slurm``.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.e2e.kube import processes
+from tests.e2e.slurm import clusters
+
+CONTROLLER, REST = "slurmctld", "slurmrestd"
+READY_S = 30.0
+POLL_S = 0.05
+RUNNING = "idle", "mixed", "allocated"
+KILL = """
+space=$(readlink /proc/$0/ns/uts); test -n "$space" || exit 1
+for round in 1 2 3; do
+  for found in /proc/[0-9]*; do
+    test "$(readlink $found/ns/uts 2>/dev/null)" = "$space" && kill -KILL ${found#/proc/}
+  done
+done
+exit 0
+"""
+
+
+def until(wanted: Callable[[], Any], what: str, *, timeout_s: float = READY_S) -> Any:
+    """Wait until something holds, and return it.
+
+    :raises AssertionError: when it does not come; a command that fails meanwhile is tried again.
+    """
+    end, reason = time.monotonic() + timeout_s, ""
+    while time.monotonic() < end:
+        try:
+            found = wanted()
+        except (processes.ProcessError, OSError) as error:
+            found, reason = None, f": {error}"
+        if found:
+            return found
+        threading.Event().wait(POLL_S)
+    raise AssertionError(f"{what}: not within {timeout_s:.0f} s{reason}")
+
+
+def answers(cluster: clusters.Cluster) -> bool:
+    """Say whether slurmrestd answers and finds the controller up."""
+    status, body = cluster.request("GET", "ping")
+    return status == 200 and [ping["ping"] for ping in body["pings"]] == ["UP"]
+
+
+def ready(cluster: clusters.Cluster) -> None:
+    """Wait until requests are answered and every node takes jobs.
+
+    A node is asked by name: after a restart the controller believes what it wrote down until the node has answered.
+    """
+    until(lambda: answers(cluster), f"slurmrestd and slurmctld of {cluster.name}")
+    until(lambda: all(state in RUNNING for state in cluster.nodes().values()), f"nodes of {cluster.name}")
+
+
+@contextlib.contextmanager
+def stopped(cluster: clusters.Cluster, part: str = CONTROLLER, *, kill: bool = False) -> Iterator[None]:
+    """End a part politely (it writes its state), or as a power cut would; start it again afterwards."""
+    if kill:
+        cluster.control.kill(part)
+    else:
+        cluster.control.stop(part)
+    try:
+        yield
+    finally:
+        cluster.control.restart(part)
+        ready(cluster)
+
+
+def restart(cluster: clusters.Cluster, part: str = CONTROLLER, *, kill: bool = False) -> None:
+    """End a part and start it again, and wait until the cluster takes jobs."""
+    with stopped(cluster, part, kill=kill):
+        pass
+
+
+@contextlib.contextmanager
+def frozen(cluster: clusters.Cluster, part: str = CONTROLLER) -> Iterator[None]:
+    """Let a part accept connections and answer nothing; what was sent meanwhile it does afterwards."""
+    cluster.control.send(part, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        cluster.control.send(part, signal.SIGCONT)
+        ready(cluster)
+
+
+@contextlib.contextmanager
+def dead_node(cluster: clusters.Cluster, node: str) -> Iterator[None]:
+    """Kill a node and all that runs there, as a power cut does; afterwards it comes back.
+
+    The controller would find out by itself after SlurmdTimeout (10 s); it is told, which spares a test the wait.
+    """
+    kill_node(cluster, node)
+    cluster.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+    try:
+        yield
+    finally:
+        cluster.control.restart(f"slurmd-{node}")
+        cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        ready(cluster)
+
+
+def kill_node(cluster: clusters.Cluster, node: str) -> None:
+    """Kill every process of a node, slurmd among them: they share the namespace that holds the node's host name."""
+    pid = cluster.control.parts()[f"slurmd-{node}"]["pid"]
+    cluster.run("/bin/sh", "-c", KILL, str(pid))
+    cluster.control.kill(f"slurmd-{node}")
+
+
+@contextlib.contextmanager
+def drained(cluster: clusters.Cluster, node: str) -> Iterator[None]:
+    """Let a node take no new job; what runs there runs on."""
+    cluster.run("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+    try:
+        yield
+    finally:
+        cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        ready(cluster)
+
+
+@contextlib.contextmanager
+def reservation(
+    cluster: clusters.Cluster,
+    name: str,
+    *,
+    nodes: str = "ALL",
+    start: str = "now",
+    minutes: int = 60,
+    users: str = "root",
+    flags: str = "",
+) -> Iterator[None]:
+    """Keep nodes for some users; with ``flags="MAINT,IGNORE_JOBS"`` a maintenance window.
+
+    :param start: as Slurm writes times: ``now``, ``now+2hours``.
+    """
+    words = [f"ReservationName={name}", f"StartTime={start}", f"Duration={minutes}", f"Users={users}", f"Nodes={nodes}"]
+    cluster.run("scontrol", "create", "reservation", *words, *([f"Flags={flags}"] if flags else []))
+    try:
+        yield
+    finally:
+        cluster.run("scontrol", "delete", f"ReservationName={name}")
+
+
+def forget(cluster: clusters.Cluster) -> None:
+    """Let the controller forget every job and begin again with the first number, as a site that lost its state does."""
+    cluster.control.stop(CONTROLLER)
+    cluster.run("/bin/sh", "-c", 'rm -rf "$0"/*', cluster.folder / "state")
+    cluster.control.restart(CONTROLLER)
+    ready(cluster)
