@@ -37,8 +37,21 @@ def cleared(job: jobs.Job, *types: str, at: dt.datetime, reason: str = "Placed")
     return job
 
 
-def waits(job: jobs.Job, event: events.SeenWaiting) -> jobs.Job:
-    """Return the job with what its place says that the attempt waits for; nothing said ends the condition."""
-    if event.reason:
-        return changed(job, events.ConditionChanged(event.at, SITE_WAITING, True, event.reason, event.message))
-    return cleared(job, SITE_WAITING, at=event.at, reason="Starting")
+def after(job: jobs.Job, event: events.OfAttempt) -> jobs.Job:
+    """Return the job with what its place says that the attempt waits for, after ``event`` was applied.
+
+    A running attempt that waits was suspended there; that it runs again, or is over, ends the condition.
+    """
+    match event:
+        case events.SeenWaiting() if job.phase not in (jobs.Phase.STARTING, jobs.Phase.RUNNING):
+            return job
+        case events.SeenWaiting() if event.reason:
+            return changed(job, events.ConditionChanged(event.at, SITE_WAITING, True, event.reason, event.message))
+        case events.SeenWaiting() if job.phase is jobs.Phase.STARTING:
+            return cleared(job, SITE_WAITING, at=event.at, reason="Starting")
+        case events.Started():
+            return cleared(job, SITE_WAITING, at=event.at, reason="Started")
+        case _ if job.phase in (jobs.Phase.STARTING, jobs.Phase.RUNNING, jobs.Phase.STOPPING):
+            return job
+        case _:
+            return cleared(job, SITE_WAITING, at=event.at, reason="Over")

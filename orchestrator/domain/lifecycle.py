@@ -70,10 +70,7 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
     attempt = job.attempt
     if attempt is None or event.number != attempt.number or attempt.phase.terminal:
         return job
-    new = _apply_to_attempt(job, attempt, event)
-    if new is job or new.phase in (jobs.Phase.STARTING, jobs.Phase.STOPPING):
-        return new
-    return conditions.cleared(new, conditions.SITE_WAITING, at=event.at, reason="Over")
+    return conditions.after(_apply_to_attempt(job, attempt, event), event)
 
 
 def _apply_to_attempt(job: jobs.Job, attempt: jobs.Attempt, event: events.OfAttempt) -> jobs.Job:
@@ -84,8 +81,7 @@ def _apply_to_attempt(job: jobs.Job, attempt: jobs.Attempt, event: events.OfAtte
         case events.SubmitAccepted():
             return _waiting(job, _seen(attempt, adapter=event.adapter), event.at, event.handle)
         case events.SeenWaiting():
-            new = _waiting(job, attempt, event.at, event.handle)
-            return conditions.waits(new, event) if new.phase is jobs.Phase.STARTING else new
+            return _waiting(job, attempt, event.at, event.handle)
         case events.SubmitRefused():
             return _refused(job, attempt, event)
         case events.Withdrawn():

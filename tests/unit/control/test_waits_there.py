@@ -94,6 +94,21 @@ def test_it_is_over_with_the_wait(world, end):
     assert world.told(id) is None
 
 
+def test_one_that_runs_and_is_suspended_there_says_so(world):
+    """An attempt that ran and waits again is RUNNING still, and is told to wait until it runs again."""
+    world.held = False
+    id = world.job(seconds=300)
+    world.turns(6)
+    assert world.phase(id) is P.RUNNING
+    world.held = True
+    world.speak("Suspended", "somebody has suspended it")
+    world.turns(2)
+    assert (world.phase(id), world.told(id)) == (P.RUNNING, ("Suspended", "somebody has suspended it"))
+    world.held = False
+    world.turns(4)
+    assert (world.phase(id), world.told(id)) == (P.RUNNING, None)
+
+
 def test_words_that_count_are_told_once_a_minute(world):
     """A message that changes at each look changes the row once a minute; another reason is told at once."""
     world.speak("Unschedulable", "0/N nodes are available")
