@@ -21,6 +21,7 @@ from backends.kubernetes import (
     mending,
     names,
     observe,
+    queues,
     render,
     rooms,
     stops,
@@ -92,17 +93,27 @@ class KubernetesAdapter(backends.BackendAdapter):
         self._cluster.ready()
         live, now = self._cluster.live(), self._context.now()
         return [
-            rooms.offer(
-                self._context.backend,
-                pool,
-                self._cluster.nodes.items,
-                live,
-                self._wanted,
-                now,
-                declared=bool(self._context.pools),
+            self._queued(
+                pool.name,
+                rooms.offer(
+                    self._context.backend,
+                    pool,
+                    self._cluster.nodes.items,
+                    live,
+                    self._wanted,
+                    now,
+                    declared=bool(self._context.pools),
+                ),
             )
             for pool in rooms.pools(self._context.pools, self._wanted)
         ]
+
+    def _queued(self, pool: str, found: offer_values.Offer) -> offer_values.Offer:
+        """Return the offer of a pool; one whose jobs nobody would ever let begin takes none."""
+        queue = self._wanted.pool(pool).queue
+        if queue is None or not self._cluster.queues.missing:
+            return found
+        return rooms.closed(found, f"queue {queue}: this cluster has no Kueue ({', '.join(queues.VERSIONS)})")
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
         """Get or create the Job of this key; see the port. A key that was stopped before is refused."""

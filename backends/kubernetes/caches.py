@@ -10,8 +10,9 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from backends.kubernetes import client, errors, names, observe, views, watching
+from backends.kubernetes import client, errors, names, observe, queues, views, watching
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers
 from orchestrator.ports import backends
@@ -21,6 +22,23 @@ FRESH_S = 5.0
 BROKEN_S = 20.0
 """With no watch for so long, what is known is too old to be told."""
 PULSE_S = 1.0
+
+
+class Kept(Protocol):
+    """Something that is watched."""
+
+    @property
+    def problem(self) -> str:
+        """Return why there is no watch."""
+
+    def ensure(self) -> None:
+        """Begin to watch. Raises BackendError."""
+
+    def broken_s(self) -> float:
+        """Return for how many seconds there was no watch."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class Cluster:
@@ -60,16 +78,18 @@ class Cluster:
         self.nodes = watching.Reflector(
             talk, "/api/v1/nodes", views.node, changed=self._node_changed, monotonic=monotonic
         )
+        self.queues = queues.Queues(talk, wanted, self._forget, monotonic)
+        self._kept: tuple[Kept, ...] = (self.nodes, self.queues, self.pods, self.jobs)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def ready(self) -> None:
         """Make sure that what is known is known now. Raises BackendError where it is not."""
-        for each in (self.nodes, self.pods, self.jobs):
+        for each in self._kept:
             each.ensure()
         if self._monotonic() - max(self.jobs.heard_s, self._beat_s) > FRESH_S:
             self.pulse()
-        for each in (self.jobs, self.pods, self.nodes):
+        for each in self._kept:
             if each.broken_s() > BROKEN_S:
                 raise errors.access("watch", f"what it knows is too old: {each.problem}")
 
@@ -130,7 +150,7 @@ class Cluster:
         if known is not None:
             return known
         number = self._changes.get(job.name, 0)
-        seen = observe.observation(job, self.pods_of(job), self.nodes.items, self._wanted)
+        seen = observe.observation(job, self.pods_of(job), self.nodes.items, self._wanted, self.queues.of(job.uid))
         with self._lock:
             if self._changes.get(job.name, 0) == number and job.name in self.jobs.items:
                 self._seen[job.name] = seen
@@ -147,7 +167,7 @@ class Cluster:
 
     def close(self) -> None:
         """End the watches."""
-        for each in (self.jobs, self.pods, self.nodes):
+        for each in self._kept:
             each.close()
 
     # --- what changed -------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class Checks:
         optional = {
             "resource.k8s.io": any(one.device_class for one in self._wanted.accelerators.values()),
             "fence.comity.dev": self._wanted.fence,
+            "kueue.x-k8s.io": any(pool.queue for pool in self._wanted.pools.values()),
         }
         for group, resource, verbs in permissions.NAMESPACED:
             yield from (((group, resource), verb, space) for verb in sorted(verbs))

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from backends.kubernetes import caches, client, errors, names, observe, views
+from backends.kubernetes import caches, client, errors, names, observe, queues, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 
@@ -45,6 +45,8 @@ class Mending:
         """Say whether there may be something to do: cheap, for every look at an attempt that is not over."""
         if job.stopped or job.gave_up:
             return False
+        if job.suspended and queues.evicted(self._cluster.queues.of(job.uid)) is not None:
+            return True
         pods = self._pods(job)
         if not pods and not job.suspended and job.active == 0 and job.terminating == 0:
             return self._is_late(job)
@@ -72,6 +74,11 @@ class Mending:
         return [pod for pod in self._cluster.pods_of(job) if not pod.gone]
 
     def _mend(self, job: views.Job) -> None:
+        if job.suspended and (taken := queues.evicted(self._cluster.queues.of(job.uid))) is not None:
+            begun = any(pod.running_since or pod.began for pod in self._cluster.pods_of(job))
+            had_begun, why = queues.said(taken, begun=begun)
+            self._give_up(job, f"{names.TAKEN_BACK if had_begun else names.NO_ROOM}{why}")
+            return
         ranks, now = observe.newest(self._pods(job)), self._now()
         patience = dt.timedelta(seconds=self._wanted.image_pull_seconds)
         for pod in ranks.values():

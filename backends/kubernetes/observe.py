@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from backends.kubernetes import names, payloads, places, views
+from backends.kubernetes import names, payloads, places, queues, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, jobs, offers
 from orchestrator.ports import backends
@@ -33,9 +33,13 @@ def handle_of(job: views.Job) -> str:
 
 
 def observation(
-    job: views.Job, pods: Sequence[views.Pod], nodes: Mapping[str, views.Node], wanted: schema.KubernetesSettings
+    job: views.Job,
+    pods: Sequence[views.Pod],
+    nodes: Mapping[str, views.Node],
+    wanted: schema.KubernetesSettings,
+    workload: queues.Workload | None = None,
 ) -> backends.Observation:
-    """Return what one attempt is now. ``pods`` are those of this Job."""
+    """Return what one attempt is now. ``pods`` are those of this Job, ``workload`` is what its queue says of it."""
     key, handle = ids.AttemptKey(job.key), handle_of(job)
     ranks = newest(pods)
     started = min((at for pod in ranks.values() if (at := pod.running_since or pod.began)), default=None)
@@ -47,8 +51,8 @@ def observation(
     if job.over:
         outcome = ending(job, ranks, nodes)
         return backends.Observation(key, _state.ENDED, outcome, handle, started, outcome.detail, where)
-    state, detail = _now(job, {rank: pod for rank, pod in ranks.items() if not pod.gone}, nodes)
-    return backends.Observation(key, state, None, handle, started, detail, where)
+    state, reason, detail = _now(job, {rank: pod for rank, pod in ranks.items() if not pod.gone}, nodes, workload)
+    return backends.Observation(key, state, None, handle, started, detail, where, reason=reason)
 
 
 def newest(pods: Sequence[views.Pod]) -> dict[int, views.Pod]:
@@ -60,23 +64,38 @@ def newest(pods: Sequence[views.Pod]) -> dict[int, views.Pod]:
 
 
 def _now(
-    job: views.Job, ranks: Mapping[int, views.Pod], nodes: Mapping[str, views.Node]
-) -> tuple[offers.ObservedState, str]:
-    """Return the state of an attempt that is not over, and why it is no further."""
+    job: views.Job,
+    ranks: Mapping[int, views.Pod],
+    nodes: Mapping[str, views.Node],
+    workload: queues.Workload | None,
+) -> tuple[offers.ObservedState, str, str]:
+    """Return the state of an attempt that is not over, and why it is no further: a word, and in words."""
     for pod in ranks.values():
         if pod.deleting and pod.node and not _answers(nodes.get(pod.node)):
-            return _state.UNKNOWN, f"node {pod.node} does not answer: what runs there may still run"
+            return _state.UNKNOWN, "", f"node {pod.node} does not answer: what runs there may still run"
     if job.suspended:
-        return _state.QUEUED, "waits to be admitted" if not job.stopped else "is ending"
+        return _state.QUEUED, *_suspended(job, workload)
     begun = [pod for pod in ranks.values() if pod.running_since is not None or pod.exit_code is not None]
     whole = len(begun) >= job.nodes and (job.nodes == 1 or all(pod.released for pod in ranks.values()))
     if whole:
-        return _state.RUNNING, ""
+        return _state.RUNNING, "", ""
     why = next((text for pod in ranks.values() if (text := waits_for(pod))), "")
     unbound = [pod for pod in ranks.values() if not pod.node]
+    reason = why.partition(":")[0]
     if unbound or not ranks:
-        return (_state.QUEUED if unbound else _state.STARTING), why
-    return _state.STARTING, why or ("waits for the other nodes" if job.nodes > 1 else "")
+        return (_state.QUEUED if unbound else _state.STARTING), reason, why
+    if not why and job.nodes > 1:
+        return _state.STARTING, "WaitsForNodes", "waits for the other nodes"
+    return _state.STARTING, reason, why
+
+
+def _suspended(job: views.Job, workload: queues.Workload | None) -> tuple[str, str]:
+    """Return why a Job makes no pods: its queue, or somebody in the cluster."""
+    if job.stopped or job.gave_up:
+        return "", "is ending"
+    if job.queue:
+        return queues.waits(job.queue, workload)
+    return "Suspended", f"somebody in the cluster has suspended Job {job.name}; it goes on with spec.suspend: false"
 
 
 def waits_for(pod: views.Pod) -> str:
@@ -114,8 +133,9 @@ def ending(
     ended = _ended_at(job, ranks, failed)
     # These marks are only ever set on a Job that is not over, so they came first, whatever it ended with then.
     if job.gave_up:
-        kind = _kind.NO_ROOM if job.gave_up.startswith(names.NO_ROOM) else _kind.START_FAILED
-        text = job.gave_up.removeprefix(names.NO_ROOM)
+        kinds = {names.NO_ROOM: _kind.NO_ROOM, names.TAKEN_BACK: _kind.PREEMPTED}
+        start = next((start for start in kinds if job.gave_up.startswith(start)), "")
+        kind, text = kinds.get(start, _kind.START_FAILED), job.gave_up.removeprefix(start)
         return jobs.Outcome(kind, detail=text, started_at=started, ended_at=ended)
     if job.stopped:
         text = "" if started is not None else "stopped before it began"

@@ -21,7 +21,7 @@ CLUSTER: tuple[Right, ...] = (
 )
 OPTIONAL: tuple[Right, ...] = (
     ("resource.k8s.io", "resourceclaimtemplates", frozenset({"create", "get", "patch"})),
-    ("kueue.x-k8s.io", "workloads", frozenset({"list"})),
+    ("kueue.x-k8s.io", "workloads", frozenset({"list", "watch"})),
     ("fence.comity.dev", "decidedjobs", frozenset({"create", "get", "patch"})),
 )
 """In the namespace: for device classes, for queues, for the second fence."""

@@ -6,6 +6,7 @@ cluster, and says so.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
@@ -79,6 +80,11 @@ def offer(
         pool=None if declared else pool,
         detail=_detail(pool, chosen, device, total, wanted),
     )
+
+
+def closed(found: offers.Offer, why: str) -> offers.Offer:
+    """Return an offer that takes nothing, and says why."""
+    return dataclasses.replace(found, free=offers.Room(), total=offers.Room(), queue=None, detail=why)
 
 
 def _room(node: views.Node, device: schema.Device | None, pool: sites.Pool) -> offers.Room:

@@ -58,6 +58,8 @@ class Job:
     cpu_milli: int
     memory_bytes: int
     accelerators: int
+    queue: str = ""
+    """LocalQueue of Kueue that it was put into."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type that is true."""
@@ -68,7 +70,8 @@ class Job:
         """Say whether nothing of it runs or will: it is complete, has failed, or was stopped before anything began."""
         if self.condition("Complete") is not None or self.condition("Failed") is not None:
             return True
-        return self.stopped and self.suspended and self.active == 0 and self.terminating == 0
+        ending = self.stopped or bool(self.gave_up)
+        return ending and self.suspended and self.active == 0 and self.terminating == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def job(found: Mapping[str, Any]) -> Job | None:
     return Job(
         name=name,
         uid=uid,
-        version=_version(meta),
+        version=version(meta),
         key=name,
         pool=_text(labels.get(names.POOL_LABEL), 63),
         backend=_text(labels.get(names.BACKEND_LABEL), 63),
@@ -154,10 +157,11 @@ def job(found: Mapping[str, Any]) -> Job | None:
         nodes=max(1, _count(spec.get("completions"))),
         active=_count(status.get("active")),
         terminating=_count(status.get("terminating")),
-        conditions=_conditions(status),
+        conditions=conditions(status),
         cpu_milli=quantities.milli(requests.get("cpu", 0)),
         memory_bytes=quantities.whole(requests.get("memory", 0)),
         accelerators=quantities.whole(notes.get(names.ACCELERATORS_ANNOTATION, 0)),
+        queue=_text(labels.get(names.QUEUE_LABEL), 63),
     )
 
 
@@ -176,7 +180,7 @@ def pod(found: Mapping[str, Any]) -> Pod | None:
     return Pod(
         name=name,
         uid=uid,
-        version=_version(meta),
+        version=version(meta),
         job=owner,
         rank=_rank(notes.get(names.INDEX_ANNOTATION) or labels.get(names.INDEX_ANNOTATION)),
         node=_text(spec.get("nodeName"), _NAME_MAX),
@@ -186,7 +190,7 @@ def pod(found: Mapping[str, Any]) -> Pod | None:
         message=errors.plain(status.get("message")),
         created=time(meta.get("creationTimestamp")),
         deleting=meta.get("deletionTimestamp") is not None,
-        conditions=_conditions(status),
+        conditions=conditions(status),
         waiting=errors.plain(waits.get("reason"), 64),
         waiting_message=errors.plain(waits.get("message")),
         running_since=time(_map(state, "running").get("startedAt")),
@@ -207,7 +211,7 @@ def node(found: Mapping[str, Any]) -> Node | None:
     name, uid = _text(meta.get("name"), _NAME_MAX), _text(meta.get("uid"), 64)
     if not name or not uid:
         return None
-    ready = any(one.type == "Ready" and one.status == "True" for one in _conditions(status))
+    ready = any(one.type == "Ready" and one.status == "True" for one in conditions(status))
     room = {
         str(resource)[:_NAME_MAX]: quantities.milli(amount) if resource == "cpu" else quantities.whole(amount)
         for resource, amount in list(_map(status, "allocatable").items())[:256]
@@ -220,7 +224,7 @@ def node(found: Mapping[str, Any]) -> Node | None:
     return Node(
         name=name,
         uid=uid,
-        version=_version(meta),
+        version=version(meta),
         labels={str(key)[:317]: _text(value, 63) for key, value in list(_map(meta, "labels").items())[:512]},
         provider=_text(spec.get("providerID"), 512),
         addresses=tuple(
@@ -249,7 +253,8 @@ def time(text: object) -> dt.datetime | None:
     return None if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
-def _conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+def conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Return the conditions of a status, each with its words cut."""
     return tuple(
         Condition(
             _text(one.get("type"), 316),
@@ -294,7 +299,7 @@ def _rank(text: object) -> int:
     return int(text) if isinstance(text, str) and text.isdecimal() and text.isascii() and len(text) <= 6 else 0
 
 
-def _version(meta: Mapping[str, Any]) -> int:
+def version(meta: Mapping[str, Any]) -> int:
     """Return the resource version, which grows (Kubernetes 1.35 says so); 0 for one that is no number."""
     text = meta.get("resourceVersion")
     return int(text) if isinstance(text, str) and text.isdecimal() and text.isascii() and len(text) <= 20 else 0
