@@ -9,7 +9,8 @@ import re
 import urllib.parse
 from collections.abc import Callable, Sequence
 
-from backends.ray import client, errors, parsing, runner
+from backends.ray import client, errors, parsing
+from backends.ray.runner import words
 from orchestrator.ports import backends
 
 PREAMBLE_BYTES_MAX = 256 * 1024
@@ -38,7 +39,7 @@ def read(
         place = int(cursor)
         data = read_at(place, limit)
     else:
-        line = runner.begins(key)
+        line = words.begins(key)
         head = read_at(0, PREAMBLE_BYTES_MAX)
         at = head.find(line)
         if at < 0 and not over and len(head) < PREAMBLE_BYTES_MAX:

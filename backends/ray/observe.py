@@ -6,7 +6,8 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from backends.ray import marks, parsing, pools, runner
+from backends.ray import marks, parsing, pools
+from backends.ray.runner import words
 from orchestrator.domain import ids, jobs, offers
 from orchestrator.ports import backends
 
@@ -108,7 +109,7 @@ def _own_end(job: parsing.Job, at: dt.datetime | None) -> jobs.Outcome:
     """Return the end of a command that ran, or that the runner could not run."""
     kind, code = jobs.OutcomeKind, job.exit_code
     word, detail = _told(job.message)
-    if code is not None and runner.WORDS.get(word) == code:
+    if code is not None and words.WORDS.get(word) == code:
         match word:
             case "timed-out":
                 return jobs.Outcome(kind.TIMED_OUT, detail=detail, ended_at=at)

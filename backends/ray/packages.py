@@ -5,6 +5,7 @@ Links, executables and empty folders, which Ray's unpacking loses, stand in a ma
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -16,7 +17,8 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backends.ray import errors, runner
+from backends.ray import errors
+from backends.ray.runner import words
 from orchestrator.domain import errors as port_errors
 
 ENTRIES_MAX = 20_000
@@ -26,7 +28,8 @@ _PATH_MAX = 1024
 _DEPTH_MAX = 64
 _NAME_MAX = 255
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_RUNNER = pathlib.Path(runner.__file__).read_bytes
+_RUNNER = pathlib.Path(words.__file__).parent
+_START = b"import sys\n\nfrom backends.ray.runner import first\n\nfirst.main(sys.argv[1:])\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def package(*, files: Sequence[tuple[str, bytes]], archive: Callable[[], bytes] 
         "folders": sorted(tree.folders),
         "links": sorted(tree.links.items()),
     }
-    inside = {**tree.files, runner.SELF: _RUNNER(), runner.MANIFEST: json.dumps(manifest, sort_keys=True).encode()}
+    inside = {**tree.files, **_runner(), words.MANIFEST: json.dumps(manifest, sort_keys=True).encode()}
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
         for name in sorted(inside):
@@ -78,6 +81,16 @@ def package(*, files: Sequence[tuple[str, bytes]], archive: Callable[[], bytes] 
             zipped.writestr(info, inside[name])
     content = made.getvalue()
     return Package(f"comity_{hashlib.sha256(content).hexdigest()[:40]}.zip", content, has_content)
+
+
+@functools.cache
+def _runner() -> dict[str, bytes]:
+    """Return the runner's files as they are sent: a folder that Python runs, its modules under the names they have."""
+    folder = f"{words.SELF}/backends"
+    sent = {f"{words.SELF}/__main__.py": _START, f"{folder}/__init__.py": b"", f"{folder}/ray/__init__.py": b""}
+    for path in sorted(_RUNNER.glob("*.py")):
+        sent[f"{folder}/ray/runner/{path.name}"] = path.read_bytes()
+    return sent
 
 
 def parts_of(path: str, code: str) -> list[str]:
@@ -90,7 +103,7 @@ def parts_of(path: str, code: str) -> list[str]:
         long = True
     if bad or long or len(path) > _PATH_MAX or len(parts) > _DEPTH_MAX or ":" in parts[0]:
         raise errors.refused(code, f"{path[:200]!r} is not the path of something inside the working folder")
-    if parts[0] in (runner.SELF, runner.MANIFEST):
+    if parts[0] in (words.SELF, words.MANIFEST):
         raise errors.refused(code, f"the name {parts[0]} is taken here")
     return parts
 

@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from backends.ray import errors, marks, packages, pools, runner, settings
+from backends.ray import errors, marks, packages, pools, settings
+from backends.ray.runner import words
 from orchestrator.domain import ids
 from orchestrator.ports import backends
 
@@ -105,7 +106,7 @@ def entrypoint(placement: backends.SealedPlacement, options: Mapping[str, Any]) 
     if not command:
         raise errors.refused("invalid", "a job on Ray needs a command: images are not run here")
     told = json.dumps(options, separators=(",", ":"), sort_keys=True)
-    line = f'exec "$(readlink -f /proc/$PPID/exe)" -I -B {runner.SELF} {shlex.quote(told)} -- {shlex.join(command)}'
+    line = f'exec "$(readlink -f /proc/$PPID/exe)" -I -B {words.SELF} {shlex.quote(told)} -- {shlex.join(command)}'
     if "\0" in line or any("\0" in f"{name}{text}" for name, text in placement.spec.env):
         raise errors.refused(
             "invalid", "the command or a variable holds a NUL character, which no process can be given"

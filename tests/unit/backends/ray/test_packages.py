@@ -10,7 +10,8 @@ import zipfile
 
 import pytest
 
-from backends.ray import packages, runner
+from backends.ray import packages
+from backends.ray.runner import words
 from orchestrator.domain import errors
 
 FOLDER = (tarfile.DIRTYPE,)
@@ -55,12 +56,13 @@ def test_files_go_over_the_archive_and_links_stand_beside():
         ("t", b"#!x"), ("a", b"1"), ("d", FOLDER), ("l", "t"), ("b", b"3"), files=[("a", b"2"), ("l", b"plain")]
     )
     with zipfile.ZipFile(io.BytesIO(made.content)) as zipped:
-        assert {name: zipped.read(name) for name in zipped.namelist() if name != runner.SELF} == {
+        assert {name: zipped.read(name) for name in zipped.namelist() if not name.startswith(f"{words.SELF}/")} == {
             "a": b"2", "b": b"3", "l": b"plain", "t": b"#!x",
-            runner.MANIFEST: json.dumps({"executable": ["t"], "folders": ["d"], "links": []}).encode(),
+            words.MANIFEST: json.dumps({"executable": ["t"], "folders": ["d"], "links": []}).encode(),
         }  # fmt: skip
         assert {info.date_time for info in zipped.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        assert zipped.read(runner.SELF) == pathlib.Path(runner.__file__).read_bytes()
+        sent = f"{words.SELF}/backends/ray/runner/words.py"
+        assert zipped.read(sent) == pathlib.Path(words.__file__).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_files_go_over_the_archive_and_links_stand_beside():
         ("../a", b""), ("/a", b""), ("a/../../b", b""), ("a\\b", b""), ("C:/x", b""), ("l", "/etc"), ("l", ".."),
         ("d/l", "../.."),
         ("l", "l"), ("n" * 300, b""), ("f", (tarfile.FIFOTYPE,)), ("h", (tarfile.LNKTYPE,)), ("/".join("a" * 70), b""),
-        (runner.SELF, b""), (f"{runner.MANIFEST}/x", b""),
+        (words.SELF, b""), (f"{words.MANIFEST}/x", b""),
     ],
 )  # fmt: skip
 def test_what_leads_outside_is_refused(member):
@@ -96,7 +98,7 @@ def test_a_damaged_archive_is_refused():
         assert caught.value.code == "ray.workdir-refused"
 
 
-@pytest.mark.parametrize("path", ["../x", "/x", "", "a\0b", runner.SELF])
+@pytest.mark.parametrize("path", ["../x", "/x", "", "a\0b", words.SELF])
 def test_a_file_outside_is_refused(path):
     """By its own code."""
     with pytest.raises(errors.PermanentError) as caught:
@@ -105,20 +107,22 @@ def test_a_file_outside_is_refused(path):
 
 
 def run(folder, options, *command, timeout=30):
-    """Run the runner itself, as Ray would; return (code, what it wrote)."""
-    log = folder / "log"
+    """Run the runner as it is sent, without any library; return (code, what it wrote)."""
+    log, sent = folder / "log", folder / "sent"
+    with zipfile.ZipFile(io.BytesIO(packages.package(files=(), archive=None).content)) as zipped:
+        zipped.extractall(sent)
     with log.open("wb") as file:
         given = {"key": "k-1", "grace_s": 0.5, "log_bytes_max": 4096, "preamble_s": 0, **options}
         ran = subprocess.run(
-            [sys.executable, "-I", runner.__file__, json.dumps(given), "--", *command],
-            stdout=file, stderr=file, cwd=folder, timeout=timeout, check=False,
+            [sys.executable, "-I", "-S", "-B", words.SELF, json.dumps(given), "--", *command],
+            stdout=file, stderr=file, cwd=sent, timeout=timeout, check=False,
         )  # fmt: skip
     return ran.returncode, log.read_bytes()
 
 
 def test_the_runner_ends_as_the_command_does(tmp_path):
     """Codes, signals, its own words; its log begins with its line."""
-    assert run(tmp_path, {}, "sh", "-c", "echo x; exit 5") == (5, runner.begins("k-1") + b"x\n")
+    assert run(tmp_path, {}, "sh", "-c", "echo x; exit 5") == (5, words.begins("k-1") + b"x\n")
     assert run(tmp_path, {}, "sh", "-c", "kill -TERM $$")[0] == -15
     code, text = run(tmp_path, {}, "no-such-command")
     assert (code, text.splitlines()[-1][:30]) == (127, b"comity: not-found: 'no-such-co")

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from backends.ray import logs, marks, packages, parsing, pools, render, runner, settings
+from backends.ray import logs, marks, packages, parsing, pools, render, settings
+from backends.ray.runner import words
 from orchestrator.domain import errors, ids, jobs, sites
 from orchestrator.ports import backends
 
@@ -82,7 +83,7 @@ def test_the_command_comes_through_a_shell_as_it_is():
     line = body(command=("sh", "-c", "echo '$HOME' \"x\"; `id`", "a\nb"))["entrypoint"]
     told = shlex.split(line)
     assert told[told.index("--") + 1 :] == ["sh", "-c", "echo '$HOME' \"x\"; `id`", "a\nb"]
-    options = json.loads(told[told.index(runner.SELF) + 1])
+    options = json.loads(told[told.index(words.SELF) + 1])
     assert (options["key"], options["limit_s"], options["grace_s"]) == ("01abc-7-1", 90.0, 2.5)
 
 
@@ -93,7 +94,7 @@ def test_a_variable_with_a_dollar_is_the_runners_to_set():
         wanted={"env": {"A": "0", "D": "1"}},
     )
     told = shlex.split(found["entrypoint"])
-    options = json.loads(told[told.index(runner.SELF) + 1])
+    options = json.loads(told[told.index(words.SELF) + 1])
     assert options["env"] == {"B": "${HOME}", "LD_PRELOAD": "x", "RAY_ADDRESS": "y"}
     for_ray = found["runtime_env"]["env_vars"]
     assert (for_ray["A"], for_ray["D"], for_ray["COMITY_ARRAY_INDEX"]) == ("plain", "1", "7")
@@ -132,7 +133,7 @@ def read_log(text, **more):
     return logs.read("k-1", lambda place, limit: text[place : place + limit], **given)
 
 
-PREAMBLE = b"2026 INFO Runtime env\nRunning entrypoint for job k-1: x\n" + runner.begins("k-1")
+PREAMBLE = b"2026 INFO Runtime env\nRunning entrypoint for job k-1: x\n" + words.begins("k-1")
 
 
 def test_a_log_begins_after_rays_own_lines():
