@@ -70,7 +70,8 @@ def test_one_that_is_of_no_job_is_none(owner: Any) -> None:
 def test_what_is_malformed_says_nothing() -> None:
     """No status, or a status that is none, is a Workload of which nothing is known."""
     meta = {"name": "w", "ownerReferences": [{"kind": "Job", "name": "j", "uid": "u", "controller": True}]}
-    for status in (None, [], "x", {"conditions": 3}):
+    malformed: tuple[object, ...] = (None, [], "x", {"conditions": 3})
+    for status in malformed:
         found = queues.workload({"metadata": meta, "status": status})
         assert found is not None
         assert queues.waits("q", found)[0] == "WaitsForQuota"
