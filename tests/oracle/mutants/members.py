@@ -34,7 +34,10 @@ _CLASSES = tables.PERSONAL | tables.codes(
 )
 DAYS = tuple(
     border + dt.timedelta(days=shift)
-    for border in (*_EU_JOINED, *_NATO_JOINED, tables.AE_MOVED, tables.CAMBODIA_LEFT)
+    for border in (
+        *(*_EU_JOINED, *_NATO_JOINED, tables.AE_MOVED, tables.CAMBODIA_LEFT),
+        *(end + dt.timedelta(days=1) for end in tables.SUPPLEMENT_8_TO.values() if end != tables.NEVER_ENDS),
+    )
     for shift in (-1, 0)
 )
 
@@ -52,6 +55,9 @@ def expected(day: Day) -> dict[str, frozenset[str]]:
         "ear-d1": tables.D1,
         "ear-d4": tables.d4(day),
         "ear-d5": tables.d5(day),
+        "ear-supplement-8": frozenset(
+            who for who, end in tables.SUPPLEMENT_8_TO.items() if tables.SUPPLEMENT_8_FROM <= day <= end
+        ),
     }
 
 
