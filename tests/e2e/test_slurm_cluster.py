@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -71,6 +72,14 @@ def test_tokens_of_the_administrator_and_by_bearer_are_taken_by_slurm(slurm: clu
     assert slurm.token().count(".") == 2
 
 
+@pytest.fixture(autouse=True)
+def _mended(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave a cluster that was broken as it was found."""
+    yield
+    if "lone_slurm" in request.fixturenames:
+        faults.mend(request.getfixturevalue("lone_slurm"))
+
+
 def test_nothing_of_it_is_seen_on_the_machine(slurm: clusters.Cluster) -> None:
     """No user, no configuration, no socket, no mount outside the namespaces."""
     del slurm
@@ -135,6 +144,18 @@ def test_a_drained_node_and_a_maintenance_window_hold_jobs_back(lone_slurm: clus
         short = lone_slurm.sbatch("#!/bin/sh\ntrue\n", "--time=5", "--output=/dev/null")
         assert ended(lone_slurm, short) == "COMPLETED"
     assert ended(lone_slurm, number) == "COMPLETED"
+
+
+def test_a_killed_controller_forgets_what_it_acknowledged(lone_slurm: clusters.Cluster) -> None:
+    """A job that came after the last state was written runs on to its end, unknown; another gets its number."""
+    trace = lone_slurm.home() / "unseen"
+    script = "#!/bin/sh\necho begun >> unseen; sleep 3; echo ended >> unseen\n"
+    with faults.power_cut(lone_slurm):
+        number = lone_slurm.sbatch(script, "--output=/dev/null")
+        faults.until(trace.exists, "the start")
+    assert lone_slurm.state(number) == "GONE"
+    faults.until(lambda: trace.read_text() == "begun\nended\n", "the end of what nobody knows")
+    assert lone_slurm.sbatch("#!/bin/sh\ntrue\n", "--output=/dev/null") == number
 
 
 def test_a_job_of_a_user_whom_slurm_does_not_know_is_taken_and_never_runs(lone_slurm: clusters.Cluster) -> None:

@@ -17,6 +17,7 @@ CONTROLLER, REST = "slurmctld", "slurmrestd"
 READY_S = 30.0
 POLL_S = 0.05
 RUNNING = "idle", "mixed", "allocated"
+LIVE = "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED"
 KILL = """
 space=$(readlink /proc/$0/ns/uts); test -n "$space" || exit 1
 for round in 1 2 3; do
@@ -28,9 +29,10 @@ exit 0
 """
 
 
-def until(wanted: Callable[[], Any], what: str, *, timeout_s: float = READY_S) -> Any:
+def until(wanted: Callable[[], Any], what: str, *, timeout_s: float = READY_S, show: Callable[[], object] = str) -> Any:
     """Wait until something holds, and return it.
 
+    :param show: what to say where it does not come.
     :raises AssertionError: when it does not come; a command that fails meanwhile is tried again.
     """
     end, reason = time.monotonic() + timeout_s, ""
@@ -42,7 +44,7 @@ def until(wanted: Callable[[], Any], what: str, *, timeout_s: float = READY_S) -
         if found:
             return found
         threading.Event().wait(POLL_S)
-    raise AssertionError(f"{what}: not within {timeout_s:.0f} s{reason}")
+    raise AssertionError(f"{what}: not within {timeout_s:.0f} s{reason} {show()}")
 
 
 def answers(cluster: clusters.Cluster) -> bool:
@@ -57,7 +59,27 @@ def ready(cluster: clusters.Cluster) -> None:
     A node is asked by name: after a restart the controller believes what it wrote down until the node has answered.
     """
     until(lambda: answers(cluster), f"slurmrestd and slurmctld of {cluster.name}")
-    until(lambda: all(state in RUNNING for state in cluster.nodes().values()), f"nodes of {cluster.name}")
+    until(lambda: all(state in RUNNING for state in cluster.nodes().values()), "nodes", show=cluster.nodes)
+
+
+def mend(cluster: clusters.Cluster) -> None:
+    """Do what an administrator does after a crash: cancel what is left, and let drained nodes take jobs again.
+
+    A controller that was killed may believe that a job still waits which runs already; it starts it again, the node
+    says so, and the controller drains the node ("Duplicate jobid").
+    """
+
+    def idle() -> bool:
+        # More than once: a job that could not be launched is queued again meanwhile.
+        for user in clusters.USERS:
+            cluster.run("scancel", f"--user={user}")
+        return all(job["State"] not in LIVE for job in cluster.jobs())
+
+    until(idle, "jobs", show=cluster.jobs)
+    for node, state in cluster.nodes().items():
+        if state not in RUNNING:
+            cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    ready(cluster)
 
 
 @contextlib.contextmanager
@@ -78,6 +100,24 @@ def restart(cluster: clusters.Cluster, part: str = CONTROLLER, *, kill: bool = F
     """End a part and start it again, and wait until the cluster takes jobs."""
     with stopped(cluster, part, kill=kill):
         pass
+
+
+@contextlib.contextmanager
+def power_cut(cluster: clusters.Cluster) -> Iterator[None]:
+    """Kill the controller at the end, before what happened inside has been written: it writes every 5 s.
+
+    What was acknowledged inside is unknown afterwards, runs on where it has begun, and its number is given again.
+    """
+    restart(cluster)  # a polite end writes the state
+    state, kept = cluster.folder / "state", cluster.folder / "kept"
+    cluster.run("/bin/sh", "-c", 'rm -rf "$1" && mkdir "$1" && cp -p "$0"/job_state* "$1"', state, kept)
+    try:
+        yield
+    finally:
+        cluster.control.kill(CONTROLLER)
+        cluster.run("/bin/sh", "-c", 'rm -f "$0"/job_state* && cp -p "$1"/* "$0"', state, kept)
+        cluster.control.restart(CONTROLLER)
+        ready(cluster)
 
 
 @contextlib.contextmanager
