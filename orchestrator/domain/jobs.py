@@ -209,6 +209,28 @@ class OnNonCompliant(enum.Enum):
     HOLD = "hold"
 
 
+class Enforcement(enum.Enum):
+    """Who says that a rule about connections is kept."""
+
+    DECLARED = "declared"
+    """The operator of the place declares that something there enforces it."""
+    UNCHECKED = "unchecked"
+    """The rule is written where it belongs; whether anything enforces it nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Where the job may connect to, all else refused: networks (CIDR), and names where ``dns``.
+
+    The nodes of one gang always reach each other. Names may be resolved over a resolver of the place, which is itself a
+    way out: a question carries data.
+    """
+
+    allow: tuple[str, ...] = ()
+    dns: bool = False
+    enforcement: Enforcement = Enforcement.DECLARED
+
+
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
     """``size`` elements, at most ``parallel`` of them occupying sites at once (None: no bound)."""
@@ -251,6 +273,8 @@ class JobSpec:
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     model: ModelClause | None = None
+    egress: Egress | None = None
+    """None: nothing was said; it may connect to whatever its place lets it."""
 
 
 @dataclass(frozen=True, slots=True)

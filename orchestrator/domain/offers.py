@@ -34,6 +34,10 @@ class Capability(enum.Enum):
     CHECKPOINTS = "checkpoints"
     ATTESTS = "attests"
     """Brings an attestation result for one attempt, bound to a challenge of the core."""
+    EGRESS = "egress"
+    """Lets an attempt connect to what its job names and nothing else; its operator declares that this is enforced."""
+    EGRESS_RULES = "egressRules"
+    """Writes down where an attempt may connect to; whether anything enforces it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
             objective=spec.objective,
             latency_from=spec.latency_from,
             limits=replace(spec.limits, deadline=None),
+            egress=spec.egress and jobs.Egress(enforcement=spec.egress.enforcement),
         ),
     )
 
@@ -168,6 +169,9 @@ def powers(spec: jobs.JobSpec) -> frozenset[offers.Capability]:
         needed.add(power.FILES)
     if spec.data and any(use.mount_path for use in spec.data.reads):
         needed.add(power.DATA_MOUNTS)
+    if spec.egress is not None:
+        vouched = spec.egress.enforcement is jobs.Enforcement.DECLARED
+        needed.add(power.EGRESS if vouched else power.EGRESS_RULES)
     return frozenset(needed)
 
 

@@ -1,8 +1,9 @@
-"""JobSpec to JSON and back, versions 1 and 2: compact, explicit, independent of the defaults in the code.
+"""JobSpec to JSON and back, versions 1 to 3: compact, explicit, independent of the defaults in the code.
 
 What equals the default *of this version* is left out, and the reader fills in the same literal: a default that
 changes in the domain later does not change what was stored. A new shape gets a new number and keeps this reader.
-Version 2 is version 1 with ``model``; a spec without one is still written as version 1, so that its digest stays.
+Version 2 is version 1 with ``model``, version 3 either of them with ``egress``; a spec without them is still written
+as version 1, so that its digest stays.
 Not the document format users write (``wire``).
 """
 
@@ -20,6 +21,8 @@ from orchestrator.store import codec_models
 VERSION = 1
 VERSION_WITH_MODEL = 2
 """A program that does not know models must not read such a spec as one that has none."""
+VERSION_WITH_EGRESS = 3
+"""Likewise for where a job may connect to."""
 _encode = encoders.compact()
 _MICROSECOND = dt.timedelta(microseconds=1)
 _RETRY_ON = (jobs.RetryOn.PREEMPTED, jobs.RetryOn.BACKEND_LOST, jobs.RetryOn.EXIT_CODE)
@@ -105,12 +108,15 @@ def _rest_to_json(spec: jobs.JobSpec, out: dict[str, Any]) -> None:
     if spec.model is not None:
         out["v"] = VERSION_WITH_MODEL
         out["model"] = codec_models.to_json(spec.model)
+    if spec.egress is not None:
+        out["v"] = VERSION_WITH_EGRESS
+        out["egress"] = (spec.egress.allow, spec.egress.dns, spec.egress.enforcement.value)
 
 
 def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
     """Return the spec of a JSON value. Raises CodecError for another version, KeyError and the like for damage."""
     version = value["v"]
-    if version != VERSION and version != VERSION_WITH_MODEL:
+    if version not in (VERSION, VERSION_WITH_MODEL, VERSION_WITH_EGRESS):
         raise CodecError(f"version {version!r} of stored job specs is not known here")
     get = value.get
     data, array, retry, type_ = get("data"), get("array"), get("retry"), get("type")
@@ -143,8 +149,20 @@ def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
         on_non_compliant=jobs.OnNonCompliant(get("onNonCompliant", "drain")),
         labels=_pairs(get("labels", ())),
         annotations=_pairs(get("annotations", ())),
-        model=codec_models.from_json(value["model"]) if version == VERSION_WITH_MODEL else None,
+        model=_model_from_json(value, version),
+        egress=_egress_from_json(value["egress"]) if version == VERSION_WITH_EGRESS else None,
     )
+
+
+def _model_from_json(value: dict[str, Any], version: int) -> jobs.ModelClause | None:
+    if version == VERSION_WITH_MODEL or (version == VERSION_WITH_EGRESS and "model" in value):
+        return codec_models.from_json(value["model"])
+    return None
+
+
+def _egress_from_json(value: Any) -> jobs.Egress:
+    allow, dns, enforcement = value
+    return jobs.Egress(tuple(allow), dns is True, jobs.Enforcement(enforcement))
 
 
 _NO_RESOURCES = jobs.Resources(cpu_milli=0, memory_bytes=0, accelerators=None)

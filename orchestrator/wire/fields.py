@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import ipaddress
 import re
 from typing import Annotated, Any
 
@@ -140,6 +141,23 @@ _TwoLetters = Annotated[str, bounded(r"^[A-Z]{2}$", "the two capital letters of 
 Country = Annotated[_TwoLetters, AfterValidator(_country)]
 Subject = Annotated[_TwoLetters, AfterValidator(_subject)]
 """A country, or ``EU`` for somebody in the European Union."""
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise errors.ValueProblemError(
+            f"{value} is no network", "write address and length, the bits behind it zero, e.g. 192.0.2.0/24"
+        ) from None
+
+
+Network = Annotated[
+    str,
+    patterned(r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$", "a network, e.g. 192.0.2.0/24", length_max=64),
+    AfterValidator(_network),
+]
+"""IPv4 or IPv6 addresses (CIDR)."""
 _UNIONS = (countries.SOMEBODY_IN_THE_EU, "EEA")
 
 

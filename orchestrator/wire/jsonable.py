@@ -48,6 +48,7 @@ NOT_TEXT = {
     "Policy": _patterns("directive.immediate"),
     "Job": _patterns(
         "resources.accelerators.count",
+        "network.egress.dns",
         "nodes",
         "array.size",
         "array.parallel",

@@ -21,6 +21,11 @@ WORDS = {
 """What a capability does, and how a job does without it."""
 LATER = {
     offers.Capability.ATTESTS: ("attest where an attempt runs", "ask for less than attested in minAssurance"),
+    offers.Capability.EGRESS: (
+        "keep a job from connecting elsewhere, and says so",
+        "leave out spec.network, or take rules that nobody vouches for (enforcement: unchecked)",
+    ),
+    offers.Capability.EGRESS_RULES: ("write rules of where a job may connect to", "leave out spec.network"),
 }
 """The same of powers whose filters came later: each stands at its own place at the end of the registry."""
 

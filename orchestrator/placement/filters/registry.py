@@ -55,6 +55,8 @@ FILTERS: tuple[base.Filter, ...] = (
     identity.SeenElsewhere(),
     capability.Capability(offers.Capability.ATTESTS),
     identity.Unattested(),
+    capability.Capability(offers.Capability.EGRESS),
+    capability.Capability(offers.Capability.EGRESS_RULES),
 )
 """At most 64."""
 

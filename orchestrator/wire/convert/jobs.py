@@ -54,6 +54,7 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
         labels=tuple(document.metadata.labels.items()),
         annotations=tuple(document.metadata.annotations.items()),
         model=_model(spec.model),
+        egress=None if spec.network is None else _egress(spec.network.egress),
     )
 
 
@@ -137,6 +138,11 @@ def _retry(written: documents.Retry | None) -> jobs.Retry:
     )
 
 
+def _egress(written: documents.Egress) -> jobs.Egress:
+    level = jobs.Enforcement(written.enforcement) if written.enforcement else jobs.Enforcement.DECLARED
+    return jobs.Egress(tuple(written.allow), written.dns is True, level)
+
+
 def _model(written: documents.ModelUse | None) -> jobs.ModelClause | None:
     if written is None:
         return None
@@ -171,6 +177,7 @@ def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
         "outputs": [_present(path=output.path, **{"as": output.as_name}) for output in spec.outputs] or None,
         "data": _data_document(spec.data),
         "resources": None if spec.resources is _RESOURCES else _resources_document(spec.resources) or None,
+        "network": None if spec.egress is None else {"egress": _egress_document(spec.egress)},
         "nodes": None if spec.nodes == 1 else spec.nodes,
         "array": spec.array and _present(size=spec.array.size, parallel=spec.array.parallel),
         "tier": spec.tier,
@@ -203,6 +210,15 @@ def _data_document(clause: jobs.DataClause | None) -> str | dict[str, Any] | Non
     if clause.writes:
         found["writes"] = list(clause.writes)
     return found
+
+
+def _egress_document(egress: jobs.Egress) -> dict[str, Any]:
+    vouched = egress.enforcement is jobs.Enforcement.DECLARED
+    return {
+        "allow": list(egress.allow),
+        **({"dns": True} if egress.dns else {}),
+        **({} if vouched else {"enforcement": egress.enforcement.value}),
+    }
 
 
 def _model_document(model: jobs.ModelClause) -> dict[str, Any]:

@@ -96,6 +96,22 @@ class Array(fields.Model):
     parallel: Annotated[int, Field(ge=1, le=1_000_000), fields.RESOLVED] | None = None
 
 
+class Egress(fields.Model):
+    """Where the job may connect to; all else is refused. An empty ``allow`` without ``dns`` allows nothing."""
+
+    allow: Annotated[list[fields.Network], Field(max_length=64)]
+    dns: fields.Bool | None = None
+    """Names may be resolved, by the resolver of the place; a question is itself a way out for data."""
+    enforcement: Literal["declared", "unchecked"] | None = None
+    """``unchecked``: also where nobody says that the rule is enforced."""
+
+
+class Network(fields.Model):
+    """What the job may reach over the network."""
+
+    egress: Egress
+
+
 class ModelController(fields.Model):
     """Who controls the model's weights."""
 
@@ -174,6 +190,7 @@ class JobSpec(fields.Model):
         | None
     ) = None
     resources: Resources | None = None
+    network: Network | None = None
     nodes: Annotated[int, Field(ge=1, le=100_000), fields.RESOLVED] | None = None
     array: Array | None = None
     tier: fields.Name | None = None

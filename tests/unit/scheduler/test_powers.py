@@ -10,6 +10,23 @@ DIGEST = "registry.example/a@sha256:" + "0" * 64
 
 
 @pytest.mark.parametrize(
+    ("egress", "power"),
+    [
+        (None, None),
+        (jobs.Egress(), Power.EGRESS),
+        (jobs.Egress(("192.0.2.0/24",), dns=True), Power.EGRESS),
+        (jobs.Egress(enforcement=jobs.Enforcement.UNCHECKED), Power.EGRESS_RULES),
+    ],
+)
+def test_rules_of_egress_need_a_backend_that_states_them(egress: jobs.Egress | None, power: Power | None) -> None:
+    """Enforced as its operator declares, or, where the job is content with that, only written down."""
+    spec = jobs.JobSpec(name="t", image=DIGEST, command=("true",), egress=egress)
+    wanted = {Power.CONTAINERS} | ({power} if power is not None else set())
+    assert classes.powers(spec) == wanted
+    assert classes.powers(classes.kind_of("t", spec).spec) == wanted
+
+
+@pytest.mark.parametrize(
     ("image", "powers"),
     [
         (None, {Power.PROCESSES}),

@@ -77,6 +77,17 @@ def test_waiting_job_has_no_state() -> None:
     assert codec.encode_state(samples.job(1)) == ""
 
 
+def test_where_a_job_may_connect_to_has_a_version_of_its_own():
+    """A program that does not know such rules must not read the spec as one without; with or without a model."""
+    egress = jobs.Egress(("192.0.2.0/24",), dns=True, enforcement=jobs.Enforcement.UNCHECKED)
+    spec = jobs.JobSpec(name="n", egress=egress)
+    text = '{"v":3,"name":"n","egress":[["192.0.2.0/24"],true,"unchecked"]}'
+    assert codec_specs.encode_spec(spec) == text
+    assert codec_specs.decode_spec(text) == spec
+    both = jobs.JobSpec(name="n", egress=jobs.Egress(), model=jobs.ModelClause(id="llama"))
+    assert codec_specs.decode_spec(codec_specs.encode_spec(both)) == both
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"v":2,"name":"x"}', '{"v":3,"name":"x"}', '{"v":1}', '{"v":1,"name":"x","array":7}']
 )
