@@ -17,6 +17,7 @@ from orchestrator.cli import lazy, main
 from orchestrator.placement import exchanges, identities, screenings
 from orchestrator.plugins.lazy import lazy as load
 from orchestrator.policy.cedar import judging
+from orchestrator.service import halts
 from orchestrator.sources import packs
 from orchestrator.telemetry import metrics
 from orchestrator.wire import unsupported
@@ -142,7 +143,7 @@ def reasons() -> str:
     lines += ["", "## What answers say besides", "", "| code | says |", "|---|---|"]
     lines += [
         f"| `{code}` | {_cell(text)} |"
-        for code, text in (screenings.CAVEATS | identities.CAVEATS | exchanges.CAVEATS).items()
+        for code, text in (screenings.CAVEATS | identities.CAVEATS | exchanges.CAVEATS | halts.CODES).items()
     ]
     return "\n".join([*lines, ""])
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orchestrator.api import answers, bodies, obligations, services
+from orchestrator.api import answers, bodies, halts, obligations, services
 from orchestrator.service import explanations, jobs, problems, submissions
 from orchestrator.wire import errors
 from orchestrator.wire.convert import answers as convert
@@ -114,15 +114,16 @@ async def list_(request: Request) -> Response:
     """Return a page of jobs, newest first."""
     request.scope["comity.route"] = JOBS
     query = request.query_params
+    context = services.of(request).context
     page = await run_in_threadpool(
         jobs.list_page,
-        services.of(request).context,
+        context,
         services.who(request),
         filter=query.get("filter"),
         limit=limit_of(query.get("limit")),
         cursor=cursor_of(query.get("cursor")),
     )
-    return answers.to_json(convert.page(map(convert.job, page.items), cursor=page.cursor))
+    return answers.to_json(convert.page(halts.page(context, page.items), cursor=page.cursor))
 
 
 def submitted(found: submissions.Submitted) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.api import answers, bodies, hot, obligations, params, services
+from orchestrator.api import answers, bodies, halts, hot, obligations, params, services
 from orchestrator.domain import jobs as job_values
 from orchestrator.evidence import bundles
 from orchestrator.service import batches, explanations, jobs, problems, submissions
 from orchestrator.service import evidence as bundle_service
+from orchestrator.service import halts as halt_service
 from orchestrator.wire.convert import answers as convert
 
 router = fastapi.APIRouter(tags=["jobs"])
@@ -85,7 +86,7 @@ async def wait(request: Request, id: params.JobId, timeoutS: params.Seconds = 30
             job = jobs.get(given.context, who, id)
             left = until - clock.monotonic()
             if job.phase.terminal or left <= 0 or given.stopping() or settled(job):
-                return answers.to_json(convert.job(job))
+                return answers.to_json(halts.told(convert.job(job), halt_service.of_job(given.context, job)))
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, _POLL_LAST_S)
 
@@ -102,7 +103,7 @@ async def explain(request: Request, id: params.JobId, backend: params.BackendNam
     found = await run_in_threadpool(
         explanations.of_job, services.of(request).context, services.who(request), id, backend=backend
     )
-    body = convert.plan(found.answer, chosen=found.chosen, notices=found.notices)
+    body = convert.plan(found.answer, chosen=found.chosen, notices=found.notices, halted=found.halted)
     return answers.to_json({**body, "of": found.of, "job": id})
 
 
@@ -113,7 +114,7 @@ async def plan(request: Request, at: params.At = None) -> Response:
     data = await bodies.read_json(request)
     day = bodies.moment(at, now=given.context.clock.now(), path="at") if at is not None else None
     found = await run_in_threadpool(explanations.plan, given.context, who, data, at=day)
-    return answers.to_json(convert.plan(found.answer, chosen=found.chosen, notices=found.notices))
+    return answers.to_json(convert.plan(found.answer, chosen=found.chosen, notices=found.notices, halted=found.halted))
 
 
 @router.get("/v1/jobs/{id}/decisions")

@@ -10,9 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.api import answers, bodies, params, services
+from orchestrator.api import answers, bodies, halts, params, services
 from orchestrator.domain import jobs as job_values
 from orchestrator.service import access, jobs, obligations
+from orchestrator.service import halts as halt_service
 from orchestrator.wire import fields
 from orchestrator.wire.convert import answers as convert
 
@@ -62,5 +63,6 @@ async def fulfil(request: Request, id: params.JobId) -> Response:
 
 
 def shown(given: services.Services, job: job_values.Job) -> dict[str, Any]:
-    """Return a job with what is owed for it."""
-    return convert.job(job, owed=obligations.of_job(given.context, job))
+    """Return a job with what is owed for it, and what stops it with all others."""
+    document = convert.job(job, owed=obligations.of_job(given.context, job))
+    return halts.told(document, halt_service.of_job(given.context, job))

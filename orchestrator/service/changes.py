@@ -28,7 +28,7 @@ def listed(context: contexts.Context, who: access.Principal) -> list[dict[str, A
     """Return every kept change, newest first, the clock before them where it went back."""
     access.require(who, READS)
     found = sorted(_all(context), key=lambda one: one.at, reverse=True)
-    clock = _clock_back(context)
+    clock = clock_back(context)
     shown = [_clock_shown(clock)] if clock is not None else []
     return shown + [_shown(who, one) for one in found]
 
@@ -61,7 +61,7 @@ def conditions(context: contexts.Context, document: stores.Document) -> list[dic
         for one in _all(context)
         if one.confirmed is None and (whole or named in one.documents)
     ]
-    clock = _clock_back(context) if whole else None
+    clock = clock_back(context) if whole else None
     if clock is not None:
         text = (
             f"it was {_moment(clock)} before, and is earlier now: nothing is placed until it is past again, or "
@@ -85,7 +85,7 @@ def held(context: contexts.Context) -> int:
 
 def clock_is_back(context: contexts.Context) -> bool:
     """Say whether placements stop because the clock went back."""
-    return _clock_back(context) is not None
+    return clock_back(context) is not None
 
 
 def _confirm(context: contexts.Context, who: access.Principal, id: str, person: str, reason: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _read(document: stores.Document) -> changes.Change | None:
         return None  # it holds nobody back either
 
 
-def _clock_back(context: contexts.Context) -> dt.datetime | None:
+def clock_back(context: contexts.Context) -> dt.datetime | None:
     """Return the time that was seen, where it is not reached again; None: the clock is right."""
     mark, _ = stored.clock(context.store)
     if mark is None or not mark.back or context.clock.now() >= mark.floor - TOLERANCE:

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain import decisions, ids, jobs
+from orchestrator.domain import decisions, ids, jobs, reasons
 from orchestrator.placement import contents
 from orchestrator.scheduler import answers
-from orchestrator.service import access, contexts, problems, readers, references
+from orchestrator.service import access, contexts, halts, problems, readers, references
 from orchestrator.service import jobs as job_service
 
 DECISION, NOW = "decision", "now"
@@ -25,6 +25,8 @@ class Explained:
     chosen: ids.SiteName | None
     of: str
     notices: tuple[str, ...] = ()
+    halted: tuple[reasons.Reason, ...] = ()
+    """Why nothing new is placed anywhere now, whatever the answer says; () as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def plan(context: contexts.Context, who: access.Principal, data: object, *, at: 
     references.check(who, spec, context.world())
     answer = _plan(context, who.tenant, spec, at)
     notices = references.notices(who, spec, context.world())
-    return Explained(answer, answer.ranking[0] if answer.ranking else None, NOW, notices)
+    stops = () if at is not None else _reasons(halts.now(context))
+    return Explained(answer, answer.ranking[0] if answer.ranking else None, NOW, notices, stops)
 
 
 def confirm(context: contexts.Context, who: access.Principal, data: object, digest: str) -> None:
@@ -69,6 +72,7 @@ def of_job(context: contexts.Context, who: access.Principal, id: str, *, backend
     access.require(who, access.READS_JOBS)
     job = job_service.load(context, who, id)
     found = _decided(context, job) or _now(context, job)
+    found = dataclasses.replace(found, halted=_reasons(halts.of_job(context, job)))
     if backend is None:
         return found
     kept = tuple(site for site in found.answer.sites if backend in (site.backend, site.site))
@@ -87,6 +91,10 @@ def list_decisions(context: contexts.Context, who: access.Principal, id: str) ->
         if placement is not None:
             found.append(Decided(placement, _render(context, placement.decision)))
     return found
+
+
+def _reasons(found: Sequence[halts.Halt]) -> tuple[reasons.Reason, ...]:
+    return tuple(one.reason for one in found)
 
 
 def _decided(context: contexts.Context, job: jobs.Job) -> Explained | None:

@@ -107,7 +107,10 @@ class Stage:
         return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).partition(" ")[2])
 
     def waits(self, **spec: Any) -> str:
-        """Submit a job and let the loop take its turns; return where the job was placed then, "" if nowhere."""
+        """Submit a job and let the loop take its turns; return where the job was placed then, "" if nowhere.
+
+        Where it waits because the tables differ it must say so itself.
+        """
         made = self.call("POST", "/v1/jobs", servers.job(self.new("job"), **spec))
         assert made.status == 202, made
         turns = self.number("comity_loop_seconds_count")
@@ -120,6 +123,8 @@ class Stage:
 
         wait_until(over, seconds=20)
         attempts = body.get("attempts", ())
+        if not attempts and self.number("comity_tables_differ"):
+            assert "TablesDiffer" in [one["type"] for one in body["conditions"] if one["status"]], body
         return str(attempts[-1]["site"]).partition("/")[0] if attempts else ""
 
     def over(self, state: pathlib.Path) -> Stage:

@@ -39,6 +39,7 @@ def plan(answer: Item, document: Item, *, source: str | None, wide: bool = False
         lines.append("  no site is registered: comity apply -f backend.yaml, or comity init")
     if len(sites) > MANY:
         lines += tally(sites)
+    lines += halted(answer)
     digest = str(answer.get("digest", "")).removeprefix("sha256:")[:DIGEST_DIGITS]
     if answer.get("placeable") and source:
         lines.append(f"plan {digest}   submit as decided: comity submit -f {source} --plan {digest}")
@@ -71,7 +72,7 @@ def explain(answer: Item, document: Item, *, backend: str | None = None) -> str:
         lines += _explained(site, answer)
     if not sites:
         lines.append(f"no site of {backend!r}" if backend else "no site is registered")
-    return "\n".join([*lines, *nearest(answer)])
+    return "\n".join([*lines, *halted(answer), *nearest(answer)])
 
 
 def summary(document: Item) -> str:
@@ -117,6 +118,16 @@ def mark(site: Item, answer: Item) -> str:
     if site.get("site") == answer.get("chosen"):
         return paint(">", "green", bold=True)
     return " " if site.get("allowed") else paint("x", "red")
+
+
+def halted(answer: Item) -> list[str]:
+    """Return why nothing is placed anywhere now, as lines; [] as a rule."""
+    lines = []
+    for one in answer.get("halted") or []:
+        lines.append(tables.clean(f"halted: {one.get('code')}: {one.get('message')}"))
+        if one.get("remedy"):
+            lines.append(f"        {remedy(one['remedy'])}")
+    return lines
 
 
 def nearest(answer: Item) -> list[str]:

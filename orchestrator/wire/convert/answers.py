@@ -78,8 +78,14 @@ def site_answer(value: decisions.SiteAnswer) -> dict[str, Any]:
     return found | {key: member for key, member in extra.items() if member is not None}
 
 
-def plan(value: decisions.Answer, *, chosen: ids.SiteName | None, notices: Sequence[str] = ()) -> dict[str, Any]:
-    """Return ``{digest, placeable, chosen, at, sites, ...}``."""
+def plan(
+    value: decisions.Answer,
+    *,
+    chosen: ids.SiteName | None,
+    notices: Sequence[str] = (),
+    halted: Sequence[reasons.Reason] = (),
+) -> dict[str, Any]:
+    """Return ``{digest, placeable, chosen, at, sites, ...}``; ``halted`` is why nothing is placed anywhere now."""
     versions = value.versions
     return {
         "digest": value.digest,
@@ -99,6 +105,7 @@ def plan(value: decisions.Answer, *, chosen: ids.SiteName | None, notices: Seque
         },
         "nearestChange": [remedy(entry) for entry in value.nearest_change],
         "notices": list(notices),
+        "halted": [reason(entry) for entry in halted],
     }
 
 

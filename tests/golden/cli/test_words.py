@@ -129,6 +129,14 @@ def _description() -> str:
     return descriptions.describe("jobs", JOB | {"status": status})
 
 
+HALTED = _reason(
+    "controlplane.tables-differ",
+    "nothing new is placed: the tables are not what the journal says (1 thing differs)",
+    basis="diligence",
+    remedy={"kind": "WAIT", "change": "until the rows are right", "until": None},
+)
+
+
 def _seen() -> str:
     node = {"rank": 0, "node": "gpu-7", "country": "SG", "source": "label topology.kubernetes.io/region"}
     attempt = {
@@ -169,6 +177,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "plan": lambda: answers.plan(PLACEABLE, JOB, source="hospital.yaml"),
     "plan-wide": lambda: answers.plan(PLACEABLE, JOB, source="hospital.yaml", wide=True),
     "plan-refused": lambda: answers.plan(REFUSED, JOB, source="hospital.yaml"),
+    "explain-halted": lambda: answers.explain(REFUSED | {"sites": [], "halted": [HALTED]}, JOB),
     "plan-nowhere": lambda: answers.plan(REFUSED | {"sites": [], "nearestChange": []}, JOB, source="a.yaml"),
     "explain": lambda: answers.explain(PLACEABLE | {"of": "decision"}, JOB),
     "explain-backend": lambda: answers.explain(REFUSED, JOB, backend="eusc-de"),
