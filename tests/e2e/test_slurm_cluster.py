@@ -1,5 +1,7 @@
 """The Slurm cluster that tests start is a real one, and its faults are real faults."""
 
+import dataclasses
+import http.client
 import os
 import pathlib
 import subprocess
@@ -8,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.slurm import clusters, faults, fixtures, packages, places, runs
+from tests.e2e.slurm import clusters, faults, fixtures, packages, places, runs, wires
 
 DONE = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
@@ -178,6 +180,23 @@ def test_a_controller_that_lost_its_state_gives_numbers_again(lone_slurm: cluste
     assert lone_slurm.state(before) == "GONE"
     numbers = [lone_slurm.sbatch("#!/bin/sh\ntrue\n", "--output=/dev/null") for _ in range(before)]
     assert before in numbers
+
+
+def test_the_wire_loses_what_it_is_told_to(slurm: clusters.Cluster) -> None:
+    """A lost request is not done, a lost reply is; a lie never reaches slurmrestd; all else is carried as it is."""
+    job = {"environment": {"A": "1"}, "current_working_directory": "/tmp", "standard_output": "/dev/null"}
+    with wires.wire(slurm.url) as wire:
+        through = dataclasses.replace(slurm, url=wire.url)
+        for name, loss in (("never", wires.Loss.REQUEST), ("once", wires.Loss.REPLY)):
+            wire.next("POST", "job/submit", loss)
+            with pytest.raises((OSError, http.client.HTTPException)):
+                through.request("POST", "job/submit", {"script": "#!/bin/sh\ntrue\n", "job": job | {"name": name}})
+        assert [len(slurm.jobs(name=name)) for name in ("never", "once")] == [0, 1]
+        wire.next("GET", "ping", wires.Lie(body=b"<html>"))
+        assert through.request("GET", "ping") == (200, b"<html>")
+        assert through.request("GET", "ping")[1]["pings"][0]["ping"] == "UP"
+        assert wire.waiting == 0
+        assert b'"name": "once"' in wire.bytes_seen
 
 
 def test_a_run_ends_with_its_owner_however_that_ends() -> None:
