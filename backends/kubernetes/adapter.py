@@ -14,6 +14,7 @@ from backends.kubernetes import (
     checks,
     client,
     decided,
+    egress,
     errors,
     kubeconfigs,
     launches,
@@ -84,6 +85,7 @@ class KubernetesAdapter(backends.BackendAdapter):
     def capabilities(self) -> offer_values.Capabilities:
         """Return what a namespace can do."""
         tags = {offer_values.Capability.IMAGE_TAGS} if self._wanted.image_tags else set()
+        tags |= egress.powers(self._wanted.network_policy)
         return offer_values.Capabilities(POWERS | tags, max_nodes=render.NODES_MAX)
 
     def offers(self) -> Sequence[offer_values.Offer]:

@@ -68,6 +68,7 @@ class Cluster:
         self.jobs_path, self.pods_path = f"/apis/batch/v1{space}/jobs", f"/api/v1{space}/pods"
         self.maps_path = f"/api/v1{space}/configmaps"
         self.claims_path = f"/apis/resource.k8s.io/v1{space}/resourceclaimtemplates"
+        self.policies_path = f"/apis/networking.k8s.io/v1{space}/networkpolicies"
         self.events_path = f"/api/v1{space}/events"
         self.jobs = watching.Reflector(
             talk, self.jobs_path, views.job, selector=ours, changed=self._job_changed, monotonic=monotonic

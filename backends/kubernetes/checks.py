@@ -43,6 +43,7 @@ class Checks:
         space = self._wanted.namespace
         optional = {
             "resource.k8s.io": any(one.device_class for one in self._wanted.accelerators.values()),
+            "networking.k8s.io": self._wanted.network_policy is not None,
             "fence.comity.dev": self._wanted.fence,
             "kueue.x-k8s.io": any(pool.queue for pool in self._wanted.pools.values()),
         }

@@ -48,6 +48,7 @@ class Launches:
             return self._same(known, made)
         before = [(self._cluster.maps_path, one) for one in made.maps]
         before += [(self._cluster.claims_path, one) for one in made.claims]
+        before += [(self._cluster.policies_path, one) for one in made.policies]
         for path, one in before:
             self._create(path, one)
         job = self._create_job(key, made)
@@ -113,6 +114,8 @@ class Launches:
             theirs = marks.get(field) or {}
             if any(theirs.get(mark) != value for mark, value in mine.items()):
                 raise errors.conflict(name, f"a {wanted['kind']} of this name holds something else")
+        if wanted["kind"] == "NetworkPolicy" and there.get("spec") != wanted["spec"]:
+            raise errors.conflict(name, "a NetworkPolicy of this name says something else")
 
     def _adopt(self, path: str, one: Mapping[str, Any], job: views.Job) -> None:
         """Make an object go with its Job. Where that fails it is swept when the Job is gone."""
@@ -130,19 +133,22 @@ class Launches:
         self._swept_s = now_s
         mine = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.BACKEND_LABEL}={names.label(self._context.backend)}"
         try:
-            found, _ = self._client.items(self._cluster.maps_path, meta_only=True, labelSelector=mine)
-            for each in found:
-                self._sweep_one(each.get("metadata"))
+            paths = [self._cluster.maps_path, *([self._cluster.policies_path] if self._wanted.network_policy else [])]
+            for path in paths:
+                found, _ = self._client.items(path, meta_only=True, labelSelector=mine)
+                for each in found:
+                    self._sweep_one(path, each.get("metadata"))
         except (errors.StatusError, port_errors.BackendError):
             return
 
-    def _sweep_one(self, meta: object) -> None:
+    def _sweep_one(self, path: str, meta: object) -> None:
         if not isinstance(meta, Mapping) or meta.get("ownerReferences"):
             return
         name, made = str(meta.get("name", "")), views.time(meta.get("creationTimestamp"))
-        key = name.rpartition("-")[0]
+        # A policy has the key of its attempt for a name, a map a number behind it.
+        key = name if path == self._cluster.policies_path else name.rpartition("-")[0]
         if names.parse_key(key) is None or made is None or self._context.now() - made < SWEEP_AGE:
             return
         if self._cluster.job(key) is None:
             uid = {"preconditions": {"uid": meta.get("uid")}}
-            self._client.delete(f"{self._cluster.maps_path}/{name}", uid)
+            self._client.delete(f"{path}/{name}", uid)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.kubernetes import devices, errors, names, payloads, resources
+from backends.kubernetes import devices, egress, errors, names, payloads, resources
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids
 from orchestrator.ports import backends
@@ -49,11 +49,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What one attempt is made of. ``maps`` and ``claims`` come before the Job, which then owns them."""
+    """What one attempt is made of. ``maps``, ``claims`` and ``policies`` come before the Job, which then owns them."""
 
     job: Mapping[str, Any]
     maps: tuple[Mapping[str, Any], ...] = ()
     claims: tuple[Mapping[str, Any], ...] = ()
+    policies: tuple[Mapping[str, Any], ...] = ()
     digest: str = ""
 
 
@@ -118,7 +119,8 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
             f"command and variables make a Job of {size} bytes; the API server takes {OBJECT_BYTES_MAX}: "
             "put what is long into a file",
         )
-    return Objects(job, payload.maps, claims, digest)
+    rules = (egress.policy(key, spec.egress, spec.nodes, marks),) if spec.egress is not None else ()
+    return Objects(job, payload.maps, claims, rules, digest)
 
 
 def tombstone(key: str, backend: str, installation: str, wanted: schema.KubernetesSettings, at: str) -> Objects:
@@ -197,6 +199,8 @@ def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, st
         raise errors.elsewhere("command", "a job with files, a working folder or several nodes needs spec.command here")
     if spec.outputs:
         raise errors.elsewhere("outputs", "this backend keeps no outputs: leave out spec.outputs")
+    if spec.egress is not None and (why := egress.refusal(spec.egress, grant.wanted.network_policy)):
+        raise errors.elsewhere("egress", why)
     if spec.nodes > NODES_MAX:
         raise errors.elsewhere("nodes", f"{spec.nodes} nodes; at most {NODES_MAX}")
     texts = [*spec.command, *(value for _, value in spec.env), *placement.environment.values()]

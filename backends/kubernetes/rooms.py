@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from backends.kubernetes import devices, names, views
+from backends.kubernetes import devices, egress, names, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers, sites
 
@@ -129,4 +129,5 @@ def _detail(
         return f"nobody said what {pool.accelerator} is called here: name it in settings.accelerators"
     if device is not None and device.resource is not None and not total.accelerators:
         return f"none of {len(chosen)} nodes allocates {device.resource}"
-    return f"{len(chosen)} nodes; what other namespaces take is not seen"
+    rules = egress.told(wanted.network_policy)
+    return "; ".join(filter(None, (f"{len(chosen)} nodes", "what other namespaces take is not seen", rules)))

@@ -178,6 +178,11 @@ class KubernetesSettings(adapters.AdapterSettings):
         default=8 * 86400,
         description="ttlSecondsAfterFinished: more than the week after which Comity forgets an attempt by itself",
     )
+    network_policy: Annotated[str, pydantic.Field(pattern=r"^(enforced|unchecked)$")] | None = pydantic.Field(
+        default=None,
+        description="jobs with spec.network get a NetworkPolicy each: enforced, where the operator declares that the "
+        "cluster's network plugin keeps to it; unchecked, where nobody does. Default: such jobs are not taken",
+    )
     fence: bool = pydantic.Field(
         default=False, description="write each launch into the second fence's parameter object (policy export)"
     )
