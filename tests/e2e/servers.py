@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 START_S = 30.0
@@ -106,8 +107,10 @@ class Process:
         self.process.stderr.close()
 
 
-def here(server: Process, adapter: str = "simulated", **settings: Any) -> None:
-    """Declare this machine and one backend on it."""
+def here(
+    server: Process, more: Mapping[str, Any] | None = None, *, adapter: str = "simulated", **settings: Any
+) -> None:
+    """Declare this machine and one backend on it; ``more`` is what else the backend's document says."""
     for kind, plural, name, spec in (
         ("Operator", "operators", "us", {"legalCountry": "FR", "ultimateParentHq": "FR", "owners": {"coverage": 100}}),
         ("ControlPlane", "controlplanes", "self", {"operator": "us", "location": {"country": "FR"}}),
@@ -122,6 +125,7 @@ def here(server: Process, adapter: str = "simulated", **settings: Any) -> None:
                 "adminFrom": ["FR"],
                 "logStore": {"country": "FR"},
                 "settings": settings,
+                **(more or {}),
             },
         ),
     ):
