@@ -1,4 +1,4 @@
-"""Tells the journal, once for each threshold, that facts of a backend are about to end."""
+"""Tells the journal, for each fact of a backend and once for each threshold, that it is about to end."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ class Warnings:
         told, version = changes.told(self.store)
         ends = {name: one for name, one in told.ends.items() if name in world.backends}
         entries: list[journal.Entry] = []
-        for name, found in sorted(expiries.next_of(world, today).items()):
-            threshold = found.threshold(today)
-            wanted = (found.what, found.day.isoformat(), threshold if threshold is not None else 0)
-            known = ends.get(name)
-            if threshold is None:
-                ends.pop(name, None)
-            elif known is None or known[:2] != wanted[:2] or threshold < known[2]:
-                ends[name] = wanted
-                body = {"what": found.what, "validTo": found.day.isoformat(), "withinDays": threshold}
-                entries.append(journal.Entry("facts.expiring", f"backend/{name}", now, _BY, body))
+        for name, found in sorted(expiries.of_backends(world, today).items()):
+            known = {(what, day): days for what, day, days in ends.pop(name, ())}
+            due = [(one.what, one.day.isoformat(), days) for one in found if (days := one.threshold(today)) is not None]
+            for what, day, days in due:
+                if days < known.get((what, day), days + 1):
+                    body = {"what": what, "validTo": day, "withinDays": days}
+                    entries.append(journal.Entry("facts.expiring", f"backend/{name}", now, _BY, body))
+            if due:
+                ends[name] = tuple(due)
         if ends != told.ends:
             document = changes.told_document(changes.Told(ends), version)
             self.store.commit(stores.Changes(documents=(document,), entries=tuple(entries), term=term))

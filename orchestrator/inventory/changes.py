@@ -47,8 +47,8 @@ class ClockMark:
 class Told:
     """For each backend the end of facts that was journaled last, and at which threshold in days."""
 
-    ends: dict[str, tuple[str, str, int]] = field(default_factory=dict)
-    """Backend -> what ends, the day, the threshold."""
+    ends: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
+    """Backend -> each of its ends that was told: what, the day, the threshold."""
 
 
 def id_of(before: Reviewed, policy: ids.Digest, facts: ids.Digest, day: dt.date) -> str:
@@ -119,14 +119,20 @@ def told(store: stores.Store) -> tuple[Told, int]:
     """Return of which ends of facts people were told; what cannot be read was not told."""
     value, version = _mark(store, EXPIRIES)
     try:
-        return Told({name: (str(one[0]), str(one[1]), int(one[2])) for name, one in value["ends"].items()}), version
+        return Told({name: tuple(map(_end, found)) for name, found in value["ends"].items()}), version
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return Told(), version
 
 
 def told_document(mark: Told, version: int) -> stores.Document:
     """Return of which ends people were told, as it is stored."""
-    return _document(MARK, EXPIRIES, {"ends": {name: list(one) for name, one in mark.ends.items()}}, version)
+    ends = {name: [list(one) for one in found] for name, found in mark.ends.items()}
+    return _document(MARK, EXPIRIES, {"ends": ends}, version)
+
+
+def _end(stored: Any) -> tuple[str, str, int]:
+    what, day, days = stored
+    return str(what), str(day), int(days)
 
 
 def _mark(store: stores.Store, name: str) -> tuple[dict[str, Any], int]:

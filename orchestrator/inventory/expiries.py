@@ -1,4 +1,4 @@
-"""What a backend's sites rest on, and when the first of it ends: facts, papers, claims, lists. Pure.
+"""What a backend's sites rest on, and when each of it ends: facts, papers, claims, lists. Pure.
 
 Facts that ended stay in the answer until somebody renews them; a paper that ended long ago is no news, and counts only
 while it lasts.
@@ -7,7 +7,7 @@ while it lasts.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain import claims, sites
@@ -36,19 +36,18 @@ class Expiry:
         return min(reached, default=None)
 
 
-def next_of(world: worlds.World, today: dt.date, *, backend: str | None = None) -> Mapping[str, Expiry]:
-    """Return for each backend, or for one, what ends first; one of whose sites nothing ends is left out."""
-    found: dict[str, Expiry] = {}
+def of_backends(world: worlds.World, today: dt.date, *, backend: str | None = None) -> Mapping[str, Sequence[Expiry]]:
+    """Return for each backend, or for one, all that ends, the first first; one of which nothing ends is left out."""
+    found: dict[str, set[Expiry]] = {}
     for site in world.sites:
         for one in _of_site(site, today) if backend in (None, site.backend) else ():
-            if site.backend not in found or one < found[site.backend]:
-                found[site.backend] = one
-    return found
+            found.setdefault(site.backend, set()).add(one)
+    return {name: sorted(ends) for name, ends in found.items()}
 
 
-def of_claims(found: Iterable[claims.Claim], today: dt.date) -> Expiry | None:
-    """Return what ends first of the claims on one document; None: nothing of them ends from today on."""
-    return min(_lasting((("claims", one.path, one.valid_to) for one in found), today), default=None)
+def of_claims(found: Iterable[claims.Claim], today: dt.date) -> Sequence[Expiry]:
+    """Return what ends of the claims on one document, from today on, the first first."""
+    return sorted(set(_lasting((("claims", one.path, one.valid_to) for one in found), today)))
 
 
 def _of_site(site: sites.Site, today: dt.date) -> Iterator[Expiry]:

@@ -123,3 +123,30 @@ def test_facts_that_end_soon_are_told(installation: Installation) -> None:
         assert [one["reason"] for one in found if one["type"] == "FactsExpiring"] == ([reason] if reason else [])
         (line,) = [one for one in client.get("/metrics").text.splitlines() if 'expire_seconds{backend="b"}' in one]
         assert (float(line.split()[1]) < 0) is (days < 0)
+
+
+def test_every_fact_that_ends_soon_is_named(installation: Installation) -> None:
+    """Not only the first: who renews one paper must know of the next; what is too much for a line is counted."""
+    client = installation.client()
+    today = installation.clock.now().date()
+    client.put("/v1/operators/op", json=document("Operator", "op", legalCountry="FR", ultimateParentHq="FR"))
+
+    def told(papers: int) -> str:
+        ends = [(today + dt.timedelta(days=3 + number)).isoformat() for number in range(papers)]
+        certs = [{"scheme": "hds-v2", "service": f"s{number}", "validTo": end} for number, end in enumerate(ends)]
+        facts = {"source": "s", "asOf": "2026-01-01", "validTo": (today + dt.timedelta(days=60)).isoformat()}
+        spec = {"adapter": "simulated", "operator": "op", "location": {"country": "FR"}, "pools": [{"name": "p"}]}
+        body = document("Backend", "b", **spec, facts=facts, certifications=certs)
+        assert client.put("/v1/backends/b", json=body).status_code in (200, 201)
+        found = client.get("/v1/backends/b").json()["status"]["conditions"]
+        (one,) = [each for each in found if each["type"] == "FactsExpiring"]
+        assert one["reason"] == "Within7Days"
+        return str(one["message"])
+
+    days = [(today + dt.timedelta(days=3 + number)).isoformat() for number in range(2)]
+    assert told(2) == (
+        f"certifications[hds-v2] holds to {days[0]}, 4 days more; "
+        f"certifications[hds-v2] holds to {days[1]}, 5 days more: renew them"
+    )
+    assert told(25).endswith("more: renew them")
+    assert len(told(25)) <= 1000

@@ -17,25 +17,27 @@ def claim(path, days):
 
 
 @pytest.mark.parametrize(("days", "threshold"), [(40, None), (29, 30), (6, 7), (0, 1)])
-def test_the_claim_that_ends_first_is_told(days, threshold):
-    """Of several the nearest; one that ended before is no news, one without an end never is."""
-    found = expiries.of_claims([claim("a", days), claim("b", 300), claim("c", -1), claim("d", None)], TODAY)
-    assert (found.what, found.threshold(TODAY)) == ("claims[a]", threshold)
+def test_all_that_ends_is_told_the_first_first(days, threshold):
+    """One that ended before is no news, one without an end never is."""
+    given = [claim("b", 300), claim("a", days), claim("c", -1), claim("d", None), claim("a", days)]
+    first, second = expiries.of_claims(given, TODAY)
+    assert (first.what, first.threshold(TODAY)) == ("claims[a]", threshold)
+    assert (second.what, second.threshold(TODAY)) == ("claims[b]", None)
 
 
 def test_nothing_that_ends_is_nothing():
     """No claims, or none with an end that is to come."""
-    assert expiries.of_claims([claim("c", -1), claim("d", None)], TODAY) is None
+    assert expiries.of_claims([claim("c", -1), claim("d", None)], TODAY) == []
 
 
 def test_a_claim_of_the_operator_ends_for_its_backends():
-    """What a site rests on is told of its backend, whoever declared it."""
+    """What a site rests on is told of its backend, whoever declared it; what two sites share, once."""
 
     @dataclasses.dataclass
     class World:
         sites: tuple
 
-    site = dataclasses.replace(made(), claims=(claim("operator.facts", 5),))
-    found = expiries.next_of(World((site,)), TODAY)
+    site = dataclasses.replace(made(), claims=(claim("operator.facts", 5), claim("backend.facts", 9)))
+    found = expiries.of_backends(World((site, site)), TODAY)
     assert OPERATOR.name == site.operator_name
-    assert found["gra"].what == "claims[operator.facts]"
+    assert [one.what for one in found["gra"]] == ["claims[operator.facts]", "claims[backend.facts]"]
