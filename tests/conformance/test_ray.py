@@ -57,8 +57,18 @@ class TestRay(conformance.AdapterConformance):
         made.count = secrets.randbelow(10**15) * 1000
         return made
 
+    def test_what_is_counted_is_subtracted(self, bench: benches.Bench) -> None:
+        """As the kit has it, on a head where what other tests stopped has let go of its room."""
+        site = ids.SiteName(f"b/{self.pools()[0].name}")
+        for _ in range(200):
+            offer = benches.offer_of(bench.adapter, site)
+            if offer.free == offer.total:
+                break
+            self.pass_time(0.1)
+        super().test_what_is_counted_is_subtracted(bench)
+
     def clean(self, bench: benches.Bench) -> None:
-        """Stop what still runs, and forget it: the head is one for all tests."""
+        """Stop what still runs: the head is one for all tests."""
         adapter = bench.adapter
         assert isinstance(adapter, backends.ListsOwned)
         for ref in adapter.list_owned():

@@ -149,6 +149,20 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
+def below(pid: int) -> dict[int, str]:
+    """Return the processes that descend from one, with their command lines."""
+    parents, lines = {}, {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+            parents[int(name)] = int(fields[1])
+            lines[int(name)] = pathlib.Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {each: lines[each] for each in found - {pid} if each in lines}
+
+
 @dataclasses.dataclass
 class Node:
     """One ``ray start --block`` below its keeper."""
@@ -289,6 +303,20 @@ class Cluster:
         assert self.head is not None
         self.head.kill()
         self.head = None
+
+    @contextlib.contextmanager
+    def frozen(self, *marks: str) -> Iterator[None]:
+        """Hold those processes of the head whose command lines have one of these marks, as if they hung."""
+        assert self.head is not None
+        held = [pid for pid, line in below(self.head.keeper.pid).items() if any(mark in line for mark in marks)]
+        assert held, marks
+        try:
+            for pid in held:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in held:
+                os.kill(pid, signal.SIGCONT)
 
     def stop_nodes(self) -> None:
         """End everything; it can be started again."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, wait_until
-from tests.e2e.test_ray import PATIENCE_S, SECRET, alive, ended, make_plane, submissions, submit, until_phase
+from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, submissions, submit, until_phase
 
 
 @pytest.fixture(scope="module")
