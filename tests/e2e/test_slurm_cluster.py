@@ -74,6 +74,16 @@ def test_tokens_of_the_administrator_and_by_bearer_are_taken_by_slurm(slurm: clu
     assert slurm.token().count(".") == 2
 
 
+def test_the_published_form_of_a_node_count_is_ignored(slurm: clusters.Cluster) -> None:
+    """The specification has ``[min, max]``; that is taken and means nothing, while a number, outside it, is heeded."""
+    script = "#!/bin/sh\necho $SLURM_JOB_NUM_NODES\n"
+    said = {}
+    for name, nodes in (("listed", [2, 2]), ("number", 2)):
+        ended(slurm, submit(slurm, script, nodes=nodes, standard_output=name))
+        said[name] = (slurm.home() / name).read_text()
+    assert said == {"listed": "1\n", "number": "2\n"}
+
+
 @pytest.fixture(autouse=True)
 def _mended(request: pytest.FixtureRequest) -> Iterator[None]:
     """Leave a cluster that was broken as it was found."""
@@ -124,13 +134,13 @@ def test_rest_can_be_killed_alone(lone_slurm: clusters.Cluster) -> None:
 
 def test_a_dead_node_takes_its_job_along(lone_slurm: clusters.Cluster) -> None:
     """Everything on the node dies with it; a job that may not be queued again ends as NODE_FAIL."""
-    script = "#!/bin/sh\nsleep 3; echo survived > survivor\n"
-    number = lone_slurm.sbatch(script, "--no-requeue", "--nodelist=fr-2", "--output=none")
-    faults.until(lambda: lone_slurm.state(number) == "RUNNING", "the start")
+    number = lone_slurm.sbatch("#!/bin/sh\nsleep 54321\n", "--no-requeue", "--nodelist=fr-2", "--output=/dev/null")
+    faults.until(lambda: "sleep 54321" in lone_slurm.run("ps", "-eo", "args"), "the start")
     with faults.dead_node(lone_slurm, "fr-2"):
+        left = lone_slurm.run("ps", "-eo", "args")
+        assert ("sleep 54321" in left, f"[{number}.batch]" in left) == (False, False)
         assert ended(lone_slurm, number) == "NODE_FAIL"
-        assert "survivor" not in lone_slurm.run("ps", "-eo", "args")
-    assert not (lone_slurm.home() / "survivor").exists()
+        assert lone_slurm.nodes() == {"de-1": "idle", "fr-1": "idle", "fr-2": "down"}
 
 
 def test_a_drained_node_and_a_maintenance_window_hold_jobs_back(lone_slurm: clusters.Cluster) -> None:
