@@ -14,6 +14,7 @@ from backends.kubernetes import (
     checks,
     client,
     decided,
+    devices,
     egress,
     errors,
     kubeconfigs,
@@ -31,6 +32,7 @@ from backends.kubernetes import (
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 from orchestrator.domain import offers as offer_values
+from orchestrator.domain import sites
 from orchestrator.ports import backends
 from orchestrator.settings import adapters
 
@@ -105,10 +107,20 @@ class KubernetesAdapter(backends.BackendAdapter):
                     self._wanted,
                     now,
                     declared=bool(self._context.pools),
+                    seen=self._seen(pool),
                 ),
             )
             for pool in rooms.pools(self._context.pools, self._wanted)
         ]
+
+    def _seen(self, pool: sites.Pool) -> rooms.Seen:
+        """Return what is known of a pool beside its nodes and Jobs."""
+        wanted = self._wanted
+        device = devices.device(pool.accelerator, wanted.accelerators) if pool.accelerator else None
+        counted = None
+        if device is not None and device.device_class is not None:
+            counted = self._cluster.slices.count((device, *wanted.pool(pool.name).alternatives))
+        return rooms.Seen(self._cluster.others.on if wanted.see_others else None, counted)
 
     def _queued(self, pool: str, found: offer_values.Offer) -> offer_values.Offer:
         """Return the offer of a pool; one whose jobs nobody would ever let begin takes none."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from backends.kubernetes import client, errors, names, observe, queues, views, watching
+from backends.kubernetes import client, errors, names, observe, others, queues, slices, views, watching
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers
 from orchestrator.ports import backends
@@ -80,7 +80,9 @@ class Cluster:
             talk, "/api/v1/nodes", views.node, changed=self._node_changed, monotonic=monotonic
         )
         self.queues = queues.Queues(talk, wanted, self._forget, monotonic)
-        self._kept: tuple[Kept, ...] = (self.nodes, self.queues, self.pods, self.jobs)
+        self.slices = slices.Slices(talk, wanted, monotonic)
+        self.others = others.Others(talk, wanted, self._backend, self._installation, monotonic)
+        self._kept: tuple[Kept, ...] = (self.nodes, self.queues, self.pods, self.jobs, self.slices, self.others)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 

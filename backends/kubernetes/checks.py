@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backends.kubernetes import client, errors, permissions
+from backends.kubernetes import client, errors, permissions, slices
 from backends.kubernetes import settings as schema
 
 EVERY_S = 300.0
@@ -52,7 +52,10 @@ class Checks:
         for group, resource, verbs in permissions.OPTIONAL:
             if optional.get(group):
                 yield from (((group, resource), verb, space) for verb in sorted(verbs))
-        for group, resource, verbs in permissions.CLUSTER:
+        wide = permissions.CLUSTER
+        wide += permissions.CLUSTER_OPTIONAL if slices.uses_classes(self._wanted) else ()
+        wide += permissions.SEE_OTHERS if self._wanted.see_others else ()
+        for group, resource, verbs in wide:
             yield from (((group, resource), verb, "") for verb in sorted(verbs))
 
     def _may(self, right: tuple[str, str], verb: str, namespace: str) -> bool:

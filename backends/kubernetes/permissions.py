@@ -19,6 +19,13 @@ CLUSTER: tuple[Right, ...] = (
     ("", "nodes", frozenset({"list", "watch"})),
     ("", "namespaces", frozenset({"get"})),
 )
+CLUSTER_OPTIONAL: tuple[Right, ...] = (
+    ("resource.k8s.io", "resourceslices", frozenset({"list", "watch"})),
+    ("resource.k8s.io", "deviceclasses", frozenset({"list", "watch"})),
+)
+"""Everywhere: for device classes."""
+SEE_OTHERS: tuple[Right, ...] = (("", "pods", frozenset({"list", "watch"})),)
+"""Everywhere: for ``seeOthers``. It reads what all others run, so nobody is given it unasked."""
 OPTIONAL: tuple[Right, ...] = (
     ("resource.k8s.io", "resourceclaimtemplates", frozenset({"create", "get", "patch"})),
     ("kueue.x-k8s.io", "workloads", frozenset({"list", "watch"})),

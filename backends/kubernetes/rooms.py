@@ -1,21 +1,32 @@
 """What the pools of a cluster have and have left: what their nodes allocate, less what our own live Jobs ask for. Pure.
 
-What pods of others take is not seen without a right that few give; a job that does not fit because of them waits in the
-cluster, and says so.
+What pods of others take is subtracted where settings wish it (a right that few give); else a job that does not fit
+because of them waits in the cluster, and says so. What others hold of devices with a class is never seen.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from backends.kubernetes import devices, egress, names, views
+from backends.kubernetes import devices, egress, names, others, slices, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers, sites
 
 DEFAULT_POOL = "default"
 _HOLDING = ("NoSchedule", "NoExecute")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known beside nodes and Jobs: what others ask of a node, and the devices of DRA that fit the pool."""
+
+    others: Callable[[str], Mapping[str, int]] | None = None
+    devices: slices.Count | None = None
+
+
+NOTHING = Seen()
 
 
 def pools(declared: Sequence[sites.Pool], wanted: schema.KubernetesSettings) -> list[sites.Pool]:
@@ -49,23 +60,25 @@ def offer(
     at: dt.datetime,
     *,
     declared: bool,
+    seen: Seen = NOTHING,
 ) -> offers.Offer:
     """Return the offer of one pool. What the document declares is an upper bound of what is there."""
     chosen = nodes_of(pool.name, nodes, wanted)
     device = devices.device(pool.accelerator, wanted.accelerators) if pool.accelerator else None
-    each = [_room(node, device, pool) for node in chosen]
-    total = offers.Room(
-        cpu_milli=_least(sum(room.cpu_milli for room in each), pool.cpu_milli),
-        memory_bytes=_least(sum(room.memory_bytes for room in each), pool.memory_bytes),
-        accelerators=_least(sum(room.accelerators for room in each), pool.count),
-        slots=sum(room.slots or 0 for room in each),
-    )
+    by_node = seen.devices.by_node if seen.devices is not None else {}
+    each = [_room(node, device, by_node) for node in chosen]
+    total = _sum(each, pool)
+    left = total
+    if seen.others is not None:
+        used = [seen.others(node.name) for node in chosen]
+        left = _sum([_without(room, one, device) for room, one in zip(each, used, strict=True)], pool)
     mine = [job for job in live if job.pool == names.label(pool.name)]
-    free = _less(total, mine)
+    free = _less(left, mine)
+    alike = seen.devices.alike if seen.devices is not None else {}
     largest = offers.Room(
         cpu_milli=max((room.cpu_milli for room in each), default=0),
         memory_bytes=max((room.memory_bytes for room in each), default=0),
-        accelerators=max((room.accelerators for room in each), default=0),
+        accelerators=max((_room(node, device, alike).accelerators for node in chosen), default=0),
         slots=max((room.slots or 0 for room in each), default=0),
     )
     queue = wanted.pool(pool.name).queue
@@ -78,7 +91,7 @@ def offer(
         largest_node=largest if each else None,
         queue=offers.QueueOffer(accepts=True) if queue else None,
         pool=None if declared else pool,
-        detail=_detail(pool, chosen, device, total, wanted),
+        detail=_detail(pool, chosen, device, total, wanted, seen),
     )
 
 
@@ -87,13 +100,32 @@ def closed(found: offers.Offer, why: str) -> offers.Offer:
     return dataclasses.replace(found, free=offers.Room(), total=offers.Room(), queue=None, detail=why)
 
 
-def _room(node: views.Node, device: schema.Device | None, pool: sites.Pool) -> offers.Room:
+def _sum(each: Sequence[offers.Room], pool: sites.Pool) -> offers.Room:
+    return offers.Room(
+        cpu_milli=_least(sum(room.cpu_milli for room in each), pool.cpu_milli),
+        memory_bytes=_least(sum(room.memory_bytes for room in each), pool.memory_bytes),
+        accelerators=_least(sum(room.accelerators for room in each), pool.count),
+        slots=sum(room.slots or 0 for room in each),
+    )
+
+
+def _without(room: offers.Room, used: others.Amounts, device: schema.Device | None) -> offers.Room:
+    """Return what others leave of a node."""
+    held = used.get(device.resource, 0) if device is not None and device.resource is not None else 0
+    return offers.Room(
+        cpu_milli=max(0, room.cpu_milli - used.get("cpu", 0)),
+        memory_bytes=max(0, room.memory_bytes - used.get("memory", 0)),
+        accelerators=max(0, room.accelerators - held),
+        slots=max(0, (room.slots or 0) - used.get("pods", 0)),
+    )
+
+
+def _room(node: views.Node, device: schema.Device | None, by_node: Mapping[str, int]) -> offers.Room:
     accelerators = 0
     if device is not None and device.resource is not None:
         accelerators = node.room.get(device.resource, 0)
     elif device is not None:
-        # A class of DRA says nothing of nodes: what the document declares is believed, and the scheduler decides.
-        accelerators = pool.count or 0
+        accelerators = by_node.get(node.name, 0)
     return offers.Room(
         cpu_milli=node.room.get("cpu", 0),
         memory_bytes=node.room.get("memory", 0),
@@ -121,6 +153,7 @@ def _detail(
     device: schema.Device | None,
     total: offers.Room,
     wanted: schema.KubernetesSettings,
+    seen: Seen,
 ) -> str:
     labels = ", ".join(f"{key}={value}" for key, value in wanted.selector(pool.name).items())
     if not chosen:
@@ -129,5 +162,13 @@ def _detail(
         return f"nobody said what {pool.accelerator} is called here: name it in settings.accelerators"
     if device is not None and device.resource is not None and not total.accelerators:
         return f"none of {len(chosen)} nodes allocates {device.resource}"
+    classed = device is not None and device.device_class is not None
+    note = seen.devices.note if classed and seen.devices is not None else ""
+    if classed and device is not None and not total.accelerators:
+        return f"none of {len(chosen)} nodes has devices of class {device.device_class}{f'; {note}' if note else ''}"
+    taken = (
+        "what other namespaces take is not seen" if seen.others is None else "what other namespaces take is subtracted"
+    )
+    claims = "devices that others hold are not seen" if classed else ""
     rules = egress.told(wanted.network_policy)
-    return "; ".join(filter(None, (f"{len(chosen)} nodes", "what other namespaces take is not seen", rules)))
+    return "; ".join(filter(None, (f"{len(chosen)} nodes", taken, claims, note, rules)))

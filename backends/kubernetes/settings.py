@@ -183,6 +183,10 @@ class KubernetesSettings(adapters.AdapterSettings):
         description="jobs with spec.network get a NetworkPolicy each: enforced, where the operator declares that the "
         "cluster's network plugin keeps to it; unchecked, where nobody does. Default: such jobs are not taken",
     )
+    see_others: bool = pydantic.Field(
+        default=False,
+        description="watch the pods of all namespaces (a right of its own), and offer only what they leave",
+    )
     fence: bool = pydantic.Field(
         default=False, description="write each launch into the second fence's parameter object (policy export)"
     )

@@ -49,6 +49,7 @@ class Reflector(Generic[T]):
         read: Callable[[Mapping[str, Any]], T | None],
         *,
         selector: str = "",
+        fields: str = "",
         changed: Callable[[T], None] = lambda thing: None,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
@@ -57,6 +58,7 @@ class Reflector(Generic[T]):
         self._path = path
         self._read = read
         self._query: dict[str, Any] = {"labelSelector": selector} if selector else {}
+        self._query |= {"fieldSelector": fields} if fields else {}
         self._changed = changed
         self._monotonic = monotonic
         self._lock = threading.RLock()

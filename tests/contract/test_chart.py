@@ -102,7 +102,13 @@ def test_rights_are_those_of_the_adapters_table() -> None:
     given = {
         (r["apiGroups"][0], r["resources"][0], frozenset(r["verbs"])) for each in PERMISSIONS.values() for r in each
     }
-    assert given == {*permissions.NAMESPACED, *permissions.CLUSTER, *permissions.OPTIONAL}
+    assert given == {
+        *permissions.NAMESPACED,
+        *permissions.CLUSTER,
+        *permissions.CLUSTER_OPTIONAL,
+        *permissions.SEE_OTHERS,
+        *permissions.OPTIONAL,
+    }
 
 
 def test_the_fence_reads_the_marks_that_the_adapter_writes() -> None:
