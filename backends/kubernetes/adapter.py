@@ -7,7 +7,7 @@ name of the Job, so a submit whose answer was lost is found, and a stop leaves t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backends.kubernetes import (
     caches,
@@ -23,6 +23,7 @@ from backends.kubernetes import (
     mending,
     names,
     observe,
+    outputs,
     queues,
     render,
     rooms,
@@ -81,12 +82,15 @@ class KubernetesAdapter(backends.BackendAdapter):
         book = decided.Book(talk, wanted.namespace, fence=wanted.fence)
         self._launches = launches.Launches(talk, self._cluster, wanted, context, book)
         self._stops = stops.Stops(talk, self._cluster, wanted, context, book)
+        self._outputs = outputs.Outputs(talk, self._cluster, wanted, context, book)
         self._mending = mending.Mending(talk, self._cluster, wanted, context.now, self._stops.give_up)
         self._checks = checks.Checks(talk, wanted)
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what a namespace can do."""
         tags = {offer_values.Capability.IMAGE_TAGS} if self._wanted.image_tags else set()
+        if self._wanted.outputs is not None:
+            tags |= {offer_values.Capability.OUTPUTS, offer_values.Capability.COPIES}
         tags |= egress.powers(self._wanted.network_policy)
         return offer_values.Capabilities(POWERS | tags, max_nodes=render.NODES_MAX)
 
@@ -156,16 +160,18 @@ class KubernetesAdapter(backends.BackendAdapter):
         """Return every attempt with our marks that is not over."""
         self._cluster.ready()
         self._launches.sweep()
+        self._outputs.sweep()
         return [
             backends.AttemptRef(self._cluster.observation(job).key, observe.handle_of(job), job.created)
             for job in self._cluster.live()
         ]
 
     def forget(self, ref: backends.AttemptRef) -> None:
-        """Remove an attempt that is over, with its pods and logs. One that is not stays."""
+        """Remove an attempt that is over, with its pods, logs and outputs. One that is not stays."""
         self._cluster.ready()
         job = self._cluster.job(str(ref.key))
         if job is not None and self._cluster.ours(job) and job.over:
+            self._outputs.forget(job)
             self._stops.remove(job)
 
     def watch(self, nudge: Callable[[], None]) -> None:
@@ -201,6 +207,14 @@ class KubernetesAdapter(backends.BackendAdapter):
                 limit -= len(data)
                 chunks.append(backends.LogChunk(data, logs.text(found), rank))
         return chunks, logs.text(found)
+
+    def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
+        """Return (path, size in bytes) of each file kept; none where the settings keep none."""
+        return self._outputs.files(ref)
+
+    def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
+        """Yield the bytes of one kept file; see :mod:`backends.kubernetes.outputs`."""
+        return self._outputs.read(ref, path)
 
     def _piece(self, pod: views.Pod | None, place: logs.Place, limit: int) -> tuple[bytes, logs.Place]:
         """Return what one pod has written after a place."""
@@ -238,7 +252,7 @@ class KubernetesAdapter(backends.BackendAdapter):
         seen = self._cluster.observation(job)
         if seen.outcome is None and self._mending.needed(job):
             self._mending.mend(job)
-        return seen
+        return self._outputs.told(seen, job)
 
     def _list_again(self) -> None:
         try:

@@ -37,12 +37,14 @@ class Checks:
                     "forbidden", f"the account may not {shown}: bind it to the role of docs/kubernetes.md"
                 )
             self._namespace()
+            self._claim()
             self._at_s = time.monotonic()
 
     def _asked(self) -> Iterator[tuple[tuple[str, str], str, str]]:
         space = self._wanted.namespace
         optional = {
             "resource.k8s.io": any(one.device_class for one in self._wanted.accelerators.values()),
+            "": self._wanted.outputs is not None,
             "networking.k8s.io": self._wanted.network_policy is not None,
             "fence.comity.dev": self._wanted.fence,
             "kueue.x-k8s.io": any(pool.queue for pool in self._wanted.pools.values()),
@@ -87,6 +89,20 @@ class Checks:
                 ) from None
             if error.status != 403:
                 raise errors.of_status(error, f"read namespace {space}", self._client.hint) from error
+
+    def _claim(self) -> None:
+        """Raise TransientError ``kubernetes.claim`` where the claim for outputs is not there."""
+        if self._wanted.outputs is None:
+            return
+        space, claim = self._wanted.namespace, self._wanted.outputs.claim
+        try:
+            self._client.get(f"/api/v1/namespaces/{space}/persistentvolumeclaims/{claim}")
+        except errors.StatusError as error:
+            if error.status == 404:
+                raise errors.access(
+                    "claim", f"namespace {space} has no PersistentVolumeClaim {claim} (settings.outputs.claim): make it"
+                ) from None
+            raise errors.of_status(error, f"read PersistentVolumeClaim {claim}", self._client.hint) from error
 
 
 def _said(right: tuple[str, str], verb: str, namespace: str) -> str:

@@ -125,6 +125,10 @@ class Client:
         finally:
             _discard(response)
 
+    def stream(self, path: str) -> Stream:
+        """Begin to read a plain answer of any length. Raises StatusError, BackendError."""
+        return Stream(self._open("GET", path, {}, {"Accept": "*/*"}), self._failure)
+
     def watch(self, path: str, silence_s: float, **query: str | int) -> Stream:
         """Open a watch; a connection that is silent for so long has failed. Raises StatusError, BackendError."""
         wanted = {"watch": "true", "allowWatchBookmarks": "true", **query}

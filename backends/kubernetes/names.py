@@ -32,6 +32,8 @@ ACCELERATORS_ANNOTATION = "comity.dev/accelerators"
 """Number of accelerators of each node of the attempt."""
 GANG_ANNOTATION = "comity.dev/gang"
 """On a pod: the addresses of all nodes, comma-separated, in order of rank. While it is absent the node waits."""
+KEPT_ANNOTATION = "comity.dev/kept"
+"""Where the outputs of the attempt are kept: a claim of the namespace, a slash, and a folder in it."""
 CONTENT_ANNOTATION = "comity.dev/content-sha256"
 """On a ConfigMap: digest of what it holds."""
 
@@ -42,6 +44,8 @@ JURISDICTION_LABEL = "node-restriction.kubernetes.io/jurisdiction"
 """NodeRestriction keeps kubelets from setting labels with this prefix on themselves."""
 
 CONTAINER = "main"
+KEEPER = "keep"
+"""The container that keeps outputs."""
 NOT_AGAIN = 42
 """Exit code by which a program says that another try is of no use."""
 

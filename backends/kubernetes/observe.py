@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from backends.kubernetes import names, payloads, places, queues, views
+from backends.kubernetes import keeping, names, payloads, places, queues, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, jobs, offers
 from orchestrator.ports import backends
@@ -142,6 +142,8 @@ def ending(
         return jobs.Outcome(_kind.STOPPED, detail=text, started_at=started, ended_at=ended)
     if job.condition("Complete") is not None:
         told = next((pod for pod in ranks.values() if _was_disrupted(pod)), None)
+        if told is None and job.kept and (lacking := keeping.lacking(ranks[0].kept if 0 in ranks else "")):
+            return jobs.Outcome(_kind.OUTPUT_MISSING, 0, detail=lacking, started_at=started, ended_at=ended)
         if told is None:
             return jobs.Outcome(_kind.EXITED, 0, started_at=started, ended_at=ended)
         # It was told to end, and said 0: for Kubernetes that is success, for whoever waits for its work it is none.

@@ -30,6 +30,8 @@ OPTIONAL: tuple[Right, ...] = (
     ("resource.k8s.io", "resourceclaimtemplates", frozenset({"create", "get", "patch"})),
     ("kueue.x-k8s.io", "workloads", frozenset({"list", "watch"})),
     ("networking.k8s.io", "networkpolicies", frozenset({"create", "get", "list", "patch", "delete"})),
+    ("", "persistentvolumeclaims", frozenset({"get"})),
+    ("", "pods/proxy", frozenset({"get"})),
     ("fence.comity.dev", "decidedjobs", frozenset({"create", "get", "patch"})),
 )
-"""In the namespace: for device classes, for queues, for rules of egress, for the second fence."""
+"""In the namespace: for device classes, for queues, for rules of egress, for outputs, for the second fence."""

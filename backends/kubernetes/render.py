@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.kubernetes import devices, egress, errors, names, payloads, resources
+from backends.kubernetes import devices, egress, errors, frames, keeping, names, payloads, resources
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids
 from orchestrator.ports import backends
@@ -68,7 +68,7 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
     device = _device(placement, grant)
     claims = resources.claims(key, spec.resources, device, grant.wanted.pool(placement.pool).alternatives, marks)
     digest = decided(placement)
-    pool, asked = grant.wanted.pool(placement.pool), spec.resources.accelerators
+    pool, asked, kept = grant.wanted.pool(placement.pool), spec.resources.accelerators, grant.wanted.outputs
     template = {
         "metadata": {"labels": {**marks}, "annotations": {names.SPEC_ANNOTATION: digest}},
         "spec": _pod(placement, grant, payload, device),
@@ -84,6 +84,7 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
                 names.PLACEMENT_ANNOTATION: str(placement.site),
                 names.TENANT_ANNOTATION: placement.tenant,
                 names.ACCELERATORS_ANNOTATION: str(asked.count if asked else 0),
+                **({names.KEPT_ANNOTATION: keeping.where(kept, grant.backend, key)} if spec.outputs and kept else {}),
             },
         },
         "spec": {
@@ -149,9 +150,9 @@ def tombstone(key: str, backend: str, installation: str, wanted: schema.Kubernet
             "template": {
                 "metadata": {"labels": marks},
                 "spec": {
-                    **_pod_security(wanted),
+                    **frames.pod(wanted),
                     "nodeSelector": wanted.selector(pool),
-                    "containers": [{"name": names.CONTAINER, "image": "stopped", **_container_security(True)}],
+                    "containers": [{"name": names.CONTAINER, "image": "stopped", **frames.container(True)}],
                 },
             },
         },
@@ -197,8 +198,8 @@ def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, st
         )
     if not spec.command and payloads.needs_shell(spec):
         raise errors.elsewhere("command", "a job with files, a working folder or several nodes needs spec.command here")
-    if spec.outputs:
-        raise errors.elsewhere("outputs", "this backend keeps no outputs: leave out spec.outputs")
+    if spec.outputs and grant.wanted.outputs is None:
+        raise errors.elsewhere("outputs", "this backend keeps no outputs (settings.outputs): leave out spec.outputs")
     if spec.egress is not None and (why := egress.refusal(spec.egress, grant.wanted.network_policy)):
         raise errors.elsewhere("egress", why)
     if spec.nodes > NODES_MAX:
@@ -249,23 +250,28 @@ def _pod(
         "resources": resources.of_container(spec.resources, device),
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
-        **_container_security(wanted.read_only_root),
+        **frames.container(wanted.read_only_root),
     }
     if command:
         container["command"] = [_escaped(word) for word in command]
-    if payload.maps:
+    if payload.maps or spec.outputs:
         container["workingDir"] = payloads.WORK
     made: dict[str, Any] = {
-        **_pod_security(wanted),
+        **frames.pod(wanted),
         "terminationGracePeriodSeconds": GRACE_S,
-        "nodeSelector": wanted.selector(placement.pool),
+        **frames.placed(wanted, placement.pool),
         "containers": [container],
         "volumes": volumes,
     }
+    if spec.outputs and wanted.outputs is not None:
+        where = keeping.where(wanted.outputs, grant.backend, str(placement.key))
+        made["initContainers"] = [
+            keeping.container(wanted.outputs, where, spec.outputs, spec.nodes, frames.container(True))
+        ]
+        made["volumes"] = [*volumes, *keeping.volumes(wanted.outputs)]
+        made["terminationGracePeriodSeconds"] = max(GRACE_S, wanted.outputs.copy_seconds)
     if grant.user_namespaces:
         made["hostUsers"] = False
-    if pool.tolerations:
-        made["tolerations"] = [_toleration(one) for one in pool.tolerations]
     if pool.runtime_class:
         made["runtimeClassName"] = pool.runtime_class
     if pool.priority_class:
@@ -288,41 +294,6 @@ def _device(placement: backends.SealedPlacement, grant: Grant) -> schema.Device 
             f"nobody said what {grant.accelerator or f'the accelerator of pool {placement.pool}'} is called in this "
             "cluster: name it in settings.accelerators",
         )
-    return found
-
-
-def _pod_security(wanted: schema.KubernetesSettings) -> dict[str, Any]:
-    """Return what a pod needs for Pod Security ``restricted``, and what it does without."""
-    return {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": wanted.run_as.uid,
-            "runAsGroup": wanted.run_as.gid,
-            "fsGroup": wanted.run_as.gid,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    }
-
-
-def _container_security(read_only: bool) -> dict[str, Any]:
-    return {
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": read_only,
-        }
-    }
-
-
-def _toleration(one: schema.Toleration) -> dict[str, str]:
-    found = {"key": one.key, "operator": "Exists" if one.value is None else "Equal"}
-    if one.value is not None:
-        found["value"] = one.value
-    if one.effect is not None:
-        found["effect"] = one.effect
     return found
 
 

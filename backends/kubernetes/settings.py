@@ -118,6 +118,25 @@ class RunAs(adapters.AdapterSettings):
     gid: _Id = 61007
 
 
+class Outputs(adapters.AdapterSettings):
+    """Where outputs are kept: in the cluster that made them, on a claim that the operator answers for."""
+
+    claim: Annotated[str, pydantic.Field(pattern=rf"^{_DNS}(\.{_DNS})*$", max_length=253)] = pydantic.Field(
+        description="PersistentVolumeClaim of the namespace; each attempt gets a folder of its own in it"
+    )
+    image: Annotated[
+        str, pydantic.Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$", max_length=512)
+    ] = pydantic.Field(
+        description="image with busybox, by digest: it copies, serves and removes outputs; never part of a job"
+    )
+    folder: Annotated[str, pydantic.Field(pattern=rf"^{_DNS}$")] = pydantic.Field(
+        default="comity", description="folder of the claim below which all of them lie"
+    )
+    copy_seconds: Annotated[int, pydantic.Field(ge=60, le=86400)] = pydantic.Field(
+        default=600, description="how long copying the outputs of one attempt into the claim may take"
+    )
+
+
 class KubernetesSettings(adapters.AdapterSettings):
     """A namespace of a cluster. One backend a cluster and namespace; several clusters are several backends."""
 
@@ -189,6 +208,9 @@ class KubernetesSettings(adapters.AdapterSettings):
     )
     fence: bool = pydantic.Field(
         default=False, description="write each launch into the second fence's parameter object (policy export)"
+    )
+    outputs: Outputs | None = pydantic.Field(
+        default=None, description="keep what jobs declare in spec.outputs; default: such jobs are not taken"
     )
     env: Annotated[dict[_Variable, _Text], pydantic.Field(max_length=64)] = pydantic.Field(
         default_factory=dict, description="variables that every job gets unless it sets them itself; nothing secret"

@@ -17,6 +17,7 @@ _CONDITIONS_MAX = 32
 _CONTAINERS_MAX = 32
 _ADDRESSES_MAX = 16
 _NAME_MAX = 253
+_WORDS_MAX = 4_096
 _NO: Mapping[str, Any] = {}
 
 
@@ -60,6 +61,8 @@ class Job:
     accelerators: int
     queue: str = ""
     """LocalQueue of Kueue that it was put into."""
+    kept: str = ""
+    """Where its outputs are kept; "" where it declared none."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type that is true."""
@@ -106,6 +109,8 @@ class Pod:
     """A gang's node was told the addresses."""
     gone: bool = False
     """It is there no more; this is the last that was seen of it."""
+    kept: str = ""
+    """The last words of the container that keeps outputs, as they were."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type, whatever its status."""
@@ -162,6 +167,7 @@ def job(found: Mapping[str, Any]) -> Job | None:
         memory_bytes=quantities.whole(requests.get("memory", 0)),
         accelerators=quantities.whole(notes.get(names.ACCELERATORS_ANNOTATION, 0)),
         queue=_text(labels.get(names.QUEUE_LABEL), 63),
+        kept=_text(notes.get(names.KEPT_ANNOTATION), 600),
     )
 
 
@@ -202,6 +208,7 @@ def pod(found: Mapping[str, Any]) -> Pod | None:
         ended=time(ended.get("finishedAt")),
         image_digest=_digest(main.get("imageID")),
         released=names.GANG_ANNOTATION in notes,
+        kept=_last_words(status),
     )
 
 
@@ -269,6 +276,15 @@ def conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
 
 def _container(status: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     return next((one for one in _maps(status.get(field))[:_CONTAINERS_MAX] if one.get("name") == names.CONTAINER), _NO)
+
+
+def _last_words(status: Mapping[str, Any]) -> str:
+    """Return what the container that keeps outputs said at its end; "" while it has not ended."""
+    for one in _maps(status.get("initContainerStatuses"))[:_CONTAINERS_MAX]:
+        if one.get("name") == names.KEEPER:
+            said = _map(_map(one, "state"), "terminated").get("message")
+            return said[:_WORDS_MAX] if isinstance(said, str) else ""
+    return ""
 
 
 def _waiting(status: Mapping[str, Any], main: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,8 @@
 """Namespaces, settings and images for tests of the Kubernetes backend."""
 
+import pathlib
 import secrets
+import tempfile
 from typing import Any
 
 from tests.e2e.kube import clusters, images
@@ -46,3 +48,36 @@ def job(cluster: clusters.Cluster, space: str, key: str) -> dict[str, Any]:
 def is_ending(cluster: clusters.Cluster, space: str, key: str) -> bool:
     """Say whether a Job was told to end: it makes no pods any more."""
     return bool(job(cluster, space, key).get("spec", {}).get("parallelism") == 0)
+
+
+def claim(cluster: clusters.Cluster, space: str, name: str = "kept") -> pathlib.Path:
+    """Make a claim of a namespace on a folder of the first node, and return that folder."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="claim-", dir=cluster.folder))
+    volume = f"{space}-{name}"
+    size = {"storage": "1Gi"}
+    where = {"key": "kubernetes.io/hostname", "operator": "In", "values": [cluster.nodes[0]]}
+    spec = {
+        "capacity": size,
+        "accessModes": ["ReadWriteMany"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "",
+        "local": {"path": str(folder)},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}},
+        "claimRef": {"namespace": space, "name": name},
+    }
+    cluster.api.create("/api/v1/persistentvolumes", {"metadata": {"name": volume}, "spec": spec})
+    asked = {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "",
+        "volumeName": volume,
+        "resources": {"requests": size},
+    }
+    cluster.api.create(
+        f"/api/v1/namespaces/{space}/persistentvolumeclaims", {"metadata": {"name": name}, "spec": asked}
+    )
+    return folder
+
+
+def remove_claim(cluster: clusters.Cluster, space: str, name: str = "kept") -> None:
+    """Remove what ``claim`` made outside the namespace, but for the folder, which goes with the cluster."""
+    cluster.kubectl("delete", "persistentvolume", f"{space}-{name}", "--wait=false")

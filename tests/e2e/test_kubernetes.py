@@ -24,11 +24,12 @@ class Place:
         self.namespace = _kubernetes.namespace(cluster)
         self.name = cluster.jurisdiction.lower()
         self.variable = f"COMITY_SECRET_{cluster.jurisdiction}"
+        self.more: dict[str, Any] = {}
 
     def declared(self, **more: Any) -> dict[str, Any]:
         """Return the document of this place."""
         country = self.cluster.jurisdiction
-        wanted = _kubernetes.settings(self.cluster, self.namespace, **more.pop("settings", {}))
+        wanted = _kubernetes.settings(self.cluster, self.namespace, **self.more, **more.pop("settings", {}))
         wanted["kubeconfig"] = {"fromEnv": self.variable}
         where = {"location": {"country": country}, "adminFrom": [country], "logStore": {"country": country}}
         return backend(self.name, **{"adapter": "kubernetes", "settings": wanted, **where, **more})

@@ -58,14 +58,14 @@ def rules(rights: tuple[permissions.Right, ...], without: tuple[str, str] = ("",
     return made
 
 
-def account(site: Site, name: str, without: tuple[str, str] = ("", "")) -> str:
-    """Make a service account with the stated rights, but one, and return a kubeconfig for it."""
+def account(site: Site, name: str, without: tuple[str, str] = ("", ""), *, more: bool = False) -> str:
+    """Make a service account with the stated rights (``more``: the optional ones too), but one; return a kubeconfig."""
     api, space = site.cluster.api, site.namespace
     api.create(f"/api/v1/namespaces/{space}/serviceaccounts", {"metadata": {"name": name}})
     subject = {"kind": "ServiceAccount", "name": name, "namespace": space}
     unique = f"{space}-{name}"
     for where, kind, given in (
-        (f"{RBAC}/namespaces/{space}/", "Role", permissions.NAMESPACED),
+        (f"{RBAC}/namespaces/{space}/", "Role", permissions.NAMESPACED + (permissions.OPTIONAL if more else ())),
         (f"{RBAC}/", "ClusterRole", permissions.CLUSTER),
     ):
         plural = f"{kind.lower()}s"
