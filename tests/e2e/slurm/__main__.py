@@ -24,6 +24,7 @@ def main(argv: Sequence[str]) -> int:
     up = commands.add_parser("up", help="start a cluster and keep it")
     up.add_argument("--forget", type=int, default=300, help="MinJobAge, seconds")
     up.add_argument("--ids", type=int, nargs=2, default=clusters.Spec().ids, help="FirstJobId and MaxJobId")
+    up.add_argument("--suite", default="", help="of Debian, as trixie; default: that of this machine")
     up.add_argument("--line", action="append", default=[], help="one more line of slurm.conf")
     up.add_argument("--run", default=secrets.token_hex(3), help="name of the run, which `down` takes; default: random")
     up.add_argument("--while-used", action="store_true", help=argparse.SUPPRESS)
@@ -55,11 +56,11 @@ def _up(given: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     code, run = 0, None
     try:
-        problem = packages.install()
+        problem = packages.install(given.suite)
         if problem is not None:
             raise runs.RunError(problem)
         run = runs.Run(given.run)
-        spec = clusters.Spec(forget_s=given.forget, ids=tuple(given.ids), lines=tuple(given.line))
+        spec = clusters.Spec(forget_s=given.forget, ids=tuple(given.ids), lines=tuple(given.line), suite=given.suite)
         cluster = run.start(spec)
         print(f"{given.run} {cluster.url} {cluster.folder}", flush=True)
         if given.while_used:

@@ -111,11 +111,15 @@ class Assembly:
         self._folders()
         self._keys()
         self._etc(controller, dict(zip(NODES, ports, strict=True)))
+        # A plugin a version, until 23.02; since then one plugin, and parsers of each version.
+        versions = slurm.plugins("openapi", self.spec.suite)
+        spoken = ",".join(f"openapi/{version}" for version in versions) or "openapi/slurmctld"
         cluster = clusters.Cluster(
             name=self.spec.name,
             url=f"http://127.0.0.1:{rest}",
             folder=self.folder,
             shared=self.folder / "shared",
+            versions=tuple(versions or slurm.plugins("data_parser", self.spec.suite)),
         )
         # 2. Namespaces.
         self._enter()
@@ -128,8 +132,7 @@ class Assembly:
         self._part("slurmctld", "slurmctld", "-D", "-i", host=CONTROLLER)
         for node in NODES:
             self._part(f"slurmd-{node}", "slurmd", "-D", host=node)
-        # Those that ask slurmdbd are left out: without one, slurmrestd does not start with them.
-        spoken = ",".join(f"openapi/{version}" for version in slurm.versions())
+        # Plugins that ask slurmdbd are left out: without one, slurmrestd does not start with them.
         # By munge it would speak for itself; with this it hands on the caller's token, and has none of its own.
         self._part(
             "slurmrestd",
@@ -202,6 +205,8 @@ class Assembly:
                 f"PartitionName={country} Nodes={nodes} Default={default} MaxTime=INFINITE DefaultTime=60 State=UP\n"
             )
         (etc / "slurm" / "slurm.conf").write_text("\n".join([lines.rstrip(), *self.spec.lines, ""]))
+        if self.spec.suite:  # since 23.11 slurmd wants cgroups for itself, whatever tracks the jobs
+            (etc / "slurm" / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
         (etc / "slurm" / "gres.conf").write_text("".join(self._devices(node, more) for node, more in NODES.items()))
         numbers = {entry.pw_uid for entry in pwd.getpwall()}
         taken = sorted(numbers & set(ACCOUNTS.values()))
@@ -263,7 +268,7 @@ class Assembly:
         (self.folder / "init").write_text(f"{inside} {hosts.began(inside)}")
         lines = [
             "set -e",
-            f"mount -t overlay comity -o lowerdir={places.programs() / 'usr'}:/usr /usr",
+            f"mount -t overlay comity -o lowerdir={places.programs(self.spec.suite) / 'usr'}:/usr /usr",
             f"mount -t overlay comity -o lowerdir={self.folder / 'etc'}:/etc /etc",
             "mount -t tmpfs -o mode=755 comity /run",
             "install -d -o munge -g munge -m 755 /run/munge",

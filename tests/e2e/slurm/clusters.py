@@ -15,7 +15,6 @@ from typing import Any
 from orchestrator.telemetry import clocks
 from tests.e2e.kube import processes
 
-VERSION = "v0.0.38"
 USERS = ("comity-a", "comity-b")
 """Who may submit. Root and SlurmUser may too, but their tokens are what no adapter should hold."""
 LIFESPAN_S = 3600
@@ -33,6 +32,8 @@ class Spec:
     """FirstJobId and MaxJobId: numbers begin again behind the last."""
     lines: tuple[str, ...] = ()
     """More lines of ``slurm.conf``."""
+    suite: str = ""
+    """Of Debian: ``trixie`` has Slurm 24.11. None: that of this machine."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +46,15 @@ class Cluster:
     folder: pathlib.Path
     shared: pathlib.Path
     """A folder that every user of the cluster may write to, at the same path inside and outside."""
+    versions: tuple[str, ...] = ("v0.0.38",)
+    """What slurmrestd speaks, oldest first."""
 
     @classmethod
     def load(cls, file: pathlib.Path) -> "Cluster":
         """Return the cluster that a file describes."""
         given = json.loads(file.read_text())
-        return cls(**given | {name: pathlib.Path(given[name]) for name in ("folder", "shared")})
+        paths = {name: pathlib.Path(given[name]) for name in ("folder", "shared")}
+        return cls(**given | paths | {"versions": tuple(given["versions"])})
 
     def save(self, file: pathlib.Path) -> None:
         """Write what ``load`` reads, in one step."""
@@ -104,7 +108,7 @@ class Cluster:
         }
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=timeout_s)
         try:
-            full = path if path.startswith("/") else f"/slurm/{VERSION}/{path}"
+            full = path if path.startswith("/") else f"/slurm/{self.versions[-1]}/{path}"
             connection.request(method, full, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             raw = answer.read()

@@ -15,9 +15,9 @@ from tests.e2e.slurm import clusters, packages, runs
 LONE = ("--forget", "2")
 
 
-def _prepare() -> None:
+def _prepare(suite: str = "") -> None:
     """Unpack the packages where we may, or wait for whoever does."""
-    problem = packages.install() or "; ".join(packages.missing())
+    problem = packages.install(suite) or "; ".join(packages.missing(suite))
     if not problem:
         return
     if os.environ.get("COMITY_E2E") == "required":
@@ -25,14 +25,15 @@ def _prepare() -> None:
     pytest.skip(f"no Slurm: {problem}")
 
 
-def joined(name: str, *words: str) -> runs.Joined:
+def joined(name: str, *words: str, suite: str = "") -> runs.Joined:
     """Return a cluster that lives until it is closed, started by the first who asks for a run of that name.
 
     :param words: arguments of ``up``.
+    :param suite: of Debian; none: that of this machine.
     """
-    _prepare()
+    _prepare(suite)
     try:
-        return runs.join(name, words)
+        return runs.join(name, (*words, *(("--suite", suite) if suite else ())))
     except runs.RunError as error:
         # The machine has all that is needed, so this is a fault and never a reason to skip.
         pytest.fail(f"no Slurm: {error}", pytrace=False)

@@ -11,14 +11,17 @@ FORMAT = 2
 """Of the unpacked programs; another number unpacks them anew."""
 
 
-def cache() -> pathlib.Path:
-    """Return the folder below which Debian's packages are unpacked, as ``root``."""
-    return places.cache() / f"slurm-{FORMAT}"
+def cache(suite: str = "") -> pathlib.Path:
+    """Return the folder below which Debian's packages are unpacked, as ``root``.
+
+    :param suite: of Debian, as ``trixie``; none: that of this machine.
+    """
+    return places.cache() / "-".join(filter(None, (f"slurm-{FORMAT}", suite)))
 
 
-def programs() -> pathlib.Path:
+def programs(suite: str = "") -> pathlib.Path:
     """Return the folder that is laid over ``/`` inside: Debian's files, where no package manager sees them."""
-    return cache() / "root"
+    return cache(suite) / "root"
 
 
 def runs() -> pathlib.Path:
