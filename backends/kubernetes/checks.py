@@ -45,6 +45,7 @@ class Checks:
         optional = {
             "resource.k8s.io": any(one.device_class for one in self._wanted.accelerators.values()),
             "": self._wanted.outputs is not None,
+            "scheduling.k8s.io": self._wanted.gang == "workload",
             "networking.k8s.io": self._wanted.network_policy is not None,
             "fence.comity.dev": self._wanted.fence,
             "kueue.x-k8s.io": any(pool.queue for pool in self._wanted.pools.values()),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from backends.kubernetes import caches, client, decided, errors, names, render, rooms, views
+from backends.kubernetes import caches, client, decided, errors, gangs, names, render, rooms, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 from orchestrator.ports import backends
@@ -36,6 +36,7 @@ class Launches:
         self._wanted = wanted
         self._context = context
         self._accelerators = {pool.name: pool.accelerator for pool in context.pools}
+        self._gangs = gangs.Versions(talk)
         self._swept_s = time.monotonic()
 
     def launch(self, placement: backends.SealedPlacement) -> views.Job:
@@ -49,12 +50,16 @@ class Launches:
         before = [(self._cluster.maps_path, one) for one in made.maps]
         before += [(self._cluster.claims_path, one) for one in made.claims]
         before += [(self._cluster.policies_path, one) for one in made.policies]
+        before += [(self._groups_path(), one) for one in made.groups]
         for path, one in before:
             self._create(path, one)
         job = self._create_job(key, made)
         for path, one in before:
             self._adopt(path, one, job)
         return job
+
+    def _groups_path(self) -> str:
+        return f"/apis/{gangs.GROUP}/{self._gangs.find()}/namespaces/{self._wanted.namespace}/{gangs.PLURAL}"
 
     def _grant(self, pool: str) -> render.Grant:
         nodes = rooms.nodes_of(pool, self._cluster.nodes.items, self._wanted)
@@ -64,6 +69,7 @@ class Launches:
             self._context.installation,
             self._accelerators.get(pool),
             user_namespaces=bool(nodes) and all(node.user_namespaces for node in nodes),
+            pod_groups=self._gangs.find() if self._wanted.gang == "workload" else "",
         )
 
     def _create_job(self, key: str, made: render.Objects) -> views.Job:
@@ -114,6 +120,11 @@ class Launches:
             theirs = marks.get(field) or {}
             if any(theirs.get(mark) != value for mark, value in mine.items()):
                 raise errors.conflict(name, f"a {wanted['kind']} of this name holds something else")
+        if (
+            wanted["kind"] == "PodGroup"
+            and there.get("spec", {}).get("schedulingPolicy") != wanted["spec"]["schedulingPolicy"]
+        ):
+            raise errors.conflict(name, "a PodGroup of this name says something else")
         if wanted["kind"] == "NetworkPolicy" and there.get("spec") != wanted["spec"]:
             raise errors.conflict(name, "a NetworkPolicy of this name says something else")
 
@@ -133,20 +144,27 @@ class Launches:
         self._swept_s = now_s
         mine = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.BACKEND_LABEL}={names.label(self._context.backend)}"
         try:
-            paths = [self._cluster.maps_path, *([self._cluster.policies_path] if self._wanted.network_policy else [])]
-            for path in paths:
+            for path in self._swept_paths():
                 found, _ = self._client.items(path, meta_only=True, labelSelector=mine)
                 for each in found:
                     self._sweep_one(path, each.get("metadata"))
         except (errors.StatusError, port_errors.BackendError):
             return
 
+    def _swept_paths(self) -> list[str]:
+        paths = [self._cluster.maps_path]
+        if self._wanted.network_policy:
+            paths.append(self._cluster.policies_path)
+        if self._wanted.gang == "workload" and self._gangs.find():
+            paths.append(self._groups_path())
+        return paths
+
     def _sweep_one(self, path: str, meta: object) -> None:
         if not isinstance(meta, Mapping) or meta.get("ownerReferences"):
             return
         name, made = str(meta.get("name", "")), views.time(meta.get("creationTimestamp"))
-        # A policy has the key of its attempt for a name, a map a number behind it.
-        key = name if path == self._cluster.policies_path else name.rpartition("-")[0]
+        # A map has a number behind the key of its attempt; the others have the key itself for a name.
+        key = name.rpartition("-")[0] if path == self._cluster.maps_path else name
         if names.parse_key(key) is None or made is None or self._context.now() - made < SWEEP_AGE:
             return
         if self._cluster.job(key) is None:

@@ -29,6 +29,7 @@ SEE_OTHERS: tuple[Right, ...] = (("", "pods", frozenset({"list", "watch"})),)
 OPTIONAL: tuple[Right, ...] = (
     ("resource.k8s.io", "resourceclaimtemplates", frozenset({"create", "get", "patch"})),
     ("kueue.x-k8s.io", "workloads", frozenset({"list", "watch"})),
+    ("scheduling.k8s.io", "podgroups", frozenset({"create", "get", "list", "patch", "delete"})),
     ("networking.k8s.io", "networkpolicies", frozenset({"create", "get", "list", "patch", "delete"})),
     ("", "persistentvolumeclaims", frozenset({"get"})),
     ("", "pods/proxy", frozenset({"get"})),

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.kubernetes import devices, egress, errors, frames, keeping, names, payloads, resources
+from backends.kubernetes import devices, egress, errors, frames, gangs, keeping, names, payloads, resources
 from backends.kubernetes import settings as schema
-from orchestrator.domain import ids
+from orchestrator.domain import ids, jobs
 from orchestrator.ports import backends
 
 NODES_MAX = 1_000
@@ -30,6 +30,7 @@ GRACE_S = 60
 """What a pod gets to end where nobody says otherwise: a node that is drained, for one."""
 DEADLINE_S_MAX = 10 * 366 * 86_400
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII)
+_SECRET_KEY = re.compile(r"(?!\.\.?$)[-._a-zA-Z0-9]{1,253}", re.ASCII)
 _NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -45,6 +46,8 @@ class Grant:
     installation: str
     accelerator: str | None = None
     user_namespaces: bool = False
+    pod_groups: str = ""
+    """Version of PodGroups that the cluster serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Objects:
     maps: tuple[Mapping[str, Any], ...] = ()
     claims: tuple[Mapping[str, Any], ...] = ()
     policies: tuple[Mapping[str, Any], ...] = ()
+    groups: tuple[Mapping[str, Any], ...] = ()
     digest: str = ""
 
 
@@ -121,7 +125,8 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
             "put what is long into a file",
         )
     rules = (egress.policy(key, spec.egress, spec.nodes, marks),) if spec.egress is not None else ()
-    return Objects(job, payload.maps, claims, rules, digest)
+    groups = (gangs.group(key, spec.nodes, grant.pod_groups, marks),) if _grouped(placement, grant) else ()
+    return Objects(job, payload.maps, claims, rules, groups, digest)
 
 
 def tombstone(key: str, backend: str, installation: str, wanted: schema.KubernetesSettings, at: str) -> Objects:
@@ -200,8 +205,15 @@ def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, st
         raise errors.elsewhere("command", "a job with files, a working folder or several nodes needs spec.command here")
     if spec.outputs and grant.wanted.outputs is None:
         raise errors.elsewhere("outputs", "this backend keeps no outputs (settings.outputs): leave out spec.outputs")
+    for one in spec.secrets:
+        if why := _withheld(one, placement.tenant, grant.wanted):
+            raise errors.elsewhere("secret", why)
     if spec.egress is not None and (why := egress.refusal(spec.egress, grant.wanted.network_policy)):
         raise errors.elsewhere("egress", why)
+    if _grouped(placement, grant) and not grant.pod_groups:
+        raise errors.elsewhere(
+            "gang", "settings.gang is workload, and this cluster serves no podgroups.scheduling.k8s.io"
+        )
     if spec.nodes > NODES_MAX:
         raise errors.elsewhere("nodes", f"{spec.nodes} nodes; at most {NODES_MAX}")
     texts = [*spec.command, *(value for _, value in spec.env), *placement.environment.values()]
@@ -213,6 +225,11 @@ def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, st
         except UnicodeEncodeError:
             raise errors.refused("invalid", "the command or a variable holds text that is not Unicode") from None
     return parsed
+
+
+def _grouped(placement: backends.SealedPlacement, grant: Grant) -> bool:
+    """Say whether the cluster's own scheduler is to take all nodes of an attempt, or none."""
+    return placement.spec.nodes > 1 and grant.wanted.gang == "workload"
 
 
 def _pod(
@@ -272,6 +289,8 @@ def _pod(
         made["terminationGracePeriodSeconds"] = max(GRACE_S, wanted.outputs.copy_seconds)
     if grant.user_namespaces:
         made["hostUsers"] = False
+    if _grouped(placement, grant):
+        made |= gangs.of_pod(str(placement.key))
     if pool.runtime_class:
         made["runtimeClassName"] = pool.runtime_class
     if pool.priority_class:
@@ -316,11 +335,25 @@ def _variables(placement: backends.SealedPlacement, wanted: schema.KubernetesSet
     }
     if spec.nodes == 1:
         found |= {"COMITY_NODE_RANK": "0", "COMITY_NODE_ADDRS": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
-    listed: list[dict[str, Any]] = [{"name": name, "value": _escaped(value)} for name, value in found.items()]
+    given = {one.variable: {"secretKeyRef": {"name": one.name, "key": one.key}} for one in spec.secrets}
+    listed: list[dict[str, Any]] = [
+        {"name": name, "value": _escaped(value)} for name, value in found.items() if name not in given
+    ]
+    listed += [{"name": name, "valueFrom": source} for name, source in given.items()]
     if spec.nodes > 1:
         rank = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.INDEX_ANNOTATION}']"}}
         listed.append({"name": "COMITY_NODE_RANK", "valueFrom": rank})
     return listed
+
+
+def _withheld(asked: jobs.SecretUse, tenant: str, wanted: schema.KubernetesSettings) -> str:
+    """Return why a job does not get a secret; "" where it does. Another tenant's is as unknown as one that is not."""
+    found = wanted.secrets.get(asked.name)
+    if found is None or tenant not in found.tenants:
+        return f"the settings of this backend give jobs of tenant {tenant} no secret {asked.name[:80]!r}"
+    if not _SECRET_KEY.fullmatch(asked.key):
+        return f"{asked.key[:80]!r} is no key of a secret: letters, digits, '-', '_', '.'"
+    return ""
 
 
 def _escaped(text: str) -> str:

@@ -118,6 +118,15 @@ class RunAs(adapters.AdapterSettings):
     gid: _Id = 61007
 
 
+class SecretGrant(adapters.AdapterSettings):
+    """Whose jobs may name a Secret of the namespace."""
+
+    tenants: Annotated[
+        tuple[Annotated[str, pydantic.Field(min_length=1, max_length=63)], ...],
+        pydantic.Field(min_length=1, max_length=64),
+    ] = pydantic.Field(description="tenants whose jobs may use it")
+
+
 class Outputs(adapters.AdapterSettings):
     """Where outputs are kept: in the cluster that made them, on a claim that the operator answers for."""
 
@@ -205,6 +214,18 @@ class KubernetesSettings(adapters.AdapterSettings):
     see_others: bool = pydantic.Field(
         default=False,
         description="watch the pods of all namespaces (a right of its own), and offer only what they leave",
+    )
+    gang: Annotated[str, pydantic.Field(pattern=r"^(barrier|workload)$")] = pydantic.Field(
+        default="barrier",
+        description="who sees to it that a job of several nodes starts whole: workload, the cluster's scheduler too (a "
+        "PodGroup, alpha in Kubernetes 1.36), so that no node waits on an accelerator; barrier, its nodes alone",
+    )
+    secrets: Annotated[
+        dict[Annotated[str, pydantic.Field(pattern=rf"^{_DNS}(\.{_DNS})*$", max_length=253)], SecretGrant],
+        pydantic.Field(max_length=256),
+    ] = pydantic.Field(
+        default_factory=dict,
+        description="Secret of the namespace -> whose jobs may name it in fromSecret; default: no job gets any",
     )
     fence: bool = pydantic.Field(
         default=False, description="write each launch into the second fence's parameter object (policy export)"
