@@ -80,7 +80,7 @@ class RayAdapter(backends.BackendAdapter):
         now, name = self._context.now(), self._context.backend
         return [
             pools.offer(share, name, held, usage, now, isolated=self._settings.shared_trust, note=self._note(greeting))
-            for share in pools.shares(self._context.pools, list(nodes.values()), self._settings)
+            for share in self._shares(nodes, greeting)
         ]
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
@@ -91,7 +91,7 @@ class RayAdapter(backends.BackendAdapter):
         if placement.spec.nodes > 1:
             raise errors.refused("invalid", "a job of several nodes is not run here")
         greeting = self._head.greet()
-        share = self._share(placement.pool)
+        share = self._share(placement.pool, greeting)
         package = packages.package(files=placement.spec.files, archive=placement.workdir)
         body = render.submission(placement, share, self._settings, package, self._context)
         self._submitter.send(package, greeting.session)
@@ -272,18 +272,16 @@ class RayAdapter(backends.BackendAdapter):
         self._nodes = (now_s, made)
         return made
 
-    def _share(self, pool: str) -> pools.Share:
-        nodes = self._seen_nodes(age_s_max=NODES_AGE_S)
-        found = next(
-            (
-                share
-                for share in pools.shares(self._context.pools, list(nodes.values()), self._settings)
-                if share.pool.name == pool
-            ),
-            None,
-        )
+    def _shares(self, nodes: Mapping[str, pools.Node], greeting: client.Greeting) -> Sequence[pools.Share]:
+        found = pools.shares(self._context.pools, list(nodes.values()), self._settings)
+        return [pools.reachable(share, greeting.ray_version) for share in found]
+
+    def _share(self, pool: str, greeting: client.Greeting) -> pools.Share:
+        shares = self._shares(self._seen_nodes(age_s_max=NODES_AGE_S), greeting)
+        found = next((share for share in shares if share.pool.name == pool), None)
         if found is None or not found.nodes:
-            raise errors.elsewhere("pool-unknown", f"this cluster has no node of pool {pool!r} any more")
+            why = f": {found.notes[-1]}" if found is not None and found.notes else ""
+            raise errors.elsewhere("pool-unknown", f"this cluster has no node of pool {pool!r} to send a job to{why}")
         return found
 
     def _kept(self, ref: backends.AttemptRef) -> str | None:

@@ -6,6 +6,7 @@ document declares counts where it is less than what is found.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,9 @@ REGION = "ray.io/availability-region"
 CPU_POOL = "cpu"
 SLACK_MS = 15_000
 """Ray's report of use is at most so much older than its date: what ended since is not taken for others' use."""
+SELECTORS_SINCE = (2, 54)
+"""The Jobs API has ``entrypoint_label_selector`` since then (ray-project/ray#59735); read in the wheels."""
+_VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _CONDITION = re.compile(r"(?P<no>!?)(?:in\((?P<many>[^)]*)\)|(?P<one>.*))")
 
@@ -127,6 +131,20 @@ def shares(declared: Sequence[sites.Pool], nodes: Sequence[Node], wanted: settin
         left = [node for node in left if node not in own]
         made.append(_share(pool, own, rule, wanted))
     return tuple(made)
+
+
+def reachable(share: Share, ray_version: str) -> Share:
+    """Return a pool as jobs can be sent to it: without nodes where it is told by labels, and this Ray takes none."""
+    told = _VERSION.match(ray_version)
+    if not share.selector or told is None or (int(told[1]), int(told[2])) >= SELECTORS_SINCE:
+        return share
+    since = ".".join(map(str, SELECTORS_SINCE))
+    text = (
+        f"Ray {ray_version} takes no label selector with a job (Ray {since} does), and no job can be sent to these "
+        f"nodes alone by {', '.join(sorted(share.selector))}: say them by a custom resource (settings.pools)"
+    )
+    nothing = dataclasses.replace(share.found, count=0 if share.found.count else None, cpu_milli=0, memory_bytes=0)
+    return dataclasses.replace(share, nodes=(), found=nothing, notes=(*share.notes, text))
 
 
 def _rule(pool: sites.Pool, nodes: Sequence[Node], wanted: settings.RaySettings, count: int) -> Rule:

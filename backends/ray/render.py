@@ -66,8 +66,9 @@ def submission(
         "entrypoint_num_gpus": count if share.resource == "GPU" else 0,
         "entrypoint_memory": resources.memory_bytes,
         "entrypoint_resources": custom,
-        "entrypoint_label_selector": dict(share.selector),
     }
+    if share.selector:  # Ray before 2.54 does not know the name, and refuses a body that has it
+        body["entrypoint_label_selector"] = dict(share.selector)
     try:
         return json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

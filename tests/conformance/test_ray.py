@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import pathlib
 import secrets
 import threading
@@ -23,6 +24,10 @@ class TestRay(conformance.AdapterConformance):
     shared: pathlib.Path
     looks = 0
 
+    def head(self) -> rays.Cluster:
+        """Return the cluster."""
+        return rays.shared()
+
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: pathlib.Path) -> None:
         """Make the folder that nodes and control plane share."""
@@ -35,8 +40,9 @@ class TestRay(conformance.AdapterConformance):
 
     def settings(self) -> Mapping[str, object]:
         """Return where the head is."""
-        found = rays.shared()
-        return {"url": found.url, "token": found.token, "sharedFolder": str(self.shared)}
+        found = self.head()
+        more = {} if found.token is None else {"token": found.token}
+        return {"url": found.url, "sharedFolder": str(self.shared), **more}
 
     def pools(self) -> Sequence[sites.Pool]:
         """Return one pool, with more slots than a test uses."""
@@ -74,3 +80,21 @@ class TestRay(conformance.AdapterConformance):
         for ref in adapter.list_owned():
             adapter.stop(ref, backends.Fence(ids.Term(9), 1), dt.timedelta(0))
         super().clean(bench)
+
+
+@pytest.mark.skipif(os.environ.get("COMITY_TEST_SIZE") != "full", reason="at full size only: another 200 MB of Ray")
+class TestRay252(TestRay):
+    """The first Ray that checks tokens."""
+
+    def head(self) -> rays.Cluster:
+        """Return the cluster."""
+        return rays.older("2.52.1")
+
+
+@pytest.mark.skipif(os.environ.get("COMITY_TEST_SIZE") != "full", reason="at full size only: another 200 MB of Ray")
+class TestRay249(TestRay):
+    """A Ray that checks no token, on loopback."""
+
+    def head(self) -> rays.Cluster:
+        """Return the cluster."""
+        return rays.older("2.49.2", token=None)

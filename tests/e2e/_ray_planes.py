@@ -81,13 +81,13 @@ def until_phase(plane: Plane, id: str, *phases: str) -> dict[str, Any]:
 
 
 def alive(mark: str) -> list[str]:
-    """Return the processes whose command line has a mark, but for shells that look for it."""
+    """Return the processes whose command line begins so: not the shells and runners that hold it as an argument."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             line = pathlib.Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if mark in line:
+        if line.startswith(mark):
             found.append(f"{name} {line[:100]}")
     return found

@@ -84,13 +84,13 @@ while True:
 """Runs a node: adopts what its descendants leave behind, and kills all of it when told to, or when the test is gone."""
 
 
-def cache() -> pathlib.Path:
-    """Return the folder of the pinned installation."""
+def cache(version: str = VERSION) -> pathlib.Path:
+    """Return the folder of a pinned installation."""
     base = os.environ.get("COMITY_CACHE_DIR")
     if base:
-        return pathlib.Path(base) / "e2e" / f"ray-{VERSION}"
+        return pathlib.Path(base) / "e2e" / f"ray-{version}"
     home = os.environ.get("XDG_CACHE_HOME") or str(pathlib.Path.home() / ".cache")
-    return pathlib.Path(home) / "comity" / "e2e" / f"ray-{VERSION}"
+    return pathlib.Path(home) / "comity" / "e2e" / f"ray-{version}"
 
 
 def pinned(name: str) -> str:
@@ -101,9 +101,9 @@ def pinned(name: str) -> str:
     return name
 
 
-def install() -> pathlib.Path:
+def install(version: str = VERSION) -> pathlib.Path:
     """Return the ``bin`` folder of the installation, made where it is not there. One process makes it."""
-    folder = cache()
+    folder = cache(version)
     done = folder / "done-1"
     bin_folder = folder / "venv" / "bin"
     if done.exists():
@@ -114,7 +114,7 @@ def install() -> pathlib.Path:
         if not done.exists():
             steps = (
                 [sys.executable, "-m", "venv", str(folder / "venv")],
-                [str(bin_folder / "pip"), "install", "-q", f"ray[default]=={VERSION}", pinned("scikit-learn")],
+                [str(bin_folder / "pip"), "install", "-q", f"ray[default]=={version}", pinned("scikit-learn")],
             )
             for step in steps:
                 subprocess.run(["nice", *step], check=True, capture_output=True, text=True, timeout=INSTALL_S)
@@ -122,15 +122,15 @@ def install() -> pathlib.Path:
     return bin_folder
 
 
-def needed() -> pathlib.Path:
+def needed(version: str = VERSION) -> pathlib.Path:
     """Return the ``bin`` folder of Ray; skip where it cannot be had, or fail where ``COMITY_E2E=required``."""
     try:
         if sys.platform != "linux":
             raise OSError("only Linux")
-        return install()
+        return install(version)
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        text = f"Ray {VERSION} is missing and cannot be installed into {cache()}: {said[-1] if said else error}"
+        text = f"Ray {version} is missing and cannot be installed into {cache(version)}: {said[-1] if said else error}"
         if os.environ.get("COMITY_E2E") == "required":
             pytest.fail(text)
         pytest.skip(text)
@@ -179,14 +179,21 @@ class Node:
 class Cluster:
     """A head and its nodes. ``token`` None: the head checks none."""
 
-    def __init__(self, *, token: str | None = "", cpus: int = 8, environment: dict[str, str] | None = None) -> None:
-        self.bin = needed()
+    def __init__(
+        self,
+        *,
+        token: str | None = "",
+        cpus: int = 8,
+        environment: dict[str, str] | None = None,
+        listens: str = "127.0.0.1",
+        version: str = VERSION,
+    ) -> None:
+        self.bin = needed(version)
         self.token = secrets.token_hex(24) if token == "" else token
-        self.first_token = self.token
         self.cpus = cpus
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rt", dir="/tmp"))
         self.gcs, self.dashboard, self.client, self.agent = free_ports(4)
-        self.listens = "127.0.0.1"
+        self.listens = listens
         self.more = environment or {}
         self.head: Node | None = None
         self.workers: list[Node] = []
@@ -226,6 +233,7 @@ class Cluster:
             f"--address={_ADDRESS}:{self.gcs}",
             f"--node-ip-address=127.0.0.{number}",
             f"--dashboard-agent-listen-port={agent}",
+            f"--temp-dir={self.folder}/{number}",  # else two nodes of one machine replace each other's packages
             f"--num-cpus={cpus}",
             f"--num-gpus={gpus}",
             f"--resources={resources}",
@@ -283,11 +291,12 @@ class Cluster:
     def takes_jobs(self) -> bool:
         """Say whether the Jobs API answers and has an agent: a refused submission reaches one."""
         try:
-            body = {"entrypoint": "true", "entrypoint_label_selector": {"a": "in()"}}
+            # Ray refuses it after an agent took it, in every version.
+            body = {"entrypoint": "exit 1", "entrypoint_resources": {"CPU": 1}, "submission_id": "probe"}
             _, answer = self.request("POST", "/api/jobs/", body)
         except (OSError, http.client.HTTPException):
             return False
-        return b"Invalid label selector" in answer
+        return b"already exists" in answer
 
     def until(self, wanted: Any, node: Node, *, timeout_s: float = START_S) -> None:
         """Wait until ``wanted()``; fail with the node's log where it does not come."""
@@ -341,6 +350,16 @@ def cluster(**options: Any) -> Iterator[Cluster]:
 
 
 _SHARED: list[Cluster] = []
+_OLDER: dict[str, Cluster] = {}
+
+
+def older(version: str, *, token: str | None = "") -> Cluster:
+    """Return the head of this process of another version of Ray, with 16 CPUs."""
+    if version not in _OLDER:
+        made = Cluster(cpus=16, token=token, version=version)
+        atexit.register(made.stop)
+        _OLDER[version] = made.start()
+    return _OLDER[version]
 
 
 def shared() -> Cluster:

@@ -1,4 +1,4 @@
-"""Heads of Ray that die, come back, give up waiting, or check no token; each on a real one."""
+"""Heads and nodes of Ray that die, come back, give up waiting, or check no token; each on real ones."""
 
 import json
 import pathlib
@@ -15,17 +15,14 @@ from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[rays.Cluster]:
     """Give a head of two CPUs that gives up waiting for room after five seconds."""
-    with rays.cluster(cpus=2, environment={"RAY_JOB_START_TIMEOUT_SECONDS": "5"}) as made:
+    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": "5", "RAY_health_check_period_ms": "500"}
+    with rays.cluster(cpus=2, environment=soon) as made:
         yield made
 
 
 @pytest.fixture
 def plane(tmp_path: pathlib.Path, ray: rays.Cluster) -> Iterator[Plane]:
     """Give a server whose only place is the cluster, with the pools it finds."""
-    if ray.head is None or ray.token is None:
-        ray.stop_nodes()
-        ray.token, ray.listens = ray.first_token, "127.0.0.1"
-        ray.start()
     found = make_plane(tmp_path, ray.token)
     document = backend("ray", adapter="ray", settings={"url": ray.url, "token": SECRET}, pools=[])
     assert found.put(document).status in (200, 201)
@@ -75,6 +72,28 @@ def test_a_head_that_dies_loses_jobs_and_fails_none(plane: Plane, ray: rays.Clus
     assert [one["submission_id"] for one in submissions(ray, twice)] == [f"{twice.lower()}-2"]
 
 
+def test_a_node_that_dies_loses_its_job_and_fails_none(plane: Plane, ray: rays.Cluster) -> None:
+    """Its driver ran there: the attempt is lost, and so is its log, which is said; the head's own jobs go on."""
+    node = ray.add(cpus=4, labels="ray.io/availability-region=eu-south")
+    try:
+        id = submit(plane, "there", "echo begun; exec sleep 86201", resources={"cpus": 3})
+        wait_until(lambda: alive("sleep 86201"), seconds=PATIENCE_S)
+        here = submit(plane, "here", "exec sleep 86202", resources={"cpus": 2})  # more than that node has left
+        wait_until(lambda: alive("sleep 86202"), seconds=PATIENCE_S)
+    finally:
+        node.kill()
+        ray.workers.remove(node)
+    lost = ended(plane, id)
+    attempt = lost["status"]["attempts"][0]
+    assert (lost["status"]["phase"], attempt["reason"]) == ("FAILED", "BackendLost"), attempt
+    assert not alive("sleep 86201")
+    said = plane.call("GET", f"/v1/jobs/{id}/logs")
+    assert said.code == "logs.not-found", said
+    assert (plane.job(here)["status"]["phase"], bool(alive("sleep 86202"))) == ("RUNNING", True)
+    assert plane.call("POST", f"/v1/jobs/{here}:cancel").status in (200, 202)
+    assert ended(plane, here)["status"]["phase"] == "CANCELLED"
+
+
 def own_address() -> str:
     """Return an address of this machine that is not loopback; "" where it has none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -86,25 +105,22 @@ def own_address() -> str:
     return "" if found.startswith("127.") else found
 
 
-def test_a_head_that_checks_no_token_is_used_on_this_machine_only(ray: rays.Cluster, tmp_path: pathlib.Path) -> None:
+def test_a_head_that_checks_no_token_is_used_on_this_machine_only(tmp_path: pathlib.Path) -> None:
     """Beyond loopback it is refused with what to do about it, until the operator insists; each answer says so."""
     address = own_address()
-    ray.stop_nodes()
-    ray.token, ray.listens = None, "0.0.0.0" if address else "127.0.0.1"
-    ray.start()
     plane = make_plane(tmp_path, "a-token")
     try:
-        for name, host, more, said in (
-            ("near", "127.0.0.1", {}, "the head checks no token"),
-            ("far", address, {}, "ray.open-head"),
-            ("insisted", address, {"allowOpenHead": True}, "the head checks no token"),
-        ):
-            if not host:
-                continue
-            settings = {"url": f"http://{host}:{ray.dashboard}", "token": SECRET, **more}
-            assert plane.put(backend(name, adapter="ray", settings=settings, pools=[])).status in (200, 201)
-            checked = wait_until(lambda name=name: plane.call("POST", f"/v1/backends/{name}:check"))  # type: ignore[misc]
-            text = checked.body.decode()
-            assert said in text, text
+        with rays.cluster(cpus=1, token=None, listens="0.0.0.0" if address else "127.0.0.1") as head:
+            for name, host, more, said in (
+                ("near", "127.0.0.1", {}, "the head checks no token"),
+                ("far", address, {}, "ray.open-head"),
+                ("insisted", address, {"allowOpenHead": True}, "the head checks no token"),
+            ):
+                if not host:
+                    continue
+                settings = {"url": f"http://{host}:{head.dashboard}", "token": SECRET, **more}
+                assert plane.put(backend(name, adapter="ray", settings=settings, pools=[])).status in (200, 201)
+                text = plane.call("POST", f"/v1/backends/{name}:check").body.decode()
+                assert said in text, text
     finally:
         plane.close()

@@ -157,3 +157,18 @@ def test_a_country_is_read_and_never_guessed(labels, said):
     country, source = places.country_of(pools.Node("a", labels, {}))
     assert country == said
     assert bool(source) == (said is not None)
+
+
+def test_a_ray_that_takes_no_label_selector_is_sent_no_job_that_needs_one():
+    """It would run the job on any node; a pool of all nodes, or one by a custom resource, is none of its labels."""
+    labels = pools.shares(
+        (sites.Pool("w"),), MIXED, read(pools={"w": {"labels": {"ray.io/availability-region": "eu-west"}}})
+    )
+    for share, version, kept in (
+        (labels[0], "2.52.1", False), (labels[0], "2.54.0", True), (labels[0], "3.0.0.dev0", True),
+        (pools.shares((sites.Pool("p"),), [node("a")], read())[0], "2.49.2", True),
+    ):  # fmt: skip
+        found = pools.reachable(share, version)
+        assert (found == share) is kept, (share, version)
+        if not kept:
+            assert (found.nodes, found.found.cpu_milli, "custom resource" in found.notes[-1]) == ((), 0, True)
