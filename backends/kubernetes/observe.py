@@ -110,9 +110,10 @@ def waits_for(pod: views.Pod) -> str:
 
 def hopeless(pod: views.Pod, now: dt.datetime, patience: dt.timedelta) -> str:
     """Return why a pod will never start; "" while it may."""
-    if pod.waiting in NEVER_STARTS:
+    syncs = pod.waiting == "CreateContainerConfigError" and "failed to sync" in pod.waiting_message
+    if pod.waiting in NEVER_STARTS and not syncs:
         return waits_for(pod)
-    if pod.waiting in NO_IMAGE and pod.created is not None and now - pod.created > patience:
+    if (syncs or pod.waiting in NO_IMAGE) and pod.created is not None and now - pod.created > patience:
         return waits_for(pod)
     return ""
 

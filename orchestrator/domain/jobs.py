@@ -209,6 +209,15 @@ class OnNonCompliant(enum.Enum):
     HOLD = "hold"
 
 
+@dataclass(frozen=True, slots=True)
+class SecretUse:
+    """A variable whose value lies at the backend, in a secret of this name under this key: it never comes here."""
+
+    variable: str
+    name: str
+    key: str
+
+
 class Enforcement(enum.Enum):
     """Who says that a rule about connections is kept."""
 
@@ -244,7 +253,7 @@ class JobSpec:
     """A job as submitted, complete and immutable.
 
     ``files`` maps relative paths to content; ``workdir`` is the digest of an archive kept as a blob;
-    ``env`` holds literal values only.
+    ``env`` holds literal values only; ``secrets`` are the variables that the backend fills in by itself.
     """
 
     name: str
@@ -275,6 +284,7 @@ class JobSpec:
     model: ModelClause | None = None
     egress: Egress | None = None
     """None: nothing was said; it may connect to whatever its place lets it."""
+    secrets: tuple[SecretUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class Capability(enum.Enum):
     """Lets an attempt connect to what its job names and nothing else; its operator declares that this is enforced."""
     EGRESS_RULES = "egressRules"
     """Writes down where an attempt may connect to; whether anything enforces it is not known."""
+    SECRETS = "secrets"
+    """Gives an attempt variables whose values lie there already, by the name of a secret and its key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
             latency_from=spec.latency_from,
             limits=replace(spec.limits, deadline=None),
             egress=spec.egress and jobs.Egress(enforcement=spec.egress.enforcement),
+            secrets=(jobs.SecretUse("", "", ""),) if spec.secrets else (),
         ),
     )
 
@@ -172,6 +173,8 @@ def powers(spec: jobs.JobSpec) -> frozenset[offers.Capability]:
     if spec.egress is not None:
         vouched = spec.egress.enforcement is jobs.Enforcement.DECLARED
         needed.add(power.EGRESS if vouched else power.EGRESS_RULES)
+    if spec.secrets:
+        needed.add(power.SECRETS)
     return frozenset(needed)
 
 

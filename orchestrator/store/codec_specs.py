@@ -1,9 +1,9 @@
-"""JobSpec to JSON and back, versions 1 to 3: compact, explicit, independent of the defaults in the code.
+"""JobSpec to JSON and back, versions 1 to 4: compact, explicit, independent of the defaults in the code.
 
 What equals the default *of this version* is left out, and the reader fills in the same literal: a default that
 changes in the domain later does not change what was stored. A new shape gets a new number and keeps this reader.
-Version 2 is version 1 with ``model``, version 3 either of them with ``egress``; a spec without them is still written
-as version 1, so that its digest stays.
+Version 2 is version 1 with ``model``, version 3 either of them with ``egress``, version 4 any of them with
+``secrets``; a spec without them is still written as version 1, so that its digest stays.
 Not the document format users write (``wire``).
 """
 
@@ -23,6 +23,9 @@ VERSION_WITH_MODEL = 2
 """A program that does not know models must not read such a spec as one that has none."""
 VERSION_WITH_EGRESS = 3
 """Likewise for where a job may connect to."""
+VERSION_WITH_SECRETS = 4
+"""Likewise for variables that the backend fills in."""
+_LATER = (VERSION_WITH_EGRESS, VERSION_WITH_SECRETS)
 _encode = encoders.compact()
 _MICROSECOND = dt.timedelta(microseconds=1)
 _RETRY_ON = (jobs.RetryOn.PREEMPTED, jobs.RetryOn.BACKEND_LOST, jobs.RetryOn.EXIT_CODE)
@@ -111,12 +114,15 @@ def _rest_to_json(spec: jobs.JobSpec, out: dict[str, Any]) -> None:
     if spec.egress is not None:
         out["v"] = VERSION_WITH_EGRESS
         out["egress"] = (spec.egress.allow, spec.egress.dns, spec.egress.enforcement.value)
+    if spec.secrets:
+        out["v"] = VERSION_WITH_SECRETS
+        out["secrets"] = [(one.variable, one.name, one.key) for one in spec.secrets]
 
 
 def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
     """Return the spec of a JSON value. Raises CodecError for another version, KeyError and the like for damage."""
     version = value["v"]
-    if version not in (VERSION, VERSION_WITH_MODEL, VERSION_WITH_EGRESS):
+    if version not in (VERSION, VERSION_WITH_MODEL, *_LATER):
         raise CodecError(f"version {version!r} of stored job specs is not known here")
     get = value.get
     data, array, retry, type_ = get("data"), get("array"), get("retry"), get("type")
@@ -150,18 +156,21 @@ def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
         labels=_pairs(get("labels", ())),
         annotations=_pairs(get("annotations", ())),
         model=_model_from_json(value, version),
-        egress=_egress_from_json(value["egress"]) if version == VERSION_WITH_EGRESS else None,
+        egress=_egress_from_json(value, version),
+        secrets=tuple(jobs.SecretUse(*one) for one in value["secrets"]) if version == VERSION_WITH_SECRETS else (),
     )
 
 
 def _model_from_json(value: dict[str, Any], version: int) -> jobs.ModelClause | None:
-    if version == VERSION_WITH_MODEL or (version == VERSION_WITH_EGRESS and "model" in value):
+    if version == VERSION_WITH_MODEL or (version in _LATER and "model" in value):
         return codec_models.from_json(value["model"])
     return None
 
 
-def _egress_from_json(value: Any) -> jobs.Egress:
-    allow, dns, enforcement = value
+def _egress_from_json(whole: dict[str, Any], version: int) -> jobs.Egress | None:
+    if version != VERSION_WITH_EGRESS and (version != VERSION_WITH_SECRETS or "egress" not in whole):
+        return None
+    allow, dns, enforcement = whole["egress"]
     return jobs.Egress(tuple(allow), dns is True, jobs.Enforcement(enforcement))
 
 

@@ -173,6 +173,8 @@ class Attempt(Answer):
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
     reason: str = ""
+    detail: str | None = None
+    """How it ended in its backend's words; absent where there is nothing to say."""
     seen: Seen | None = None
     """Absent where nothing was observed."""
 

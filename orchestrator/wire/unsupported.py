@@ -25,7 +25,6 @@ class Unsupported:
 
 
 TABLE: tuple[Unsupported, ...] = (
-    Unsupported("Job", ("spec", "env", ANY, "fromSecret"), "no adapter reads secrets of its backend yet"),
     Unsupported("Job", ("spec", "checkpoint"), "no adapter writes checkpoints yet; leave it out"),
     Unsupported("Job", ("spec", "verification"), "results are not compared yet; leave it out"),
 )

@@ -39,6 +39,8 @@ def _job(item: Item) -> list[str]:
             for one in attempts
         ]
         lines += ["", *tables.aligned([heading, *table])]
+        told = [[cell(one.get("number")), tables.clean(cell(one["detail"]))] for one in attempts if one.get("detail")]
+        lines += ["", *tables.aligned([["ATTEMPT", "HOW IT ENDED"], *told])] if told else []
         lines += _seen(attempts)
     if conditions := status.get("conditions"):
         heading = ["CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE"]

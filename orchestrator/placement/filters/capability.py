@@ -25,6 +25,7 @@ LATER = {
         "keep a job from connecting elsewhere, and says so",
         "leave out spec.network, or take rules that nobody vouches for (enforcement: unchecked)",
     ),
+    offers.Capability.SECRETS: ("give a job its secrets", "leave out fromSecret in spec.env"),
     offers.Capability.EGRESS_RULES: ("write rules of where a job may connect to", "leave out spec.network"),
 }
 """The same of powers whose filters came later: each stands at its own place at the end of the registry."""

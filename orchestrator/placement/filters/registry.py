@@ -57,6 +57,7 @@ FILTERS: tuple[base.Filter, ...] = (
     identity.Unattested(),
     capability.Capability(offers.Capability.EGRESS),
     capability.Capability(offers.Capability.EGRESS_RULES),
+    capability.Capability(offers.Capability.SECRETS),
 )
 """At most 64."""
 

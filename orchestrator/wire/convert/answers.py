@@ -194,6 +194,8 @@ def _attempt(value: jobs.Attempt) -> dict[str, Any]:
         "endedAt": _time(value.ended_at),
         "reason": value.reason,
     }
+    if outcome is not None and outcome.detail:
+        found["detail"] = outcome.detail
     if value.execution != executions.NOTHING:
         found["seen"] = _seen(value.execution)
     return found

@@ -25,7 +25,7 @@ class UnresolvedError(Exception):
 def job_spec(document: documents.Job) -> jobs.JobSpec:
     """Return what the document asks for. Read it in the API flavour first: sources must be resolved.
 
-    Raises :class:`UnresolvedError` for ``fromFile``, ``fromDir``, ``fromEnv`` and ``fromSecret``.
+    Raises :class:`UnresolvedError` for ``fromFile``, ``fromDir`` and ``fromEnv``.
     """
     spec = document.spec
     return jobs.JobSpec(
@@ -33,7 +33,7 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
         command=tuple(spec.command or ()),
         image=spec.image,
         type=None if spec.type is None else jobs.JobType(spec.type),
-        env=tuple((name, _variable(name, value)) for name, value in spec.env.items()),
+        env=tuple((name, _variable(name, value)) for name, value in spec.env.items() if not _secret(value)),
         workdir=_workdir(spec.workdir),
         files=tuple((path, _content(path, source)) for path, source in spec.files.items()),
         outputs=tuple(jobs.Output(path=output.path, as_name=output.as_) for output in spec.outputs),
@@ -55,6 +55,11 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
         annotations=tuple(document.metadata.annotations.items()),
         model=_model(spec.model),
         egress=None if spec.network is None else _egress(spec.network.egress),
+        secrets=tuple(
+            jobs.SecretUse(name, found.name, found.key)
+            for name, value in spec.env.items()
+            if (found := _secret(value)) is not None
+        ),
     )
 
 
@@ -62,6 +67,10 @@ def _variable(name: str, value: str | documents.EnvSource) -> str:
     if isinstance(value, str):
         return value
     raise UnresolvedError(f"spec.env.{name}")
+
+
+def _secret(value: str | documents.EnvSource) -> documents.SecretRef | None:
+    return None if isinstance(value, str) else value.from_secret
 
 
 def _content(path: str, source: documents.FileSource) -> bytes:
@@ -171,7 +180,11 @@ def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
         "type": spec.type and spec.type.value,
         "image": spec.image,
         "command": list(spec.command) or None,
-        "env": dict(spec.env) or None,
+        "env": {
+            **dict(spec.env),
+            **{one.variable: {"fromSecret": {"name": one.name, "key": one.key}} for one in spec.secrets},
+        }
+        or None,
         "workdir": spec.workdir and {"digest": spec.workdir},
         "files": {path: {"content": base64.b64encode(content).decode()} for path, content in spec.files} or None,
         "outputs": [_present(path=output.path, **{"as": output.as_name}) for output in spec.outputs] or None,

@@ -40,3 +40,10 @@ def test_an_image_by_tag_needs_a_backend_that_takes_tags(image: str | None, powe
     spec = jobs.JobSpec(name="t", image=image, command=("true",))
     assert classes.powers(spec) == powers
     assert classes.powers(classes.kind_of("t", spec).spec) == powers
+
+
+def test_secrets_need_a_backend_that_gives_them() -> None:
+    """Which secret it is does not make another kind of job: that is between the backend and the job."""
+    spec = jobs.JobSpec(name="t", image=DIGEST, command=("true",), secrets=(jobs.SecretUse("A", "hub", "token"),))
+    assert classes.powers(spec) == {Power.CONTAINERS, Power.SECRETS}
+    assert classes.powers(classes.kind_of("t", spec).spec) == {Power.CONTAINERS, Power.SECRETS}

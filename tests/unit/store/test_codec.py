@@ -77,6 +77,16 @@ def test_waiting_job_has_no_state() -> None:
     assert codec.encode_state(samples.job(1)) == ""
 
 
+def test_secrets_of_the_backend_have_a_version_of_their_own():
+    """A program that does not know them must not start the job without; with or without what came before."""
+    spec = jobs.JobSpec(name="n", secrets=(jobs.SecretUse("TOKEN", "hub", "token"),))
+    text = '{"v":4,"name":"n","secrets":[["TOKEN","hub","token"]]}'
+    assert codec_specs.encode_spec(spec) == text
+    assert codec_specs.decode_spec(text) == spec
+    whole = jobs.JobSpec(name="n", secrets=spec.secrets, egress=jobs.Egress(), model=jobs.ModelClause(id="llama"))
+    assert codec_specs.decode_spec(codec_specs.encode_spec(whole)) == whole
+
+
 def test_where_a_job_may_connect_to_has_a_version_of_its_own():
     """A program that does not know such rules must not read the spec as one without; with or without a model."""
     egress = jobs.Egress(("192.0.2.0/24",), dns=True, enforcement=jobs.Enforcement.UNCHECKED)

@@ -73,7 +73,7 @@ FULL: dict[str, dict[str, Any]] = {
             "type": "train",
             "image": "registry.example/train@sha256:1",
             "command": ["python", "train.py"],
-            "env": {"EPOCHS": "3"},
+            "env": {"EPOCHS": "3", "TOKEN": {"fromSecret": {"name": "hub", "key": "token"}}},
             "workdir": {"digest": DIGEST_A},
             "files": {"config.json": {"content": base64.b64encode(b"{}").decode()}},
             "outputs": [{"path": "model.pt", "as": "weights-fr"}],
@@ -277,6 +277,8 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "image": "registry.example/train@sha256:2",
                 "command.1": "other.py",
                 "env.EPOCHS": "4",
+                "env.TOKEN.fromSecret.name": "others",
+                "env.TOKEN.fromSecret.key": "password",
                 "workdir.digest": DIGEST_B,
                 "files.config/json.content": base64.b64encode(b"[]").decode(),
                 "outputs.0.path": "best.pt",
@@ -441,7 +443,6 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 UNSUPPORTED: dict[str, dict[str, Any]] = {
     "Job": {
-        "spec.env.EPOCHS": {"fromSecret": {"name": "hub", "key": "token"}},
         "spec.checkpoint": {"path": "/ckpt"},
         "spec.verification": {"replicas": 3},
     },
