@@ -14,6 +14,9 @@ class Documents(Protocol):
     def documents(self, kind: str | None = None) -> Sequence[stores.Document]:
         """Return the declared documents."""
 
+    def documents_since(self, version: int) -> tuple[Sequence[stores.Document], int]:
+        """Return those of later versions, and how many there are."""
+
     def documents_version(self) -> int:
         """Return a number that grows with every change."""
 
@@ -32,6 +35,10 @@ class Overlay:
     def documents(self, kind: str | None = None) -> Sequence[stores.Document]:
         """See ``Documents``."""
         return [one for one in self._documents if kind in (None, one.kind)]
+
+    def documents_since(self, version: int) -> tuple[Sequence[stores.Document], int]:
+        """See ``Documents``."""
+        return [one for one in self._documents if one.version > version], len(self._documents)
 
     def documents_version(self) -> int:
         """See ``Documents``."""

@@ -34,6 +34,7 @@ from orchestrator.inventory import (
     previews,
     readings,
     screeners,
+    shelves,
     sightings,
     standings,
 )
@@ -42,6 +43,8 @@ from orchestrator.ports import stores
 
 DEFAULT_TENANT = "default"
 """Tenant of the first administrator; owns what belongs to the installation."""
+_KINDS = frozenset({*readings.CONVERTERS, lineages.KIND, ledgers.KIND, presentations.KIND})
+"""What worlds are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class Inventory:
         self._world: World | None = None
         self._base: rulebook.RuleBook | None = None
         self._judging: tuple[rulebook.RuleBook, list[policy_values.CedarPolicy], rulebook.RuleBook] | None = None
-        self._read: dict[tuple[str, str, str, int], object] = {}
+        self._shelf = shelves.Shelf(store)
         self._made: dict[str, tuple[tuple[object, ...], tuple[site_values.Site, ...]]] = {}
 
     @property
@@ -198,25 +201,20 @@ class Inventory:
         return book() if callable(book) else book
 
     def _make(self, marks: tuple[int, int], book: rulebook.RuleBook | None) -> World:
-        stored = self._store.documents()
-        kinds = (*readings.CONVERTERS, lineages.KIND, ledgers.KIND, presentations.KIND)
-        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+        self._shelf.update(_KINDS)
+        stored = [one.document for one in self._shelf.documents]
+        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
         owned: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in readings.OWNED}
-        broken: list[readings.BrokenDocument] = []
-        fresh: dict[tuple[str, str, str, int], object] = {}
-        for document in stored:
+        broken = list(self._shelf.lost)
+        for document, value in ((one.document, one.value) for one in self._shelf.documents):
             if document.kind not in by_kind:
                 continue
-            key = (*document.key, document.version)
-            value = self._read[key] if key in self._read else readings.read(document)
-            fresh[key] = value
             if isinstance(value, readings.BrokenDocument):
                 broken.append(value)
             elif document.kind in readings.OWNED:
                 owned[document.kind].setdefault(document.tenant, {})[document.name] = value
             else:
                 by_kind[document.kind][document.name] = value
-        self._read = fresh
         statuses = {(d.kind, d.name): readings.status(d) for d in stored if d.status != "{}"}
         owners = {d.name: d.tenant or self._owner_tenant for d in stored if d.kind == "Backend"}
         shown = presentations.Presented(
@@ -266,7 +264,7 @@ class Inventory:
             tenants=by_kind["Tenant"],
             queues=owned["Queue"],
             directives=directives,
-            ledger=None if any(one.kind == ledgers.KIND for one in broken) else by_kind[ledgers.KIND],
+            ledger=None if self._shelf.lost else self._shelf.ledger,
             sites=all_sites,
             site_index={site.name: site for site in all_sites},
             broken=tuple(broken),

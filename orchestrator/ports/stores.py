@@ -295,6 +295,11 @@ class Store(abc.ABC):
         """Return the declared documents, by kind, name and tenant."""
 
     @abc.abstractmethod
+    def documents_since(self, version: int) -> tuple[Sequence[Document], int]:
+        """Return the documents of later versions, in any order, and how many there are of all, at one moment: what was
+        deleted since shows in the number alone."""
+
+    @abc.abstractmethod
     def document(self, kind: str, name: str, *, tenant: str = "") -> Document | None:
         """Return one declared document of a tenant, or of the installation."""
 

@@ -151,6 +151,11 @@ class MemoryStore(stores.Store):
             found = [document for document in self._documents.values() if kind is None or document.kind == kind]
         return sorted(found, key=lambda document: (document.kind, document.name, document.tenant))
 
+    def documents_since(self, version: int) -> tuple[Sequence[stores.Document], int]:
+        """See the port."""
+        with self._lock:
+            return [one for one in self._documents.values() if one.version > version], len(self._documents)
+
     def document(self, kind: str, name: str, *, tenant: str = "") -> stores.Document | None:
         """See the port."""
         return self._documents.get((kind, tenant, name))

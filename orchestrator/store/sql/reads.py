@@ -170,6 +170,14 @@ class Reader:
         with self._connect() as connection:
             return [rows.document(row) for row in connection.execute(query)]
 
+    def documents_since(self, version: int) -> tuple[list[stores.Document], int]:
+        """See the port."""
+        table = schema.documents
+        query = sa.select(table).where(table.c.version > version)
+        with self._connect(snapshot=True) as connection:
+            found = [rows.document(row) for row in connection.execute(query)]
+            return found, int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
+
     def _one(self, query: sa.Select[Any], make: Callable[[Any], T]) -> T | None:
         with self._connect() as connection:
             row = connection.execute(query).first()

@@ -82,6 +82,10 @@ class SqlStore(port.Store):
         """See the port."""
         return self._reader.documents(kind)
 
+    def documents_since(self, version: int) -> tuple[Sequence[port.Document], int]:
+        """See the port."""
+        return self._reader.documents_since(version)
+
     def document(self, kind: str, name: str, *, tenant: str = "") -> port.Document | None:
         """See the port."""
         return self._reader.document(kind, tenant, name)

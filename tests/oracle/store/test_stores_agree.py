@@ -231,6 +231,10 @@ class Agreement(RuleBasedStateMachine):
         assert sql.current_term() == memory.current_term()
         assert sql.documents_version() == memory.documents_version()
         assert list(sql.documents()) == list(memory.documents())
+        for version in (-1, memory.documents_version() - 1, memory.documents_version()):
+            changed, count = sql.documents_since(version)
+            also, others = memory.documents_since(version)
+            assert (sorted(changed, key=lambda one: one.key), count) == (sorted(also, key=lambda one: one.key), others)
         assert list(sql.tokens()) == list(memory.tokens())
         assert list(sql.entries()) == list(memory.entries())
         assert list(sql.links(after=1, limit=3)) == list(memory.links(after=1, limit=3))

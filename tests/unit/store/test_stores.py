@@ -102,6 +102,20 @@ def test_names_are_a_tenants_own(store: stores.Store) -> None:
     assert {one.version for one in made} == {b.version}
 
 
+def test_documents_of_later_versions(store: stores.Store) -> None:
+    """What changed since a version, each as it is now, and the number of all, which tells what was deleted."""
+    one, two = [
+        store.commit(stores.Changes(documents=[stores.Document("Queue", n, "", "{}")])).documents[0] for n in "ab"
+    ]
+    assert store.documents_since(-1)[1] == 2
+    assert store.documents_since(one.version) == ([two], 2)
+    assert store.documents_since(two.version) == ([], 2)
+    again = store.commit(stores.Changes(documents=[replace(one, body="[]")])).documents[0]
+    assert store.documents_since(two.version) == ([again], 2)
+    store.commit(stores.Changes(delete_documents=[("Queue", "", "b", two.version)]))
+    assert store.documents_since(again.version) == ([], 1)
+
+
 def test_tokens(store: stores.Store) -> None:
     """Tokens are versioned too, and revoked ones stay."""
     token = stores.Token("t1", "hash", "acme", ("admin", "user"), samples.NOW, None, note="é")
