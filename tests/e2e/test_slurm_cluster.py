@@ -170,6 +170,19 @@ def test_a_killed_controller_forgets_what_it_acknowledged(lone_slurm: clusters.C
     assert lone_slurm.sbatch("#!/bin/sh\ntrue\n", "--output=/dev/null") == number
 
 
+def test_a_controller_whose_state_is_older_starts_a_job_twice(lone_slurm: clusters.Cluster) -> None:
+    """What it wrote down as waiting it starts again, elsewhere, while the first still runs."""
+    trace = lone_slurm.home() / "twice"
+    script = "#!/bin/sh\necho $SLURM_JOB_ID $SLURMD_NODENAME >> twice; sleep 20\n"
+    number = lone_slurm.sbatch(script, "--hold", "--output=/dev/null")
+    with faults.power_cut(lone_slurm):
+        lone_slurm.run("scontrol", "release", str(number))
+        faults.until(trace.exists, "the first start")
+    with faults.drained(lone_slurm, "fr-1"):
+        lone_slurm.run("scontrol", "release", str(number))
+        faults.until(lambda: trace.read_text().split() == [str(number), "fr-1", str(number), "fr-2"], "the second")
+
+
 def test_a_job_of_a_user_whom_slurm_does_not_know_is_taken_and_never_runs(lone_slurm: clusters.Cluster) -> None:
     """A well-signed token for a name without an account: the job is nobody's, and is queued again for ever."""
     job = {"environment": {"A": "1"}, "current_working_directory": "/tmp"}
