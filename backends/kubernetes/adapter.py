@@ -180,6 +180,11 @@ class KubernetesAdapter(backends.BackendAdapter):
         """Nudge when an attempt gets on."""
         self._cluster.watch(nudge)
 
+    def news(self, cursor: str | None) -> backends.News:
+        """Return which attempts changed since ``cursor``. Raises BackendError where what is known is too old."""
+        self._cluster.ready()
+        return self._cluster.news.since(cursor)
+
     def identity(self) -> offer_values.PinnedIdentity:
         """Return what recognises this cluster: UID of its kube-system, and the certificates that vouch for it."""
         return self._cluster.identity()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from backends.kubernetes import client, errors, names, observe, others, queues, slices, views, watching
+from backends.kubernetes import client, errors, names, news, observe, others, queues, slices, views, watching
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers
 from orchestrator.ports import backends
@@ -60,6 +60,7 @@ class Cluster:
         self._pods_of: dict[str, dict[str, views.Pod]] = {}
         self._seen: dict[str, backends.Observation] = {}
         self._changes: dict[str, int] = {}
+        self.news = news.News()
         self._nudge: Callable[[], None] = lambda: None
         self._beat_s = float("-inf")
         self._identity: offers.PinnedIdentity | None = None
@@ -217,6 +218,7 @@ class Cluster:
                 self._changes.pop(key, None)
             else:
                 self._changes[key] = self._changes.get(key, 0) + 1
+        self.news.add(key)
         if old is None:
             return
         if job is None or self.observation(job).state is not old.state:

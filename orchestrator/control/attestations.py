@@ -69,6 +69,10 @@ class Attestations:
         ends = max(waiting.since + self.within, known.until if known is not None else waiting.since)
         return () if now < ends else self._missing(job, attempt, ends, able=able)
 
+    def demanded(self, job: jobs.Job) -> bool:
+        """Say whether something may be due for a job by time alone."""
+        return self._demand(job) is not NOTHING
+
     def take(self, lane: lanes.Lane, call: lanes.Call) -> None:
         """Take the answer of ``attest()``."""
         key, owner, round = call.payload

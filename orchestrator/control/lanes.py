@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator.control import breakers, retry
+from orchestrator.control import breakers, news, retry
 from orchestrator.domain import errors, ids
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
@@ -28,6 +28,8 @@ class Pace:
 
     offers_every_s: float = 1.0
     observe_every_s: float = 0.5
+    observe_all_every_s: float = 120.0
+    """Attempts of which their backend has no news are observed all the same, in case it lost some."""
     list_every_s: float = 30.0
     read_again_s: float = 60.0
     """All live jobs are read from the store again, in case the inbox lost one."""
@@ -88,6 +90,7 @@ class Lane:
     round: list[ids.JobId] = field(default_factory=list)
     """Jobs still to be observed in this round."""
     adapter: backends.BackendAdapter | None = None
+    news: news.News = field(default_factory=news.News)
 
     def in_flight(self, kind: str) -> int:
         """Return how many calls of a kind have not been answered."""
@@ -148,6 +151,7 @@ class Lanes:
         seen = self._seen
         try:
             lane.adapter = self.fleet.adapter(lane.backend)
+            lane.news.of(lane.adapter)
             stated = lane.adapter.capabilities()
             known = seen.of(lane.backend).capabilities
             if known is not stated and known != stated:

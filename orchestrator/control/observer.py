@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import attestations, identities, index, lanes, ledger, retry, whereabouts
+from orchestrator.control import attestations, identities, index, lanes, ledger, news, retry, whereabouts
 from orchestrator.domain import conditions, events, executions, ids, jobs, lifecycle, offers
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment
@@ -135,10 +135,10 @@ class Observer:
             self._lanes.start(lane, "offers", identities.asked(adapter, adapter.offers), pace.call_timeout_s)
         if not lane.round and (lane.nudged or now_s - lane.observed_at_s >= pace.observe_every_s):
             lane.nudged, lane.observed_at_s = False, now_s
-            lane.round = list(self._live.by_backend.get(lane.backend, ()))
+            lane.round = lane.news.round(self._live.by_backend.get(lane.backend, {}), now_s, pace.observe_all_every_s)
             # Attempts of which nothing is known for sure come first.
             lane.round.sort(key=lambda each: self._live.jobs[each].phase is jobs.Phase.PLACED)
-        while lane.round and lane.in_flight("observe") < pace.observe_calls_max:
+        while (lane.round or lane.news.due) and lane.in_flight("observe") < pace.observe_calls_max:
             self._observe(lane, adapter, skip)
 
     def _observe(
@@ -154,10 +154,13 @@ class Observer:
             self._touches.of(attempt.key)
             owners[attempt.key] = job.id
             refs.append(backends.AttemptRef(attempt.key, attempt.handle, attempt.submitted_at))
-        if refs:
-            pace = self._lanes.pace
+        timeout_s = self._lanes.pace.call_timeout_s
+        if lane.news.due:
+            ask = lane.news.ask(refs, self._lanes.pace.observe_max)
+            self._lanes.start(lane, "observe", identities.asked(adapter, ask), timeout_s, owners)
+        elif refs:
             what = identities.asked(adapter, lambda: adapter.observe(refs))
-            self._lanes.start(lane, "observe", what, pace.call_timeout_s, owners)
+            self._lanes.start(lane, "observe", what, timeout_s, owners)
 
     def take_offers(self, lane: lanes.Lane, call: lanes.Call) -> None:
         """Take the answer of ``offers()``."""
@@ -178,11 +181,13 @@ class Observer:
         """Take the answer of ``observe()``."""
         error = call.future.exception()
         if error is not None:
-            if retry.verdict(error) is retry.Verdict.POISON and len(call.payload) > 1:
+            if retry.verdict(error) is not retry.Verdict.POISON:
+                self._lanes.failed(lane, error)
+                return
+            lane.news.distrust()
+            if len(call.payload) > 1:
                 # The adapter broke on the batch: smaller ones tell which attempt it breaks on.
                 lane.observe_batch = max(1, lane.observe_batch // 4)
-            elif retry.verdict(error) is not retry.Verdict.POISON:
-                self._lanes.failed(lane, error)
             return
         lane.observe_batch = min(self._lanes.pace.observe_max, lane.observe_batch * 2)
         self._lanes.answered(lane)
@@ -190,10 +195,21 @@ class Observer:
         if self._met.meet(lane.backend, answer.identity) is identities.Who.STRANGER:
             lane.stranger = True
             return  # what it says of attempts is about others: unreachable is not lost, and neither is this
-        self.apply(lane.backend, answer.found, call.payload, call.serial)
+        found, owners, quiet = answer.found, call.payload, call.serial > lane.news.taken
+        if isinstance(found, news.Told):
+            owners, found, quiet = {**owners, **found.owners}, lane.news.take(found, self._lanes.serial()), True
+        same = self.apply(lane.backend, found, owners, call.serial)
+        if quiet:
+            lane.news.rest(same)
 
-    def apply(self, backend: str, found: Iterable[object], owners: dict[ids.AttemptKey, ids.JobId], read: int) -> None:
-        """Turn observations into events. What is malformed, or was not asked for, is left out."""
+    def apply(
+        self, backend: str, found: Iterable[object], owners: dict[ids.AttemptKey, ids.JobId], read: int
+    ) -> list[tuple[jobs.Job, jobs.Attempt]]:
+        """Turn observations into events. What is malformed, or was not asked for, is left out.
+
+        Return what runs and of which nothing is to be told.
+        """
+        same: list[tuple[jobs.Job, jobs.Attempt]] = []
         capabilities = self._seen.of(backend).capabilities or NO_CAPABILITIES
         for observation in found:
             if not isinstance(observation, backends.Observation):
@@ -202,8 +218,13 @@ class Observer:
             attempt = job.attempt if job is not None else None
             if job is None or attempt is None or attempt.key != observation.key:
                 continue
-            for event in self._events(job, attempt, observation, capabilities, read):
+            happened = self._events(job, attempt, observation, capabilities, read)
+            for event in happened:
                 self._book.stage(job.id, event)
+            runs = observation.state is offers.ObservedState.RUNNING and attempt.phase is jobs.Phase.RUNNING
+            if runs and not happened and not self._attest.demanded(job):
+                same.append((job, attempt))
+        return same
 
     def _events(
         self,
@@ -231,6 +252,8 @@ class Observer:
                 nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
                 started = events.Started(now, attempt.number, seen.started_at, handle, nodes, adapter)
                 due = self._attest.due(job, attempt, capabilities)
+                if not due and _is_known(job, attempt, started):
+                    return self._violations(job, attempt, nodes)
                 return (started, *self._violations(job, attempt, nodes), *due)
             case state.ENDED if seen.outcome is not None:
                 nodes, adapter = self._where.seen(job, seen), self._adapter(attempt)
@@ -292,3 +315,18 @@ class Observer:
 
     def _pause(self, job: jobs.Job, now: dt.datetime) -> dt.datetime:
         return retry.PLACEMENT.moment(now, lifecycle.tries_charged(job) + 1, self._jitter)
+
+
+def _is_known(job: jobs.Job, attempt: jobs.Attempt, seen: events.Started) -> bool:
+    """Say whether it would change nothing that an attempt is seen running."""
+    waits = job.condition(conditions.SITE_WAITING)
+    return (
+        attempt.phase is jobs.Phase.RUNNING
+        and not attempt.gone_reads
+        and attempt.started_at is not None
+        and attempt.submitted_at is not None
+        and seen.handle in (None, attempt.handle)
+        and seen.seen in ((), attempt.execution.nodes)
+        and seen.adapter is None
+        and not (waits is not None and waits.status)
+    )

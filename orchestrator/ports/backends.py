@@ -172,6 +172,32 @@ class Watches(Protocol):
         """Start to nudge; called once."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """Which attempts ``observe`` may say something else of than when ``cursor`` was last asked with. None: any."""
+
+    cursor: str
+    """Opaque, at most 512 characters; good for one adapter object."""
+    keys: frozenset[ids.AttemptKey] | None = None
+
+
+@runtime_checkable
+class TellsNews(Protocol):
+    """What an adapter has that is told what changes: so that attempts of which there is no news need not be asked for.
+
+    Called before attempts are observed, about twice a second. What a read said of an attempt that runs holds until a
+    later answer names it: of any change after an answer, one that starts with that answer's cursor tells, however
+    often it is asked. The core goes on to observe whatever did not run when it was last observed, and, now and then,
+    everything.
+    """
+
+    def news(self, cursor: str | None) -> News:
+        """Return what changed since ``cursor``. Of None, or one that is not its own or too old, it names no keys.
+
+        Raises BackendError where ``observe`` would: what it knows is too old.
+        """
+
+
 @runtime_checkable
 class Attests(Protocol):
     """Capability ATTESTS."""

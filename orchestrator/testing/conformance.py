@@ -315,6 +315,29 @@ class AdapterConformance(benches.Workbench):
 
     # --- further powers -----------------------------------------------------------------------------------------------
 
+    def test_news_name_what_changed(self, bench: benches.Bench) -> None:
+        """An attempt that ends is named to whoever asked before, each time; another object's cursor tells of any."""
+        adapter = bench.adapter
+        if not isinstance(adapter, backends.TellsNews):
+            pytest.skip("the adapter tells no news")
+        placement, other = self.placement(bench), self.placement(bench)
+        for each in (placement, other):
+            adapter.submit(each)
+        first = adapter.news(None)
+        assert first.keys is None
+        assert 0 < len(first.cursor) <= 512
+        self.look(bench, placement.key)
+        self.stop(bench, placement.key)
+        self.until_ended(bench, placement.key)
+        for _ in range(2):
+            found = adapter.news(first.cursor)
+            assert found.keys is None or placement.key in found.keys
+        assert self.look(bench, placement.key).state is offers.ObservedState.ENDED
+        bench.crash()
+        again = bench.adapter
+        assert isinstance(again, backends.TellsNews)
+        assert again.news(found.cursor).keys is None
+
     def test_owned_are_those_that_are_not_over(self, bench: benches.Bench) -> None:
         """What is live is listed with its key, over a crash too; what ended is not; forgetting it twice is fine."""
         adapter = bench.adapter
