@@ -1,15 +1,20 @@
 """Rules of where a job may connect to, as objects that a real API server takes. Nothing here enforces them."""
 
+import dataclasses
+import datetime as dt
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from orchestrator.domain import jobs
+from orchestrator.telemetry import clocks
 from tests.e2e import _kubernetes
 from tests.e2e._planes import Plane, wait_until
 from tests.e2e.kube import clusters
 from tests.e2e.test_kubernetes import Place, make_plane, run, shell
+from tests.e2e.test_kubernetes_faults import Site
 
 NETWORK = "/apis/networking.k8s.io/v1"
 ALLOW = {"egress": {"allow": ["192.0.2.0/24"], "dns": True}}
@@ -79,3 +84,31 @@ def test_an_attempt_has_a_policy_that_goes_with_it(plane: Plane, place: Place) -
     assert policy["spec"]["egress"][0] == {"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}
     place.cluster.kubectl("delete", "job", key, "--namespace", place.namespace)
     wait_until(lambda: policies(place) == [], what="the policy goes with its Job")
+
+
+def test_what_came_before_a_job_that_never_came_is_swept(fr: clusters.Cluster, tmp_path: pathlib.Path) -> None:
+    """A policy without its Job goes after an hour, one of another backend, or of a Job that is there, stays."""
+    site = Site(fr, tmp_path, _kubernetes.namespace(fr), {"networkPolicy": "enforced"})
+    adapter, placement = site.adapter(), site.placement(egress=jobs.Egress())
+    try:
+        adapter.submit(placement)
+        (kept,) = site.named("networkpolicies", NETWORK)
+        lost = "01lost-1"
+        marks = kept["metadata"]["labels"] | {"comity.dev/job": "01lost"}
+        for name, labels in ((lost, marks), ("01other-1", {**marks, "comity.dev/backend": "other"})):
+            body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": kept["spec"]}
+            where = f"{NETWORK}/namespaces/{site.namespace}/networkpolicies"
+            fr.api.create(where, body | {"metadata": {"name": name, "labels": labels}})
+        launches = adapter._launches
+        launches._swept_s = float("-inf")
+        adapter.list_owned()
+        assert len(site.named("networkpolicies", NETWORK)) == 3, "all are younger than an hour"
+        later = clocks.SystemClock().now() + dt.timedelta(hours=2)
+        launches._context = dataclasses.replace(launches._context, now=lambda: later)
+        launches._swept_s = float("-inf")
+        adapter.list_owned()
+        left = {one["metadata"]["name"] for one in site.named("networkpolicies", NETWORK)}
+        assert left == {str(placement.key), "01other-1"}
+    finally:
+        adapter.close()
+        _kubernetes.remove(fr, site.namespace)

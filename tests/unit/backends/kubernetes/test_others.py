@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backends.kubernetes import names, others, rooms
+from backends.kubernetes import client, names, others, rooms
 from orchestrator.domain import sites
 from tests.unit.backends.kubernetes import objects
 
@@ -91,3 +91,22 @@ def test_what_others_hold_is_taken_from_each_node_and_never_more() -> None:
     assert (found.total.cpu_milli, found.free.cpu_milli, found.free.slots) == (7800, 3900, 217)
     assert found.total.memory_bytes - found.free.memory_bytes == 2**30
     assert offered(cpu_milli=1000).free.cpu_milli == 1000
+
+
+def test_a_node_is_held_by_those_that_are_there_now() -> None:
+    """What comes, changes and goes moves the sum; our own pods are never in it."""
+    talk = client.Client(None, "")
+    held = others.Others(talk, objects.wanted(seeOthers=True), "gra", "here")
+
+    def seen(name: str, version: int, milli: int, *, mine: bool = False) -> others.Use:
+        return others.Use(f"x/{name}", version, "n1", mine, {"cpu": milli})
+
+    held._watch.put(seen("a", 1, 500))
+    held._watch.put(seen("b", 2, 300))
+    held._watch.put(seen("ours", 3, 7_000, mine=True))
+    assert held.on("n1") == {"cpu": 800, "pods": 2}
+    held._watch.put(seen("b", 4, 100))
+    assert held.on("n1") == {"cpu": 600, "pods": 2}
+    held._watch.drop(seen("a", 5, 500))
+    held._watch.drop(seen("b", 6, 100))
+    assert held.on("n1") == {}
