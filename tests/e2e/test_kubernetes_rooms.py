@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from backends.kubernetes import adapter as adapters
-from orchestrator.domain import errors, offers, sites
+from backends.kubernetes import permissions
+from orchestrator.domain import errors, jobs, offers, sites
 from orchestrator.ports import backends
 from orchestrator.telemetry import clocks
 from tests.e2e import _kubernetes
 from tests.e2e._planes import wait_until
 from tests.e2e.kube import clusters, kwok
-from tests.e2e.test_kubernetes_access import account
+from tests.e2e.test_kubernetes_access import RBAC, account, rules
 from tests.e2e.test_kubernetes_faults import Site
 
 DRIVER = "gpu.rooms.test"
@@ -150,3 +151,35 @@ def test_who_may_not_see_others_is_told(site: Site) -> None:
     site.made.append(adapter)
     with pytest.raises(errors.BackendError, match="list pods"):
         adapter.offers()
+
+
+def test_the_stated_rights_are_enough_for_all_that_is_optional(site: Site, pool: str) -> None:
+    """An account with the table's rights and no more does all that settings can wish."""
+    kubeconfig = account(site, "wide")
+    api, space, unique = site.cluster.api, site.namespace, f"{site.namespace}-more"
+    subject = {"kind": "ServiceAccount", "name": "wide", "namespace": space}
+    wide = (*permissions.CLUSTER_OPTIONAL, *permissions.SEE_OTHERS)
+    for where, kind, given in (
+        (f"{RBAC}/namespaces/{space}/", "Role", permissions.OPTIONAL),
+        (f"{RBAC}/", "ClusterRole", wide),
+    ):
+        api.create(f"{where}{kind.lower()}s", {"metadata": {"name": unique}, "rules": rules(given)})
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": unique}
+        binding = {"metadata": {"name": unique}, "roleRef": reference, "subjects": [subject]}
+        api.create(f"{where}{kind.lower()}bindings", binding)
+    more = settings(
+        pool,
+        seeOthers=True,
+        networkPolicy="enforced",
+        gang="workload",
+        accelerators={"nvidia-h200": {"deviceClass": CLASS}},
+        kubeconfig=kubeconfig,
+    )
+    adapter = built(site, "nvidia-h200", **more)
+    assert offer(adapter).free.cpu_milli == 128_000
+    placement = site.placement("true", egress=jobs.Egress(("192.0.2.0/24",)))
+    adapter.submit(placement)
+    adapter._launches._swept_s = float("-inf")
+    assert [ref.key for ref in adapter.list_owned()] == [placement.key]
+    (policy,) = site.named("networkpolicies", "/apis/networking.k8s.io/v1")
+    assert policy["metadata"]["ownerReferences"][0]["name"] == placement.key
