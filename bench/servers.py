@@ -124,6 +124,7 @@ def comity(
     *,
     settings: Mapping[str, object] | None = None,
     module: str = "orchestrator.cli",
+    environment: Mapping[str, str] | None = None,
     **backend: object,
 ) -> Iterator[Server]:
     """Run a control plane in France with one backend ``here`` (None: with none) until the block ends."""
@@ -145,7 +146,7 @@ def comity(
             (declared / f"{number}.json").write_text(json.dumps(document), encoding="utf-8")
         return [*command, "--state", str(folder / "state"), "--documents", str(declared)]
 
-    with _running(arguments) as server:
+    with _running(arguments, environment or {}) as server:
         token = (server.state / "admin.token").read_text(encoding="ascii").strip()
         known = Server(server.process, server.folder, server.port, token)
         if adapter is not None:
@@ -172,10 +173,11 @@ def floor() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _running(arguments: Callable[[pathlib.Path], list[str]]) -> Iterator[Server]:
+def _running(arguments: Callable[[pathlib.Path], list[str]], more: Mapping[str, str] | None = None) -> Iterator[Server]:
     folder = compiled.folder("server")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COMITY_")}
     root = str(pathlib.Path(__file__).parents[1])
+    environment |= more or {}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
     process = subprocess.Popen(
         [sys.executable, *arguments(folder)], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
