@@ -30,7 +30,9 @@ LINE_BYTES_MAX = 8 * 2**20
 CONNECTIONS_MAX = 16
 EXEC_VARIABLE = "COMITY_KUBERNETES_EXEC"
 _MERGE = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
 _ANY = "application/json, */*"
+_META_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"
 _META = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
 
 
@@ -88,13 +90,21 @@ class Client:
         """
         return self._json("GET", path, query, accept=_META if meta_only else _ANY)
 
-    def post(self, path: str, body: Mapping[str, Any], **query: str | int) -> Mapping[str, Any]:
-        """Create an object. Raises StatusError, BackendError."""
-        return self._json("POST", path, query, body)
+    def meta(self, path: str) -> Mapping[str, Any]:
+        """Read the metadata of one object. Raises StatusError, BackendError."""
+        return self._json("GET", path, {}, accept=_META_OF_ONE)
+
+    def post(self, path: str, body: Mapping[str, Any], *, meta_only: bool = False) -> Mapping[str, Any]:
+        """Create an object. ``meta_only``: only its metadata come back. Raises StatusError, BackendError."""
+        return self._json("POST", path, {}, body, accept=_META_OF_ONE if meta_only else _ANY)
 
     def patch(self, path: str, body: Mapping[str, Any], **query: str | int) -> Mapping[str, Any]:
         """Merge into an object (RFC 7396). Raises StatusError, BackendError."""
         return self._json("PATCH", path, query, body, content=_MERGE)
+
+    def merge(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Merge into an object, lists by their keys; return its metadata. Raises StatusError, BackendError."""
+        return self._json("PATCH", path, {}, body, content=_STRATEGIC, accept=_META_OF_ONE)
 
     def delete(self, path: str, body: Mapping[str, Any] | None = None, **query: str | int) -> Mapping[str, Any]:
         """Delete an object, or those that a selector names. Raises StatusError, BackendError."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from backends.kubernetes import caches, client, decided, errors, gangs, names, render, rooms, views
+from backends.kubernetes import caches, client, decided, errors, gangs, names, payloads, render, rooms, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
 from orchestrator.ports import backends
@@ -99,19 +99,33 @@ class Launches:
         return found
 
     def _create(self, path: str, wanted: Mapping[str, Any]) -> None:
-        """Create an object that comes before its Job. One that is there was made by an earlier try."""
+        """Create an object that comes before its Job. One that is there was made by an earlier try, or is shared."""
         name, kind = wanted["metadata"]["name"], wanted["kind"]
+        large = kind == "ConfigMap"
         try:
-            self._client.post(path, wanted)
+            if large and self._is_there(path, wanted):
+                return
+            self._client.post(path, wanted, meta_only=large)
         except errors.StatusError as error:
             if error.status != 409 or error.reason != "AlreadyExists":
                 raise errors.of_status(error, f"create {kind} {name}", self._client.hint) from error
             self._check_same(path, wanted)
 
+    def _is_there(self, path: str, wanted: Mapping[str, Any]) -> bool:
+        """Say whether a part is there, so that it need not be sent again."""
+        try:
+            self._check_same(path, wanted)
+        except port_errors.TransientError as error:
+            if error.code == "kubernetes.not-found":
+                return False
+            raise
+        return True
+
     def _check_same(self, path: str, wanted: Mapping[str, Any]) -> None:
         name = wanted["metadata"]["name"]
         try:
-            there = self._client.get(f"{path}/{name}")
+            read = self._client.meta if wanted["kind"] == "ConfigMap" else self._client.get
+            there = read(f"{path}/{name}")
         except errors.StatusError as error:
             raise errors.of_status(error, f"read {wanted['kind']} {name}", self._client.hint) from error
         marks = there.get("metadata", {})
@@ -129,11 +143,17 @@ class Launches:
             raise errors.conflict(name, "a NetworkPolicy of this name says something else")
 
     def _adopt(self, path: str, one: Mapping[str, Any], job: views.Job) -> None:
-        """Make an object go with its Job. Where that fails it is swept when the Job is gone."""
+        """Make an object go with its Jobs: one more owner. Where that fails it is swept when the Job is gone.
+
+        One that just went with the last Job that shared it is made again.
+        """
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": job.uid}
         try:
-            self._client.patch(f"{path}/{one['metadata']['name']}", {"metadata": {"ownerReferences": [owner]}})
-        except (errors.StatusError, port_errors.BackendError):
+            self._client.merge(f"{path}/{one['metadata']['name']}", {"metadata": {"ownerReferences": [owner]}})
+        except errors.StatusError as error:
+            if error.status == 404:
+                self._create(path, {**one, "metadata": {**one["metadata"], "ownerReferences": [owner]}})
+        except port_errors.BackendError:
             pass
 
     def sweep(self) -> None:
@@ -163,10 +183,17 @@ class Launches:
         if not isinstance(meta, Mapping) or meta.get("ownerReferences"):
             return
         name, made = str(meta.get("name", "")), views.time(meta.get("creationTimestamp"))
-        # A map has a number behind the key of its attempt; the others have the key itself for a name.
-        key = name.rpartition("-")[0] if path == self._cluster.maps_path else name
-        if names.parse_key(key) is None or made is None or self._context.now() - made < SWEEP_AGE:
+        if made is None or self._context.now() - made < SWEEP_AGE:
             return
-        if self._cluster.job(key) is None:
+        if name.startswith(payloads.PREFIX):
+            users = [job for job in self._cluster.live() if job.parts == name.rpartition("-")[0]]
+            for job in users:
+                self._adopt(path, {"metadata": {"name": name}}, job)
+            unused = not users
+        else:
+            # Maps of an older version have a number behind the key of their attempt; all else has the key for a name.
+            key = name.rpartition("-")[0] if path == self._cluster.maps_path else name
+            unused = names.parse_key(key) is not None and self._cluster.job(key) is None
+        if unused:
             uid = {"preconditions": {"uid": meta.get("uid")}}
             self._client.delete(f"{path}/{name}", uid)

@@ -211,6 +211,8 @@ def _of_pod(pod: views.Pod) -> tuple[jobs.OutcomeKind, int | None, int | None, s
     if pod.exit_code is None:
         text = f"{pod.reason}: {pod.message}".strip(": ") or "its pod failed before it began"
         return _kind.START_FAILED, None, None, text
+    if pod.exit_message == payloads.CHANGED_TEXT:
+        return _kind.START_FAILED, None, None, "its files and working folder did not arrive as they were sent"
     if pod.exit_message == payloads.GANG_TIMEOUT_TEXT:
         return _kind.START_FAILED, None, None, "no node ran, because not every one could start in time"
     if pod.exit_reason in ("ContainerCannotRun", "StartError"):

@@ -1,7 +1,8 @@
 """A job's files and working folder as ConfigMaps, and the shell that unpacks them inside its pod. Pure.
 
-The parts of one attempt are immutable and carry the digest of what they hold. ``/comity/in`` is where they are mounted;
-names inside are our own, so no path of a job is ever a key that Kubernetes could refuse.
+The parts are immutable and named by what they hold, so that attempts of the same folder share them; the pod compares
+the digest of the whole before anything of the job runs. ``/comity/in`` is where they are mounted; names inside are our
+own, so no path of a job is ever a key that Kubernetes could refuse.
 """
 
 from __future__ import annotations
@@ -19,25 +20,35 @@ PART_BYTES = 700_000
 """Of one ConfigMap: in base64 below the 1 MiB that an object may hold."""
 FILES_MAX = 512
 """Files of one job: each is a line of the script that unpacks them."""
+PREFIX = "in-"
+"""What the names of these ConfigMaps begin with; no key of an attempt does."""
 MOUNT = "/comity/in"
 WORK = "/comity/work"
 WAIT = "/comity/gang"
 GANG_FILE = "addresses"
+CHANGED_TEXT = "comity: what arrived is not what was sent"
 GANG_TIMEOUT_TEXT = "comity: the gang did not become whole in time"
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What an attempt brings along. ``script`` are lines of shell; ``maps`` ConfigMaps without owner."""
+    """What an attempt brings along. ``script`` are lines of shell; ``maps`` ConfigMaps without owner.
+
+    ``name`` is what the names of the maps begin with; a hyphen and a number follow.
+    """
 
     maps: tuple[Mapping[str, Any], ...] = ()
     script: tuple[str, ...] = ()
+    name: str = ""
 
 
 def build(
-    key: str, files: Sequence[tuple[str, bytes]], workdir: bytes | None, labels: Mapping[str, str], bytes_max: int
+    files: Sequence[tuple[str, bytes]], workdir: bytes | None, labels: Mapping[str, str], bytes_max: int
 ) -> Payload:
-    """Return the parts. Raises PermanentError ``kubernetes.files-too-large`` and ``kubernetes.files-too-many``."""
+    """Return the parts. ``labels`` are those of the backend, not of the attempt.
+
+    Raises PermanentError ``kubernetes.files-too-large`` and ``kubernetes.files-too-many``.
+    """
     size = sum(len(content) for _, content in files) + len(workdir or b"")
     if size > bytes_max:
         raise errors.elsewhere(
@@ -50,12 +61,20 @@ def build(
     if not files and workdir is None:
         return Payload()
     stream = (workdir or b"") + b"".join(content for _, content in files)
+    digest = hashlib.sha256(stream).hexdigest()
+    owner = "\n".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    name = f"{PREFIX}{hashlib.sha256(f'{digest}{chr(10)}{owner}'.encode()).hexdigest()[:40]}"
     maps = tuple(
-        _map(f"{key}-{number}", stream[start : start + PART_BYTES], labels)
+        _map(f"{name}-{number}", stream[start : start + PART_BYTES], labels)
         for number, start in enumerate(range(0, max(len(stream), 1), PART_BYTES))
     )
     parts = " ".join(f'"{MOUNT}/{number}"' for number in range(len(maps)))
-    script = [f"cat {parts} > /tmp/.comity-in"]
+    script = [
+        f"cat {parts} > /tmp/.comity-in",
+        f'if [ "$(sha256sum < /tmp/.comity-in | cut -c 1-64)" != {digest} ]; then',
+        f"  echo {_quoted(CHANGED_TEXT)} > /dev/termination-log; exit 1",
+        "fi",
+    ]
     place = 0
     if workdir is not None:
         script.append(f"{_cut(place, len(workdir))} | tar -xf - -C {WORK}")
@@ -67,7 +86,7 @@ def build(
         script.append(f"{_cut(place, len(content))} > {_quoted(f'{WORK}/{path}')}")
         place += len(content)
     script.append("rm -f /tmp/.comity-in")
-    return Payload(maps, tuple(script))
+    return Payload(maps, tuple(script), name)
 
 
 def gang_script(seconds: int) -> tuple[str, ...]:

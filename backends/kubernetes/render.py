@@ -68,7 +68,7 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
     parsed = _checked(placement, grant)
     workdir = placement.workdir() if placement.workdir is not None else None
     marks = labels(parsed, placement.pool, grant)
-    payload = payloads.build(key, spec.files, workdir, marks, grant.wanted.files_bytes_max)
+    payload = payloads.build(spec.files, workdir, shared_labels(grant), grant.wanted.files_bytes_max)
     device = _device(placement, grant)
     claims = resources.claims(key, spec.resources, device, grant.wanted.pool(placement.pool).alternatives, marks)
     digest = decided(placement)
@@ -88,6 +88,7 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
                 names.PLACEMENT_ANNOTATION: str(placement.site),
                 names.TENANT_ANNOTATION: placement.tenant,
                 names.ACCELERATORS_ANNOTATION: str(asked.count if asked else 0),
+                **({names.PARTS_ANNOTATION: payload.name} if payload.name else {}),
                 **({names.KEPT_ANNOTATION: keeping.where(kept, grant.backend, key)} if spec.outputs and kept else {}),
             },
         },
@@ -185,6 +186,15 @@ def labels(parsed: tuple[str, str | None, str], pool: str, grant: Grant) -> dict
         names.INSTALLATION_LABEL: names.label(grant.installation),
         **({names.POOL_LABEL: names.label(pool)} if pool else {}),
         **({names.INDEX_LABEL: index} if index is not None else {}),
+    }
+
+
+def shared_labels(grant: Grant) -> dict[str, str]:
+    """Return the labels of what several attempts of one backend may share."""
+    return {
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.BACKEND_LABEL: names.label(grant.backend),
+        names.INSTALLATION_LABEL: names.label(grant.installation),
     }
 
 

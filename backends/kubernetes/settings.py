@@ -190,9 +190,10 @@ class KubernetesSettings(adapters.AdapterSettings):
     read_only_root: bool = pydantic.Field(
         default=True, description="the image's own files cannot be changed; /tmp and the working folder can"
     )
-    files_bytes_max: Annotated[int, pydantic.Field(ge=0, le=8 * MIB)] = pydantic.Field(
+    files_bytes_max: Annotated[int, pydantic.Field(ge=0, le=64 * MIB)] = pydantic.Field(
         default=3 * MIB,
-        description="largest files and working folder of a job together, in bytes: they are kept in the API server",
+        description="largest files and working folder of a job together, in bytes: the API server's etcd keeps them, "
+        "once for all attempts of the same content, in parts of 0.7 MB",
     )
     start_seconds: Annotated[int, pydantic.Field(ge=10, le=86400)] = pydantic.Field(
         default=900,

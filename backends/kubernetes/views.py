@@ -63,6 +63,8 @@ class Job:
     """LocalQueue of Kueue that it was put into."""
     kept: str = ""
     """Where its outputs are kept; "" where it declared none."""
+    parts: str = ""
+    """What the names of the ConfigMaps begin with that it needs."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type that is true."""
@@ -168,6 +170,7 @@ def job(found: Mapping[str, Any]) -> Job | None:
         accelerators=quantities.whole(notes.get(names.ACCELERATORS_ANNOTATION, 0)),
         queue=_text(labels.get(names.QUEUE_LABEL), 63),
         kept=_text(notes.get(names.KEPT_ANNOTATION), 600),
+        parts=_text(notes.get(names.PARTS_ANNOTATION), 63),
     )
 
 

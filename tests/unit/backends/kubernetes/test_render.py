@@ -168,7 +168,7 @@ def test_files_are_unpacked_as_they_were(tmp_path: Any) -> None:
     """The script, run by a real shell, gives back names and bytes, also those that mean something to a shell."""
     content = bytes(range(256)) * 6000
     files = [("a b/c'd $(x).bin", content), ("empty", b""), ("top", b"1")]
-    found = payloads.build("k-1", files, None, {}, 3 * 2**20)
+    found = payloads.build(files, None, {}, 3 * 2**20)
     assert len(found.maps) == 3
     (tmp_path / "in").mkdir()
     (tmp_path / "work").mkdir()
@@ -180,3 +180,20 @@ def test_files_are_unpacked_as_they_were(tmp_path: Any) -> None:
     subprocess.run(["/bin/sh", "-ec", script], check=True, timeout=30)
     assert {path: (tmp_path / "work" / path).read_bytes() for path, _ in files} == dict(files)
     assert not (tmp_path / "part").exists()
+    (tmp_path / "in" / "0").write_bytes(b"x" + (tmp_path / "in" / "0").read_bytes()[1:])
+    (tmp_path / "work" / "top").unlink()
+    script = script.replace("/dev/termination-log", str(tmp_path / "words"))
+    assert subprocess.run(["/bin/sh", "-ec", script], check=False, timeout=30).returncode == 1
+    assert (tmp_path / "words").read_text().strip() == payloads.CHANGED_TEXT
+    assert not (tmp_path / "work" / "top").exists(), "nothing is unpacked before the digest is compared"
+
+
+def test_parts_are_named_by_what_they_hold() -> None:
+    """The same bytes have the same names for one backend, others have others; no name is a key of an attempt."""
+    build = [
+        payloads.build((("a", b"1"),), folder, {names.BACKEND_LABEL: backend}, 100).name
+        for folder, backend in ((None, "b"), (None, "b"), (b"x", "b"), (None, "c"))
+    ]
+    assert build[0] == build[1]
+    assert len(set(build)) == 3
+    assert all(names.parse_key(name) is None and len(name) <= 48 for name in build)
