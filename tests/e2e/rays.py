@@ -36,6 +36,9 @@ WORKER_LABELS = "ray.io/availability-region=eu-south,ray.io/accelerator-type=H10
 _ADDRESS = "127.0.0.2"
 """Of the head: Ray replaces 127.0.0.1 by an address that others reach, and takes the rest of 127/8 as it is."""
 
+APART = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL")
+"""Before a command that sees its own processes alone. ``ray start`` takes another node's for a head that runs."""
+
 KEEPER = """
 import ctypes, os, shutil, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
@@ -177,7 +180,7 @@ class Node:
 
 
 class Cluster:
-    """A head and its nodes. ``token`` None: the head checks none."""
+    """A head and its nodes. ``token`` None: the head checks none. ``apart``: no node sees processes of another."""
 
     def __init__(
         self,
@@ -187,8 +190,10 @@ class Cluster:
         environment: dict[str, str] | None = None,
         listens: str = "127.0.0.1",
         version: str = VERSION,
+        apart: bool = False,
     ) -> None:
         self.bin = needed(version)
+        self.apart = apart
         self.token = secrets.token_hex(24) if token == "" else token
         self.cpus = cpus
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rt", dir="/tmp"))
@@ -257,7 +262,8 @@ class Cluster:
         }
         log = self.folder / f"{name}.log"
         command = [
-            *(sys.executable, "-c", KEEPER, str(self.bin / "ray"), "start", "--block", "--disable-usage-stats"),
+            *(sys.executable, "-c", KEEPER, *(APART if self.apart else ())),
+            *(str(self.bin / "ray"), "start", "--block", "--disable-usage-stats"),
             *("--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={OBJECT_STORE_BYTES}"),
             *arguments,
         ]
@@ -271,7 +277,11 @@ class Cluster:
         """Return status and answer of the dashboard."""
         connection = http.client.HTTPConnection("127.0.0.1", self.dashboard, timeout=20)
         given = token or self.token
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {given}"} if given else {})}
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "tests",
+            **({"Authorization": f"Bearer {given}"} if given else {}),
+        }
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()

@@ -14,8 +14,8 @@ from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, 
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[rays.Cluster]:
-    """Give a head of two CPUs that gives up waiting for room after five seconds."""
-    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": "5", "RAY_health_check_period_ms": "500"}
+    """Give a head of two CPUs that gives up waiting for room after fifteen seconds."""
+    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": "15", "RAY_health_check_period_ms": "500"}
     with rays.cluster(cpus=2, environment=soon) as made:
         yield made
 
