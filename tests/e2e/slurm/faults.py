@@ -4,7 +4,9 @@ Only for a cluster that nobody else uses meanwhile: the fixture ``lone_slurm``.
 """
 
 import contextlib
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,11 +55,20 @@ def answers(cluster: clusters.Cluster) -> bool:
     return status == 200 and [ping["ping"] for ping in body["pings"]] == ["UP"]
 
 
+def _listens(cluster: clusters.Cluster) -> bool:
+    """Say whether the controller's port is open. Whoever asks before that by Slurm's own means waits for seconds."""
+    found = re.search(r"^SlurmctldPort=(\d+)$", (cluster.folder / "etc/slurm/slurm.conf").read_text(), re.MULTILINE)
+    assert found is not None
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(found[1]))) == 0
+
+
 def ready(cluster: clusters.Cluster) -> None:
     """Wait until requests are answered and every node takes jobs.
 
     A node is asked by name: after a restart the controller believes what it wrote down until the node has answered.
     """
+    until(lambda: _listens(cluster), f"slurmctld of {cluster.name}")
     until(lambda: answers(cluster), f"slurmrestd and slurmctld of {cluster.name}")
     until(lambda: all(state in RUNNING for state in cluster.nodes().values()), "nodes", show=cluster.nodes)
 
