@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from backends.ray import client, errors, lineages, settings
+from backends.ray import client, errors, lineages, logs, parsing, settings
 from orchestrator.domain import errors as port_errors
 
 VERSION = {"session_name": "s1", "ray_version": "2.60.0"}
@@ -230,3 +230,27 @@ def test_a_damaged_memory_is_a_new_beginning(tmp_path):
     """Then the core sees another identity than it pinned, and asks."""
     (tmp_path / "cluster.json").write_text('{"first": 3}')
     assert lineages.recognise(str(tmp_path), greeting("two"), "t") == "two"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (200, json.dumps({"logs": "one\n\u00e9\n"}).encode(), None),
+        (500, b"UnicodeDecodeError: 'utf-8' codec can't decode byte", "ray.log-not-text"),
+        (500, b"else", "ray.failed"),
+        (200, b"[]", "ray.malformed"),
+        (200, b'{"logs": 1}', "ray.malformed"),
+    ],
+)
+def test_a_log_that_the_head_may_not_ask_for_comes_by_the_jobs_api(server, status, body, code):
+    """Ray 2.52 with a token is refused by its own agent; the place in the text is the place in the file."""
+    job = parsing.Job("k-1", "RUNNING", node="n")
+    server.says[logs.path_of(job)] = (500, b"status = StatusCode.UNAUTHENTICATED")
+    server.says["/api/jobs/k-1/logs"] = (status, body)
+    read_at = logs.reader(head(server), job)
+    if code is None:
+        assert (read_at(0, 100), read_at(5, 1)) == ("one\n\u00e9\n".encode(), b"\xa9")
+        return
+    with pytest.raises(port_errors.BackendError) as caught:
+        read_at(0, 100)
+    assert caught.value.code == code

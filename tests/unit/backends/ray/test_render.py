@@ -1,5 +1,6 @@
 """From a placement to what is said to Ray."""
 
+import dataclasses
 import datetime as dt
 import json
 import shlex
@@ -44,6 +45,11 @@ def test_resources_are_always_said():
     found = body()
     assert (found["entrypoint_num_cpus"], found["entrypoint_num_gpus"], found["entrypoint_memory"]) == (0.001, 0, 0)
     assert (found["entrypoint_label_selector"], found["entrypoint_resources"]) == ({"a": "b"}, {"c": 0.5})
+
+
+def test_a_pool_without_conditions_sends_no_selector():
+    """Ray before 2.54 refuses a body that has the word at all."""
+    assert "entrypoint_label_selector" not in body(share=dataclasses.replace(SHARE, selector={}))
 
 
 def test_what_is_asked_for_is_asked_for():
