@@ -225,7 +225,7 @@ class Cluster:
             "--memory=4000000000",
             "--labels=ray.io/availability-region=eu-west,comity.dev/country=FR",
         )
-        self.until(lambda: self.nodes() >= 1 and self.takes_jobs(), self.head)
+        self.until(lambda: self.nodes() >= 1 and self.takes_jobs(), self.head, timeout_s=2 * START_S)
         return self
 
     def add(self, *, cpus: int = 2, gpus: int = 0, labels: str, resources: str = "{}") -> Node:
@@ -366,7 +366,8 @@ _OLDER: dict[str, Cluster] = {}
 def older(version: str, *, token: str | None = "") -> Cluster:
     """Return the head of this process of another version of Ray, with 16 CPUs."""
     if version not in _OLDER:
-        made = Cluster(cpus=16, token=token, version=version)
+        patient = {"RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "240"}  # 2.49 loads nine processes anew
+        made = Cluster(cpus=16, token=token, version=version, environment=patient)
         atexit.register(made.stop)
         _OLDER[version] = made.start()
     return _OLDER[version]
