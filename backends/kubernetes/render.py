@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.kubernetes import devices, egress, errors, frames, gangs, keeping, names, payloads, resources
+from backends.kubernetes import devices, egress, errors, frames, gangs, keeping, names, payloads, resources, sizes
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, jobs
 from orchestrator.ports import backends
@@ -279,6 +279,8 @@ def _pod(
         "volumeMounts": mounts,
         **frames.container(wanted.read_only_root),
     }
+    if why := sizes.refusal(command, container["env"]):
+        raise errors.elsewhere("too-large", f"{why}: put what is long into a file or a folder")
     if command:
         container["command"] = [_escaped(word) for word in command]
     if payload.maps or spec.outputs:

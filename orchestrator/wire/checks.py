@@ -25,6 +25,10 @@ _CLIENT_ONLY = (
 
 
 _PLACES = frozenset({"Backend", "ControlPlane", "DataSet"})
+STRING_BYTES_MAX = 131_072
+"""Of one word of a command, or of one variable with its name, and the zero at its end."""
+COMMAND_BYTES_MAX = 900_000
+"""Of both together: what an API server of Kubernetes takes as one object, with what else stands there."""
 _PLACE_FIELDS = ("location", "logStore", "backupStore")
 
 
@@ -92,6 +96,7 @@ def _job(data: dict[str, Any]) -> Iterator[Found]:
     data_clause = spec.get("data")
     if isinstance(data_clause, dict) and not any(data_clause.values()):
         yield ("spec", "data"), "names no data", "write `data: none` if there is none, or leave the field out"
+    yield from _sizes(spec)
     yield from _sources(spec)
     yield from _accelerators(_mapping(data, "spec", "resources", "accelerators"))
     yield from _unique(data, ("spec", "outputs"), "path", "two outputs have this path")
@@ -103,6 +108,23 @@ def _job(data: dict[str, Any]) -> Iterator[Found]:
         for depth in range(1, min(len(folders), 64) + 1):
             if "/".join(folders[:depth]) in files:
                 yield ("spec", "files", path), "lies below another file", "rename one of them"
+
+
+def _sizes(spec: dict[str, Any]) -> Iterator[Found]:
+    """Yield what no program can be started with: Linux counts bytes of each string (MAX_ARG_STRLEN) and of all."""
+    command, total = spec.get("command"), 0
+    texts: list[tuple[errors.Path, object, int]] = [
+        (("spec", "command", index), word, 1) for index, word in enumerate(command if isinstance(command, list) else ())
+    ]
+    texts += [(("spec", "env", name), value, len(name) + 2) for name, value in _mapping(spec, "env").items()]
+    for path, text, more in texts:
+        size = len(text.encode(errors="surrogatepass")) + more if isinstance(text, str) else 0
+        total += size
+        if size > STRING_BYTES_MAX:
+            yield path, f"takes {size} bytes; Linux takes {STRING_BYTES_MAX}", "put what is long into a file"
+    if total > COMMAND_BYTES_MAX:
+        problem = f"takes {total} bytes with spec.env; at most {COMMAND_BYTES_MAX}"
+        yield ("spec", "command"), problem, "put what is long into a file"
 
 
 def _sources(spec: dict[str, Any]) -> Iterator[Found]:

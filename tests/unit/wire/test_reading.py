@@ -25,6 +25,30 @@ def problems(text: str, flavour: reading.Flavour = reading.Flavour.FILE) -> list
     return list(caught.value.errors)
 
 
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"command": ["sh", "é" * 65_536]}, "spec.command[1]"),
+        ({"command": ["sh", "x" * 131_072]}, "spec.command[1]"),
+        ({"env": {"A": "x" * 131_070}}, "spec.env.A"),
+        ({"command": ["x" * 100_000 for _ in range(8)], "env": {"A": "x" * 100_000}}, "spec.command"),
+        ({"command": ["sh", "x" * 131_071], "env": {"A": "x" * 131_069}}, None),
+    ],
+)
+def test_what_no_program_can_be_started_with_is_refused_by_path(spec: dict[str, object], path: str | None) -> None:
+    """Bytes count, not characters, each and together; one less is taken."""
+    document = {"apiVersion": "comity.dev/v1", "kind": "Job", "metadata": {"name": "a"}, "spec": {"command": ["sh"]}}
+    document["spec"] = {"command": ["sh"], **spec}
+    if path is None:
+        reading.read(document)
+        return
+    with pytest.raises(errors.InvalidDocumentError) as caught:
+        reading.read(document)
+    (found,) = caught.value.errors
+    assert found.path == path
+    assert "put what is long into a file" in str(found.remedy)
+
+
 def test_the_smallest_job() -> None:
     """The hello document reads, and declares no data by the explicit word."""
     (read,) = reading.read_text(HELLO)

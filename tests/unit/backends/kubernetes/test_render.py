@@ -110,6 +110,10 @@ def test_a_gang_waits_for_its_addresses() -> None:
         ({"command": ("a\0b",)}, "kubernetes.invalid"),
         ({"env": (("A", "\ud800"),)}, "kubernetes.invalid"),
         ({"env": (("A", "x" * 2_000_000),)}, "kubernetes.too-large"),
+        ({"env": (("A", "x" * 131_070),)}, "kubernetes.too-large"),
+        ({"command": ("sh", "é" * 65_536)}, "kubernetes.too-large"),
+        ({"command": tuple("x" * 100_000 for _ in range(11))}, "kubernetes.too-large"),
+        ({"files": tuple(("/".join([str(n), *["d" * 200] * 4]), b"") for n in range(100))}, "kubernetes.too-large"),
         ({"files": (("f", b"x" * 4_000_000),)}, "kubernetes.files-too-large"),
         ({"files": tuple((str(n), b"") for n in range(600))}, "kubernetes.files-too-many"),
     ],
@@ -119,6 +123,11 @@ def test_what_kubernetes_would_refuse_is_refused_first(spec: dict[str, Any], cod
     with pytest.raises(errors.PermanentError) as caught:
         made(**spec)
     assert (caught.value.code, caught.value.effects) == (code, errors.SideEffects.NONE)
+
+
+def test_what_is_just_not_too_long_is_taken() -> None:
+    """The bound is Linux's own: one byte less is sent, and what Kubernetes wants doubled counts once."""
+    made(env=(("A", "$" * 131_069),), command=("sh", "x" * 131_071))
 
 
 def test_tags_only_where_the_operator_says_so() -> None:
