@@ -238,7 +238,7 @@ class Terminated:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.taken += 1
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):  # cancelled where the test ends
             there, back = await asyncio.open_connection("127.0.0.1", self._head)
             await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
 
