@@ -267,18 +267,20 @@ class Observer:
                 return ()
 
     def _words(self, job: jobs.Job, attempt: jobs.Attempt, seen: backends.Observation) -> tuple[str, str]:
-        """Return what is to be said of a wait: what was seen, unless only its words changed a moment ago."""
-        message = " ".join("".join(char if char.isprintable() else " " for char in seen.detail[:1000]).split())
-        reason = seen.reason if _WORD.fullmatch(seen.reason) else ""
-        if not reason and not message:
+        """Return what is to be said of a wait: what was seen, unless only its words changed a moment ago.
+
+        Asked of each attempt that waits at each look, so what was said already is compared first.
+        """
+        if not seen.reason and not seen.detail:
             return "", ""
-        reason = reason or NO_WORD
+        reason = seen.reason if _WORD.fullmatch(seen.reason) else NO_WORD
         told, now_s = job.condition(conditions.SITE_WAITING), self._clock.monotonic()
         touch = self._touches.of(attempt.key)
-        if told is not None and told.status and told.reason == reason and now_s - touch.told_s < WORDS_EVERY_S:
-            return told.reason, told.message
+        known = told.message if told is not None and told.status and told.reason == reason else None
+        if known is not None and (known == seen.detail or now_s - touch.told_s < WORDS_EVERY_S):
+            return reason, known
         touch.told_s = now_s
-        return reason, message
+        return reason, " ".join("".join(char if char.isprintable() else " " for char in seen.detail[:1000]).split())
 
     def _adapter(self, attempt: jobs.Attempt) -> executions.Adapter | None:
         """Return which program says so, where that is not known of the attempt yet."""
