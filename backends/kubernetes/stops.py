@@ -103,7 +103,10 @@ class Stops:
         return None if found is None else self._cluster.jobs.put(found)
 
     def _end_pods(self, key: str, grace: dt.timedelta) -> None:
-        """Begin the grace now: the Job controller would come a second later, with the grace of the template."""
+        """Begin the grace now: the Job controller would come a second later, with the grace of the template.
+
+        So the end of many pods, which is one long call, need not be waited for: the stop is a fact already.
+        """
         seconds = max(GRACE_S_MIN, math.ceil(grace.total_seconds()))
         selector = f"{names.JOB_NAME_LABEL}={key},{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
         try:
@@ -111,6 +114,8 @@ class Stops:
         except errors.StatusError as error:
             if error.status != 404:
                 raise errors.of_status(error, f"end the pods of {key}", self._client.hint) from error
+        except port_errors.TransientError:
+            pass
 
     def _now(self) -> str:
         return f"{self._context.now().astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
