@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain import jobs
@@ -14,6 +15,8 @@ SLOTS_MAX = 14
 LONG_S = 600_000
 """A job that is still there after a week, if nobody ends it."""
 AGEING_STEP = 12
+LYING_STEPS = (8, 20, 32, 44)
+"""Steps at which a history of lies has one for certain."""
 RETRY = tuple(jobs.RetryOn)
 
 
@@ -26,6 +29,10 @@ class Result:
     lives: int
     effects: int
     phases: frozenset[jobs.Phase]
+    declared: Mapping[str, int]
+    """What was done of fault 35, and how often."""
+    met: Mapping[str, int]
+    """Steps at which live jobs met what refuses, by what it was."""
 
 
 class History:
@@ -61,11 +68,14 @@ class History:
             self._users()
             if world.strays:
                 self._try(world.stray)
+            if world.lies and number in LYING_STEPS:
+                turn = world.seed + LYING_STEPS.index(number)
+                self._try(lambda turn=turn: world.rules.lie(self.random, turn))
             self._step(self._pause())
         self._peace()
         return Result(
             world.clock.monotonic() / 3600, self.steps, world.lives, self.checker.effects,
-            frozenset(self.checker.seen_phases),
+            frozenset(self.checker.seen_phases), dict(world.rules.declared), dict(self.checker.met),
         )  # fmt: skip
 
     # --- the pieces of a step -----------------------------------------------------------------------------------------

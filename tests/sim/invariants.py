@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import json
+from collections.abc import Sequence
 
 from orchestrator.control import orphans
 from orchestrator.domain import ids, jobs, obligations
@@ -51,6 +53,8 @@ class Checker:
         self.stale: dict[ids.AttemptKey, dt.datetime] = {}
         """Since when nothing but age refuses a running attempt, as seen from outside."""
         self.seen_phases: set[jobs.Phase] = set()
+        self.met: collections.Counter[str] = collections.Counter()
+        """Steps at which a live job met a backend that was refused, by what refused it."""
         self.duties: dict[tuple[str, str], obligations.State] = {}
         world.on_effect = self.effect
 
@@ -121,6 +125,7 @@ class Checker:
         rows = self.world.store.list_jobs(_ALL, limit=100_000).items
         for job in rows:
             self._job(job)
+        self._meet(rows)
         for id in self.world.acknowledged:
             need(self.world.store.job(id) is not None, "I2", f"{id} was acknowledged and is lost")
         self._room(rows)
@@ -129,6 +134,12 @@ class Checker:
             self._strays(rows)
             self._duties(rows)
         self._journal()
+
+    def _meet(self, rows: Sequence[jobs.Job]) -> None:
+        if any(not job.phase.terminal for job in rows):
+            day = self.world.clock.now().date()
+            for why in set().union(*(self.world.rules.refusals(name, None, day) for name in worlds.COUNTRIES)):
+                self.met[why] += 1
 
     def _job(self, job: jobs.Job) -> None:
         self.seen_phases.add(job.phase)

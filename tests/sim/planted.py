@@ -29,14 +29,14 @@ from orchestrator.control import (
     reviews,
     whereabouts,
 )
-from orchestrator.domain import errors, events, ids, journal, lifecycle, obligations
-from orchestrator.inventory import elsewhere
+from orchestrator.domain import errors, events, ids, journal, lifecycle, obligations, tenants
+from orchestrator.inventory import claimants, elsewhere
 from orchestrator.inventory import obligations as owings
 from orchestrator.inventory import worlds as inventory_worlds
 from orchestrator.ports import stores
 from orchestrator.scheduler import snapshots, standings
 from orchestrator.store import stated
-from tests.sim import histories, invariants
+from tests.sim import bundles, histories, invariants, worlds
 
 
 @contextlib.contextmanager
@@ -426,6 +426,42 @@ def _another_record() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _overlooked() -> Iterator[None]:
+    """A claim that does not hold is overlooked."""
+    real = claimants._standing
+
+    def standing(opened, path, flaws):  # type: ignore[no-untyped-def]
+        return dataclasses.replace(real(opened, path, flaws), flaws=())
+
+    with mock.patch.object(claimants, "_standing", standing):
+        yield
+
+
+@contextlib.contextmanager
+def _packs_gone() -> Iterator[None]:
+    """A pack that cannot be read takes its rules with it, and nobody is told."""
+    real = bundles.Keeper._read
+
+    def read(self):  # type: ignore[no-untyped-def]
+        return dataclasses.replace(real(self), failed=())
+
+    with mock.patch.object(bundles.Keeper, "_read", read):
+        yield
+
+
+@contextlib.contextmanager
+def _milder() -> Iterator[None]:
+    """A tenant whose document cannot be read has no floor, instead of nothing."""
+    real = tenants.Tenant
+
+    def tenant(*args, **more):  # type: ignore[no-untyped-def]
+        return real(*args, **(more | {"problem": None}))
+
+    with mock.patch.object(inventory_worlds.tenant_values, "Tenant", tenant):
+        yield
+
+
 BUGS = {
     "over-commit": (_over_commit, {"I11"}),
     "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
@@ -459,6 +495,9 @@ BUGS = {
     "duties are born done": (_born_done, {"I13"}),
     "a commit forgets its entry": (_forgotten_entry, {"I4"}),
     "the row of a placement is not the one that is journaled": (_another_record, {"I4"}),
+    "a claim that does not hold is overlooked": (_overlooked, {"I3"}),
+    "a pack that cannot be read is forgotten": (_packs_gone, {"I3"}),
+    "a tenant that cannot be read has no floor": (_milder, {"I3"}),
 }
 
 
@@ -470,10 +509,20 @@ STRAYING = (
     "duties are born done",
 )
 """Only seen in worlds whose machines stray, and whose placements bring duties."""
-FIRST = dict.fromkeys(STRAYING, 40_000) | {
-    "a held change holds sanctions too": 30_030,
-    "lists are not looked at again": 30_030,
-}
+LYING = (
+    "a claim that does not hold is overlooked",
+    "a pack that cannot be read is forgotten",
+    "a tenant that cannot be read has no floor",
+)
+"""Only seen in worlds where documents and packs are not what they should be."""
+FIRST = (
+    dict.fromkeys(STRAYING, worlds.STRAYS_FROM)
+    | dict.fromkeys(LYING, worlds.LIES_FROM)
+    | {
+        "a held change holds sanctions too": 30_030,
+        "lists are not looked at again": 30_030,
+    }
+)
 """Where a hunt begins that would take long from the usual seed, 30,000."""
 
 

@@ -2,11 +2,13 @@
 
 Everything that may refuse a site here is one question in ``refusals``, answered from what was declared without asking
 the evaluator. Faults 33 to 35 of the scoreboard: rules tightened between decision and launch, and while a job runs;
-documents that cannot be read, that poison whoever judges by them, or that say another country than before.
+documents that cannot be read, that poison whoever judges by them, whose proof is none, or that say another country than
+before; packs that are damaged while a process runs, or when it begins.
 """
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import json
 import random
@@ -16,12 +18,16 @@ from orchestrator.domain import changes, ids, jobs, listings
 from orchestrator.inventory import changes as stored_changes
 from orchestrator.inventory import screeners
 from orchestrator.ports import stores
+from tests.sim import bundles
 
 STAMP = {"source": "test", "asOf": "2026-01-01", "validTo": "2030-12-31", "assurance": "documented"}
 MODELS = ("m1", "m2")
 LEIS = {"host": "969500INVENTEDHOST08", "abroad": "969500INVENTEDAWAY21"}
 STALE_FACTS, STALE_LIST, LISTED, COUNTRY, POISON = "stale-facts", "stale-list", "listed", "country", "poison"
 URGENT, DIRECTIVE, GONE, UNKNOWN = "urgent-directive", "directive", "gone", "unknown-country"
+FORGED, UNREADABLE, PACKS = "forged", "unreadable", "packs"
+FAULT_35 = frozenset({POISON, UNKNOWN, COUNTRY, FORGED, UNREADABLE, PACKS, GONE})
+"""What refuses where policy, facts or packs are not what they should be, or a backend is declared elsewhere."""
 AGE = frozenset({STALE_FACTS, STALE_LIST})
 AT_ONCE = frozenset({LISTED, URGENT})
 _WHEN = '@id("a") forbid(principal, action, resource) when {{ {} }};'
@@ -65,6 +71,12 @@ class Rules:
         self.screener: screeners.Screener | None = None
         self.listed: frozenset[str] = frozenset()
         self.list_fresh_to: dt.date | None = None
+        self.packs_damaged = False
+        """The folder of packs cannot be read whole, for a process that reads it now."""
+        self.packs_lost = False
+        """The process of the moment began with such a folder: it has no last good packs."""
+        self.declared: collections.Counter[str] = collections.Counter()
+        """What was done of fault 35, and how often."""
         self.seen: object = None
         """The mark at the beginning of the last turn."""
 
@@ -74,15 +86,21 @@ class Rules:
         """Return something that is the same while nobody declares anything."""
         declared = self._world.store.documents()
         kept = tuple((*one.key, one.version) for one in declared if one.kind in _DECLARED)
-        return (kept, id(self.screener))
+        return (kept, id(self.screener), self.packs_lost)
 
     def refusals(self, backend: str, model: str | None, day: dt.date) -> frozenset[str]:
         """Return why a job must not be started at a backend on a day."""
-        found: set[str] = set()
+        found: set[str] = {PACKS} if self.packs_lost else set()
         spec = self._spec("Backend", backend)
         if not isinstance(spec.get("adapter"), str):
             return frozenset({GONE})
-        floor = self._spec("Tenant", "default").get("floor", {})
+        unread = {kind: self._spec(kind, name) in bundles.UNREADABLE[kind]
+                  for kind, name in (("Tenant", "default"), ("Operator", spec["operator"]))}  # fmt: skip
+        if any(unread.values()):
+            found.add(UNREADABLE)
+        if str(spec["facts"]["source"]).startswith("jws:"):
+            found.add(FORGED)
+        floor = {} if unread["Tenant"] else self._spec("Tenant", "default").get("floor", {})
         country = spec["location"].get("country")
         if country is None:
             found.add(UNKNOWN)
@@ -92,7 +110,7 @@ class Rules:
             found.add(STALE_FACTS)
         if self.list_fresh_to is not None and self.list_fresh_to < day:
             found.add(STALE_LIST)
-        if spec["operator"] in self.listed:
+        if spec["operator"] in self.listed and not unread["Operator"]:
             found.add(LISTED)
         for stored in self._world.store.documents("Policy"):
             said = json.loads(stored.body)["spec"]
@@ -112,9 +130,15 @@ class Rules:
 
     def change(self, draw: random.Random) -> None:
         """Declare something, drawn at random."""
-        lies = (self._move, self._move, self._poison) if self._world.lies else ()
+        lies = (self._move, self._move, self._poison, self._forge, self._garble, self._packs, self._packs)
+        lies = lies if self._world.lies else ()
         draw.choice((self._floor, self._floor, self._floor, self._directive, self._directive, self._facts, self._list,
                      self._poison, self._nonsense, *lies))(draw)  # fmt: skip
+
+    def lie(self, draw: random.Random, turn: int) -> None:
+        """Do one thing of fault 35, each in its turn."""
+        lies = (self._forge, self._packs, self._garble, self._move, self._poison, self._nonsense)
+        lies[turn % len(lies)](draw)
 
     def deny(self, countries: frozenset[str]) -> None:
         """Tighten (or loosen) the tenant's floor, in force at once."""
@@ -153,12 +177,47 @@ class Rules:
 
     def _nonsense(self, draw: random.Random) -> None:
         """A stored backend that cannot be read: nobody knows where it is any more."""
+        self.declared["a backend that cannot be read"] += 1
         self._put("Backend", draw.choice(("fr", "de", "sg")), {"adapter": 5, "location": {"country": ["FR", "SG"]}})
+
+    def _forge(self, draw: random.Random) -> None:
+        """Facts whose proof is unsigned, of nobody listed, changed, cut off, or of another country."""
+        name, kind = draw.choice(("fr", "de", "sg")), draw.choice(bundles.FORGED)
+        self.declared[f"a proof of facts: {kind}"] += 1
+        spec = json.loads(self._world._backend(name).body)["spec"]
+        token = bundles.forged(kind, name, spec["location"]["country"])
+        self._put("Backend", name, spec | {"facts": STAMP | {"source": token}})
+
+    def _garble(self, draw: random.Random) -> None:
+        """A stored tenant or operator that cannot be read; or it is mended."""
+        kind = draw.choice(sorted(bundles.UNREADABLE))
+        name = "default" if kind == "Tenant" else draw.choice(sorted(LEIS))
+        if self._spec(kind, name) in bundles.UNREADABLE[kind]:
+            self._mend(kind, name)
+            return
+        self.declared[f"a document that cannot be read: {kind}"] += 1
+        self._put(kind, name, draw.choice(bundles.UNREADABLE[kind]))
+
+    def _mend(self, kind: str, name: str) -> None:
+        self._put(kind, name, self._world.tenant({}) if kind == "Tenant" else operator(name))
+
+    def _packs(self, draw: random.Random) -> None:
+        """The folder of packs is damaged, or mended; as a rule somebody has it read again."""
+        self.packs_damaged = not self.packs_damaged
+        if draw.random() < 0.8:
+            self.declared["damaged packs are read while running"] += self.packs_damaged and not self.packs_lost
+            self.read_packs()
+
+    def read_packs(self) -> None:
+        """Have the folder read again: what is damaged changes nothing."""
+        self._world.keeper.reload()
+        self.packs_lost = self.packs_lost and self.packs_damaged
 
     def _move(self, draw: random.Random) -> None:
         """Declare a registered backend in another country, or in none: it is judged by that from then on."""
         name = draw.choice(("fr", "de", "sg"))
         country = draw.choice(("FR", "DE", "SG", None))
+        self.declared["a backend in another country" if country else "a backend in no country"] += 1
         spec = json.loads(self._world._backend(name).body)["spec"]
         self._put("Backend", name, spec | {"location": {} if country is None else {"country": country}})
 
@@ -166,7 +225,9 @@ class Rules:
         if self._world.store.document("Policy", "bad") is not None:
             self._withdraw("Policy", "bad")
         else:
-            self._put("Policy", "bad", draw.choice(POISONS if self._world.lies else POISONS[:FIRST_POISONS]))
+            poison = draw.choice(POISONS if self._world.lies else POISONS[:FIRST_POISONS])
+            self.declared[f"poison {POISONS.index(poison)}"] += 1
+            self._put("Policy", "bad", poison)
 
     def _list(self, draw: random.Random) -> None:
         """Another copy of the list: fresh or nearly not, naming nobody or one operator."""
@@ -213,6 +274,10 @@ class Rules:
     def quiet(self) -> None:
         """Take everything back that refuses anything."""
         self.deny(frozenset())
+        for name in sorted(LEIS) if self._world.lies else ():
+            self._mend("Operator", name)
+        self.packs_damaged = False
+        self.read_packs()
         for name in ("d1", "d2", "bad"):
             if self._world.store.document("Policy", name) is not None:
                 self._withdraw("Policy", name)

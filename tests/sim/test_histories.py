@@ -6,10 +6,17 @@ import subprocess
 import pytest
 
 from orchestrator.domain import jobs
-from tests.sim import histories, worlds
+from tests.sim import bundles, histories, rules, worlds
 
 REGRESSIONS = pathlib.Path(__file__).with_name("regressions.txt")
 GROUPS = 10
+LIES = frozenset({
+    "a backend in another country", "a backend in no country", "a backend that cannot be read",
+    "a document that cannot be read: Operator", "a document that cannot be read: Tenant",
+    "damaged packs are read while running",
+})  # fmt: skip
+"""What each group of histories of lies has in it, at the least."""
+FULL = 1000
 
 
 def _live(seed):
@@ -45,11 +52,20 @@ def test_histories_of_strays(group, size, request):
 
 @pytest.mark.parametrize("group", range(2))
 def test_histories_of_lies(group, size, request):
-    """I3: policies of every poison, backends declared elsewhere than before: nothing starts against what is said."""
+    """I3 under fault 35: whatever is wrong with policies, facts or packs, nothing starts against what is said."""
     if request.config.getoption("--seed", default=None) is not None:
         pytest.skip("one seed is asked for")
+    declared, met = set(), set()
     for number in range(size // GROUPS):
-        _live(worlds.LIES_FROM + group * 1000 + number)
+        result = _live(worlds.LIES_FROM + group * 1000 + number)
+        declared |= {what for what, times in result.declared.items() if times}
+        met |= {why for why, steps in result.met.items() if steps}
+    # What never happened was not survived.
+    whole = size >= FULL
+    assert met >= (rules.FAULT_35 if whole else rules.FAULT_35 - {rules.UNKNOWN})
+    assert declared >= (LIES if whole else LIES - {"a backend in no country"})
+    assert len(declared & {f"poison {number}" for number in range(len(rules.POISONS))}) >= (13 if whole else 3)
+    assert len(declared & {f"a proof of facts: {kind}" for kind in bundles.FORGED}) >= (5 if whole else 3)
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

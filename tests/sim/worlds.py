@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
 import json
 import random
 from collections.abc import Callable
@@ -17,13 +16,11 @@ from orchestrator.control import arrivals, lanes, loop, planners
 from orchestrator.domain import events, ids, jobs, journal, obligations, sites
 from orchestrator.inventory import catalogues, claimants, inboxes, sightings, worlds
 from orchestrator.inventory import changes as stored_changes
-from orchestrator.policy import rulebook
 from orchestrator.ports import backends, stores
 from orchestrator.service import cancellations
-from orchestrator.sources import packs
 from orchestrator.store import failpoints, memory
 from orchestrator.testing import fakes, faults
-from tests.sim import rules
+from tests.sim import bundles, rules
 
 COUNTRIES = {"fr": "FR", "de": "DE", "sg": "SG"}
 OPERATORS = {"fr": "host", "de": "host", "sg": "abroad"}
@@ -39,12 +36,6 @@ STAMP = rules.STAMP
 
 class Crash(BaseException):
     """The process ends here."""
-
-
-@functools.cache
-def book() -> rulebook.RuleBook:
-    """Return the shipped rules, read once."""
-    return packs.load()
 
 
 document = rules.document
@@ -84,7 +75,7 @@ class World:
         self.machines = {name: client.Machine(self.clock.true_now) for name in COUNTRIES}
         self.simulated: dict[str, adapter.SimulatedAdapter] = {}
         self.adapters = {name: self._adapter(name) for name in COUNTRIES}
-        self.claimants = claimants.NOBODY
+        self.claimants = bundles.trusting() if self.lies else claimants.NOBODY
         """Whom the trust list names."""
         self.acknowledged: dict[ids.JobId, str] = {}
         self.lives = 0
@@ -147,9 +138,13 @@ class World:
         self.lives += 1
         seen = sightings.Sightings()
         self.high = self.high_on_record()
+        self.keeper = bundles.Keeper(lambda: self.rules.packs_damaged)
+        self.rules.packs_lost = self.rules.packs_damaged
+        if self.rules.packs_lost:
+            self.steady_tick = False  # a turn of the process before says nothing of what this one knows
         self.inventory = worlds.Inventory(
             self.store,
-            book(),
+            self.keeper.book,
             catalogues.EmptyCatalogue(),
             seen,
             lists=lambda: self.rules.screener,
