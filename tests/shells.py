@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -167,12 +168,19 @@ class Trace:
 
 
 STUB = """#!/bin/bash -p
-printf '%s\\0' "${{0##*/}}" "$@" >> "$COMITY_TRACE"; printf '\\1\\0' >> "$COMITY_TRACE"
+printf '%s\\0' "$#" "${{0##*/}}" "$@" >> "$COMITY_TRACE"
 {rest}
 """
 MISSING = """
-command_not_found_handle() {{ printf '%s\\0' "$@" >> {trace}; printf '\\1\\0' >> {trace}; return 127; }}
+command_not_found_handle() {{ printf '%s\\0' "$(($# - 1))" "$@" >> {trace}; return 127; }}
 """
+
+
+def _calls(raw: bytes) -> Iterator[tuple[str, ...]]:
+    """Read what the stubs wrote: how many arguments, the program, the arguments; each ends with a NUL."""
+    words = iter(raw.decode(errors="replace").split("\0")[:-1])
+    for count in words:
+        yield tuple(next(words) for _ in range(int(count) + 1))
 
 
 def run(
@@ -193,7 +201,9 @@ def run(
     trace = aside / "trace"
     trace.touch()
     for program in {CANARY, *programs}:
-        rest = f'PATH={os.defpath}:/usr/sbin exec {program} "$@"' if program != CANARY else ""
+        # By its path, so that what it looks for itself is found among the stubs.
+        real = None if program == CANARY else shutil.which(program, path=f"{os.defpath}:/usr/sbin")
+        rest = f'exec {real} "$@"' if real else ""
         stub = aside / program
         stub.write_text(STUB.format(rest=rest))
         stub.chmod(0o755)
@@ -216,10 +226,9 @@ def run(
         timeout=timeout_s,
         check=False,
     )
-    words = trace.read_bytes().decode(errors="replace").split("\0\1\0")[:-1]
     return Trace(
         code=done.returncode,
         output=(done.stdout + done.stderr).decode(errors="replace"),
-        called=tuple(tuple(call.split("\0")) for call in words),
+        called=tuple(_calls(trace.read_bytes())),
         made=tuple(sorted(str(path.relative_to(folder)) for path in set(folder.rglob("*")) - before)),
     )
