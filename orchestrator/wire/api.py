@@ -110,6 +110,8 @@ class Plan(Answer):
     nearest_change: list[Remedy] = []
     notices: list[str] = []
     """Sentences for the person, e.g. ``no data declared: judged as public``."""
+    halted: list[Reason] = []
+    """Why nothing is placed anywhere just now."""
 
 
 class Condition(Answer):
