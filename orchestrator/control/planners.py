@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.control import planning
 from orchestrator.domain import decisions, events, ids, jobs, sites
-from orchestrator.inventory import ledgers, worlds
+from orchestrator.inventory import judged, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.scheduler import caches, cycle, queues, snapshots, standings
 from orchestrator.scheduler import worlds as scheduler_worlds
@@ -89,24 +89,12 @@ class SchedulerPlanner:
         return standings.judge(self._declared(world, at), world.sites, here, at)
 
     def _declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
-        # What was counted falls out of its window as days pass.
-        day = at.astimezone(dt.UTC).date() if world.ledger else None
+        day = judged.day_of(world, at)
         if self._world is None or self._source is not world or self._day != day:
             if world.book is None:
                 raise ValueError("a world without a rule book")
             self._source, self._day = world, day
-            self._world = scheduler_worlds.World(
-                rulebook=world.book,
-                tenants=world.tenants,
-                queues=world.queues,
-                data_sets=world.data_sets,
-                control_plane=world.control_plane,
-                directives=world.directives,
-                mode=world.mode.value,
-                ledger=ledgers.view(world.ledger, world.book, at),
-                tables=self.tables,
-                accelerators=self.accelerators,
-            )
+            self._world = judged.of(world, world.book, at, tables=self.tables, accelerators=self.accelerators)
         return self._world
 
     def _snapshot(self, cycle_: planning.Cycle) -> snapshots.Snapshot:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from orchestrator.domain import jobs
-from orchestrator.inventory import ledgers, sightings, worlds
+from orchestrator.inventory import judged, sightings, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.ports import stores
 from orchestrator.scheduler import caches, snapshots
@@ -52,25 +52,13 @@ class Snapshots:
     def declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
         """Return the declared world as the scheduler reads it. Raises ServiceError without a rule book."""
         known = self._world
-        # What was counted towards thresholds falls out of its window as days pass.
-        day = at.astimezone(dt.UTC).date() if world.ledger else None
+        day = judged.day_of(world, at)
         if known is not None and known[0] is world and known[2] == day:
             return known[1]
         if world.book is None:
             text = "no rule book is loaded, so nothing can be judged"
             raise problems.ServiceError(problems.Kind.UNAVAILABLE, "policy.unavailable", text)
-        made = scheduler_worlds.World(
-            rulebook=world.book,
-            tenants=world.tenants,
-            queues=world.queues,
-            data_sets=world.data_sets,
-            control_plane=world.control_plane,
-            directives=world.directives,
-            mode=world.mode.value,
-            ledger=ledgers.view(world.ledger, world.book, at),
-            tables=self._tables,
-            accelerators=self._accelerators,
-        )
+        made = judged.of(world, world.book, at, tables=self._tables, accelerators=self._accelerators)
         self._world = (world, made, day)
         return made
 
