@@ -369,7 +369,8 @@ def older(version: str, *, token: str | None = "") -> Cluster:
         patient = {"RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "240"}  # 2.49 loads nine processes anew
         made = Cluster(cpus=16, token=token, version=version, environment=patient)
         atexit.register(made.stop)
-        _OLDER[version] = made.start()
+        _OLDER[version] = made  # before it is up: one that cannot start is not tried for each test
+        made.start()
     return _OLDER[version]
 
 
