@@ -64,6 +64,8 @@ def test_a_large_folder_is_sent_once_and_goes_with_the_last_that_needs_it(site: 
     assert len(sent) == -(-len(folder) // payloads.PART_BYTES)
     adapter.submit(second)
     assert parts(site) == sent
+    owners = [len(one["metadata"]["ownerReferences"]) for one in site.named("configmaps") if one.get("immutable")]
+    assert owners == [2] * len(sent), "each part goes with the last of its Jobs"
     for one in (first, second):
         seen = until(adapter, one, State.ENDED)
         assert seen.outcome is not None
