@@ -82,6 +82,7 @@ class Server:
     def _exchange(self, method: str, path: str, body: bytes | None, until_s: float) -> tuple[int, bytes]:
         connection = self._open(until_s)
         pieces: list[bytes] = []
+        response: http.client.HTTPResponse | None = None
         try:
             connection.request(method, path, body, self._headers(body))
             response = connection.getresponse()
@@ -103,6 +104,8 @@ class Server:
         except (OSError, http.client.HTTPException) as error:
             raise errors.no_answer(self.url, _why(error)) from error
         finally:
+            if response is not None:
+                response.close()  # it holds the socket where the server closes after each answer
             connection.close()
 
     def _headers(self, body: bytes | None) -> dict[str, str]:

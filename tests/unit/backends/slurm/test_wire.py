@@ -1,0 +1,120 @@
+"""What a server may answer instead of what is due: each has its code, and none is a success."""
+
+import base64
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from backends.slurm import client, settings
+from orchestrator.domain import errors
+
+JSON = {"Content-Type": "application/json"}
+CLEAN = json.dumps({"errors": [], "job_id": 7}).encode()
+
+
+class Liar(http.server.BaseHTTPRequestHandler):
+    """Answers everything with what the test set."""
+
+    answer: tuple[int, dict[str, str], bytes] = (200, JSON, CLEAN)
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, headers, body = self.answer
+        self.send_response(status)
+        for name, text in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 -- the library's name
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server on loopback."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def error(*rows: object) -> bytes:
+    """Return a body with errors inside."""
+    return json.dumps({"errors": rows, "job_id": 7}).encode()
+
+
+CASES = {
+    "errors in 200": (200, JSON, error({"error_number": -1, "error": "no"}), "slurm.failed"),
+    "a verdict in 200": (200, JSON, error({"error_code": 2000, "error": "no"}), "slurm.failed"),
+    "a verdict": (500, JSON, error({"error_code": 2000, "error": "Invalid partition name"}), "slurm.refused"),
+    "500 that says why": (500, JSON, error({"error_number": -1, "error": "Unspecified"}), "slurm.failed"),
+    "500 without errors": (500, JSON, CLEAN, "slurm.failed"),
+    "an unknown field": (400, JSON, error({"error": "Unknown key"}), "slurm.refused"),
+    "HTML": (200, {"Content-Type": "text/html"}, b"<html>hello</html>", "slurm.malformed"),
+    "a list": (200, JSON, b"[]", "slurm.malformed"),
+    "errors that are none": (200, JSON, b'{"errors": "all", "job_id": 7}', "slurm.malformed"),
+    "no number": (200, JSON, b'{"errors": [], "job_id": "7"}', "slurm.malformed"),
+    "number zero": (200, JSON, b'{"errors": [], "job_id": 0}', "slurm.malformed"),
+    "cut off": (200, {**JSON, "Content-Length": "1000"}, CLEAN, "slurm.no-answer"),
+    "elsewhere": (307, {"Location": "http://169.254.169.254/"}, b"", "slurm.redirected"),
+    "no token": (401, JSON, b"{}", "slurm.token-refused"),
+    "no such version": (404, JSON, b"{}", "slurm.version"),
+}
+
+
+def server(url: str, **more: object) -> client.Server:
+    """Return a client."""
+    return client.Server(settings.SlurmSettings(url=url, user="u", token="t", folder="/f", **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_answer_that_is_not_due_has_its_code(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submission so answered is no success."""
+    *answer, code = CASES[name]
+    monkeypatch.setattr(Liar, "answer", tuple(answer))
+    with pytest.raises(errors.BackendError) as caught:
+        server(url).submit({})
+    assert caught.value.code == code
+
+
+def test_a_clean_answer_is_taken(url: str) -> None:
+    """The number comes back."""
+    assert server(url).submit({}) == 7
+
+
+def test_an_answer_without_end_is_cut(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many bytes are read, and no more."""
+    monkeypatch.setattr(client, "ANSWER_BYTES_MAX", 1000)
+    monkeypatch.setattr(Liar, "answer", (200, JSON, b" " * 2000 + CLEAN))
+    with pytest.raises(errors.BackendError) as caught:
+        server(url).get("jobs")
+    assert caught.value.code == "slurm.malformed"
+
+
+def token(user: object) -> str:
+    """Return a token that names a user; nobody checks its signature here."""
+    claims = base64.urlsafe_b64encode(json.dumps({"sun": user}).encode()).decode().rstrip("=")
+    return f"e30.{claims}.x"
+
+
+@pytest.mark.parametrize(
+    ("user", "sun"), [("root", "u"), ("slurm", "slurm"), ("u", "root"), ("u", "slurm"), ("u", "v")]
+)
+def test_who_may_do_anything_is_refused(user: str, sun: str) -> None:
+    """Neither as user nor in the token; nor is somebody else's token taken."""
+    with pytest.raises(ValueError, match=r"user|token"):
+        settings.SlurmSettings(url="http://h", user=user, token=token(sun), folder="/f")
+
+
+@pytest.mark.parametrize("url", ["ftp://h", "http://u:p@h", "http://169.254.169.254", "http://h/?x", "http://h\\x"])
+def test_a_url_that_no_site_has_is_refused(url: str) -> None:
+    """Clouds keep credentials at link-local addresses."""
+    with pytest.raises(ValueError, match="url"):
+        settings.SlurmSettings(url=url, user="u", token="t", folder="/f")
