@@ -146,3 +146,22 @@ def test_a_new_adapter_is_asked_for_everything(world):
     lane.news.of(object())
     assert lane.news._cursor is None
     assert not lane.news._resting
+
+
+def test_what_was_named_is_asked_for_until_a_read_says_something(world):
+    """News are told once; where the read after them knew nothing, the attempt does not rest."""
+    id = world.job(seconds=10)
+    world.turns(8)
+    key = world.store.job(id).attempts[-1].key
+    world.turns(5)
+    unknown = offers.ObservedState.UNKNOWN
+    kept = {name: adapter.inner.observe for name, adapter in world.adapters.items()}
+    for adapter in world.adapters.values():
+        adapter.inner.observe = lambda refs: [backends.Observation(ref.key, unknown) for ref in refs]
+    world.said = frozenset({key})
+    world.turns(1)
+    world.said = frozenset()
+    for name, adapter in world.adapters.items():
+        adapter.inner.observe = kept[name]
+    world.turns(3)
+    assert world.phase(id) is P.SUCCEEDED
