@@ -1,0 +1,185 @@
+"""What goes wrong with a Slurm site: nothing is started twice, lost, or called ended before it has."""
+
+import dataclasses
+import datetime as dt
+import itertools
+import pathlib
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backends import slurm as adapters
+from orchestrator.domain import errors, ids, jobs, offers, sites
+from orchestrator.ports import backends
+from orchestrator.telemetry import clocks
+from tests.e2e import _slurm
+from tests.e2e._planes import wait_until
+from tests.e2e.slurm import clusters, faults, wires
+
+State, Kind = offers.ObservedState, jobs.OutcomeKind
+
+
+@dataclasses.dataclass
+class Site:
+    """A cluster that may be broken, and adapters that speak to it."""
+
+    cluster: clusters.Cluster
+    folder: pathlib.Path
+    url: str = ""
+    made: list[backends.BackendAdapter] = dataclasses.field(default_factory=list)
+    count: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(secrets.randbelow(10**15) * 1000))
+
+    @property
+    def ledger(self) -> pathlib.Path:
+        """Return the file into which every run of a job writes a line."""
+        return self.cluster.shared / f"{self.folder.name}.ledger"
+
+    def adapter(self) -> backends.BackendAdapter:
+        """Return a new adapter, as of a process that has just started."""
+        now = clocks.SystemClock().now
+        context = backends.AdapterContext("b", [sites.Pool("fr")], str(self.folder), "here", now)
+        found = adapters.plugin.build(_slurm.settings(self.cluster, url=self.url), context)
+        self.made.append(found)
+        return found
+
+    def placement(self, script: str = "true", **spec: Any) -> backends.SealedPlacement:
+        """Return a placement with a new key, whose job writes down that it runs."""
+        job = ids.JobId(f"01FAULT{next(self.count):019d}")
+        key = ids.attempt_key(job, 1)
+        text = f"echo {key} >> {self.ledger}; {script}"
+        return backends.SealedPlacement(
+            key=key,
+            job=job,
+            tenant="t",
+            number=1,
+            site=ids.SiteName("b/fr"),
+            pool="fr",
+            spec=jobs.JobSpec(name="t", command=("sh", "-c", text), **spec),
+            spec_digest=ids.Digest("sha256:" + "0" * 64),
+            fence=backends.Fence(ids.Term(1), 1),
+        )
+
+    def runs(self, placement: backends.SealedPlacement) -> int:
+        """Return how often a job has run."""
+        return _slurm.lines(self.ledger).count(str(placement.key))
+
+
+@pytest.fixture
+def site(lone_slurm: clusters.Cluster, tmp_path: pathlib.Path) -> Iterator[Site]:
+    """Give a site that may be broken; afterwards it is whole again."""
+    found = Site(lone_slurm, tmp_path)
+    yield found
+    for one in found.made:
+        one.close()
+    faults.mend(lone_slurm)
+
+
+@pytest.fixture
+def wire(site: Site) -> Iterator[wires.Wire]:
+    """Give the wire through which the site's adapters speak."""
+    with wires.wire(site.cluster.url) as made:
+        site.url = made.url
+        yield made
+
+
+def look(adapter: backends.BackendAdapter, placement: backends.SealedPlacement) -> backends.Observation:
+    """Return one observation by key alone; UNKNOWN where nobody answers."""
+    try:
+        (seen,) = adapter.observe([backends.AttemptRef(placement.key)])
+    except errors.BackendError as error:
+        return backends.Observation(placement.key, State.UNKNOWN, detail=error.code)
+    return seen
+
+
+def until(
+    adapter: backends.BackendAdapter, placement: backends.SealedPlacement, state: State, seconds: float = 60.0
+) -> backends.Observation:
+    """Return the first observation of a state."""
+    seen: list[backends.Observation] = []
+
+    def check() -> bool:
+        seen[:] = [look(adapter, placement)]
+        return seen[0].state is state
+
+    wait_until(check, seconds=seconds, every=0.1, what=f"{state}: {seen}")
+    return seen[0]
+
+
+@pytest.mark.parametrize("loss", list(wires.Loss))
+def test_a_submission_whose_reply_or_request_is_lost_runs_once(site: Site, wire: wires.Wire, loss: wires.Loss) -> None:
+    """Whoever tries again, the same process or the next one, finds the job or makes it."""
+    adapter, placement = site.adapter(), site.placement()
+    wire.next("POST", "job/submit", loss)
+    try:
+        adapter.submit(placement)
+    except errors.BackendError:
+        pass
+    later = site.adapter()
+    first = later.submit(placement)
+    assert adapter.submit(placement) == first
+    seen = until(later, placement, State.ENDED)
+    assert seen.outcome is not None
+    assert (seen.outcome.exit_code, site.runs(placement)) == (0, 1)
+
+
+def test_a_job_that_the_controller_forgot_is_never_gone_while_it_may_run(site: Site) -> None:
+    """After a power cut the number is unknown and the script runs on: unknown, then ended by its own marker."""
+    adapter, placement = site.adapter(), site.placement("sleep 4; exit 5")
+    with faults.power_cut(site.cluster):
+        handle = adapter.submit(placement)
+        faults.until(lambda: site.runs(placement) == 1, "the start")
+    assert _slurm.of(site.cluster, str(placement.key)) == []
+    states = set()
+    other = site.placement("sleep 1")
+    assert adapter.submit(other) != handle
+
+    def over() -> bool:
+        seen = look(site.made[-1], placement)
+        states.add(seen.state)
+        return seen.state is State.ENDED
+
+    wait_until(over, seconds=30, every=0.1, what=f"the end: {states}")
+    assert State.GONE not in states
+    seen = look(site.adapter(), placement)
+    assert seen.outcome is not None
+    assert (seen.outcome.exit_code, site.runs(placement)) == (5, 1)
+
+
+def test_a_number_that_is_given_again_is_not_mistaken(site: Site) -> None:
+    """A controller that lost everything gives our number to somebody: it is neither observed nor cancelled as ours."""
+    adapter, placement = site.adapter(), site.placement("sleep 3600")
+    adapter.submit(placement)
+    faults.until(lambda: site.runs(placement) == 1, "the start")
+    (ours,) = _slurm.of(site.cluster, str(placement.key))
+    faults.forget(site.cluster)
+    while (number := site.cluster.sbatch("#!/bin/sh\nsleep 3600\n", "--output=/dev/null")) < int(ours["JobID"]):
+        pass
+    assert number == int(ours["JobID"])
+    for one in (adapter, site.adapter()):
+        assert look(one, placement).state not in (State.RUNNING, State.QUEUED)
+        one.stop(backends.AttemptRef(placement.key), backends.Fence(ids.Term(1), 1), dt.timedelta(0))
+        assert site.cluster.state(number) in ("PENDING", "RUNNING")
+
+
+def test_a_frozen_controller_is_unreachable_not_lost(site: Site) -> None:
+    """While nobody answers nothing is known; afterwards all is as it was."""
+    adapter, placement = site.adapter(), site.placement("sleep 3600")
+    adapter.submit(placement)
+    until(adapter, placement, State.RUNNING)
+    with faults.frozen(site.cluster):
+        until(adapter, placement, State.UNKNOWN, seconds=60)
+    until(adapter, placement, State.RUNNING)
+
+
+def test_what_slurm_forgot_long_ago_ends_by_its_marker(site: Site) -> None:
+    """A controller that was asked too late knows nothing; the outcome is what the job wrote."""
+    adapter, placement = site.adapter(), site.placement("exit 9")
+    adapter.submit(placement)
+    faults.until(lambda: site.runs(placement) == 1, "the run")
+    faults.until(lambda: {job["State"] for job in _slurm.of(site.cluster, str(placement.key))} == {"FAILED"}, "the end")
+    faults.forget(site.cluster)
+    seen = until(site.adapter(), placement, State.ENDED)
+    assert seen.outcome is not None
+    assert (seen.outcome.kind, seen.outcome.exit_code) == (Kind.EXITED, 9)
