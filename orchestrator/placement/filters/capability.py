@@ -10,7 +10,6 @@ from orchestrator.placement.filters import base
 
 WORDS = {
     offers.Capability.CONTAINERS: ("run container images", "leave out spec.image"),
-    offers.Capability.IMAGE_TAGS: ("run an image named by a tag", "name the image by its digest (@sha256:...)"),
     offers.Capability.PROCESSES: ("run a bare command", "name an image in spec.image"),
     offers.Capability.GANGS: ("start several nodes all or none", "ask for one node"),
     offers.Capability.OUTPUTS: ("keep outputs", "leave out spec.outputs"),
@@ -20,6 +19,7 @@ WORDS = {
 }
 """What a capability does, and how a job does without it."""
 LATER = {
+    offers.Capability.IMAGE_TAGS: ("run an image named by a tag", "name the image by its digest (@sha256:...)"),
     offers.Capability.ATTESTS: ("attest where an attempt runs", "ask for less than attested in minAssurance"),
     offers.Capability.EGRESS: (
         "keep a job from connecting elsewhere, and says so",

@@ -58,6 +58,7 @@ FILTERS: tuple[base.Filter, ...] = (
     capability.Capability(offers.Capability.EGRESS),
     capability.Capability(offers.Capability.EGRESS_RULES),
     capability.Capability(offers.Capability.SECRETS),
+    capability.Capability(offers.Capability.IMAGE_TAGS),
 )
 """At most 64."""
 
