@@ -15,7 +15,7 @@ from tests.e2e.kube import clusters
 from tests.e2e.test_kubernetes import Place, log_of, make_plane, run, shell
 
 CANARY = f"canary-{secrets.token_hex(24)}"
-NAME = f"hub-{secrets.token_hex(4)}"
+NAME = "hub"
 
 
 @pytest.fixture(scope="module")
