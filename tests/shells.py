@@ -168,19 +168,18 @@ class Trace:
 
 
 STUB = """#!/bin/bash -p
-printf '%s\\0' "$#" "${{0##*/}}" "$@" >> "$COMITY_TRACE"
+printf '%s\\0' "${{0##*/}}" "$@" > "$COMITY_TRACE/$EPOCHREALTIME.$BASHPID"
 {rest}
 """
 MISSING = """
-command_not_found_handle() {{ printf '%s\\0' "$(($# - 1))" "$@" >> {trace}; return 127; }}
+command_not_found_handle() {{ printf '%s\\0' "$@" > "{trace}/$EPOCHREALTIME.$BASHPID"; return 127; }}
 """
 
 
-def _calls(raw: bytes) -> Iterator[tuple[str, ...]]:
-    """Read what the stubs wrote: how many arguments, the program, the arguments; each ends with a NUL."""
-    words = iter(raw.decode(errors="replace").split("\0")[:-1])
-    for count in words:
-        yield tuple(next(words) for _ in range(int(count) + 1))
+def _calls(trace: pathlib.Path) -> Iterator[tuple[str, ...]]:
+    """Read what the stubs wrote, in order of time: a file a call, for they run at once; each word ends with a NUL."""
+    for path in sorted(trace.iterdir()):
+        yield tuple(path.read_bytes().decode(errors="replace").split("\0")[:-1])
 
 
 def run(
@@ -199,7 +198,7 @@ def run(
     aside = folder.with_name(f"{folder.name}.stubs")
     aside.mkdir()
     trace = aside / "trace"
-    trace.touch()
+    trace.mkdir()
     for program in {CANARY, *programs}:
         # By its path, so that what it looks for itself is found among the stubs.
         real = None if program == CANARY else shutil.which(program, path=f"{os.defpath}:/usr/sbin")
@@ -229,6 +228,6 @@ def run(
     return Trace(
         code=done.returncode,
         output=(done.stdout + done.stderr).decode(errors="replace"),
-        called=tuple(_calls(trace.read_bytes())),
+        called=tuple(_calls(trace)),
         made=tuple(sorted(str(path.relative_to(folder)) for path in set(folder.rglob("*")) - before)),
     )

@@ -1,4 +1,4 @@
-"""Slurm: jobs of a cluster, by slurmrestd and a folder that the cluster and this server share (ADR 0029).
+"""Slurm: batch jobs of a cluster, by slurmrestd. No library of Slurm is needed (ADR 0029).
 
 What needs a library is loaded when an adapter is built, so that naming this one costs nothing.
 """
@@ -16,7 +16,7 @@ class SlurmPlugin:
 
     name = "slurm"
     port_version = backends.PORT_VERSION
-    summary = "a Slurm cluster, by slurmrestd v0.0.38 and a shared folder; tried with Slurm 22.05"
+    summary = "a Slurm cluster, by slurmrestd v0.0.38 to v0.0.42; run with Slurm 22.05 and 24.11"
 
     def settings_schema(self) -> Mapping[str, object]:
         """Return the JSON Schema of the settings."""

@@ -1,22 +1,36 @@
-"""The port, spoken to slurmrestd and the shared folder. Nothing of an attempt is known here only."""
+"""The port, spoken to a Slurm cluster: jobs by slurmrestd, and their folders in a file system that both sides see."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import math
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
-from backends.slurm import client, errors, folder, render, settings, views
+from backends.slurm import client, errors, folders, observe, rooms, script, settings, wire
 from orchestrator.domain import ids, sites
 from orchestrator.domain import offers as offer_values
 from orchestrator.ports import backends
 
-_KEY = re.compile(r"[0-9a-z]{1,64}(-[0-9]{1,12}){1,2}", re.ASCII)
+LIST_AGE_S = 1.0
+"""Monotonic seconds for which a list of jobs answers for all attempts that are observed."""
+_KEY = re.compile(r"[0-9A-Za-z]{1,64}(-[0-9]{1,12}){1,2}", re.ASCII)
+_PATIENCE_S = 10.0
+"""So long after its grace a script may take to end, before Slurm is asked to end it."""
+_OVER_MAX = 65_536
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 POWERS = frozenset(
-    {offer_values.Capability.PROCESSES, offer_values.Capability.LOGS, offer_values.Capability.LISTS_OWNED}
+    {
+        offer_values.Capability.PROCESSES,
+        offer_values.Capability.WORKDIR,
+        offer_values.Capability.FILES,
+        offer_values.Capability.LOGS,
+        offer_values.Capability.LISTS_OWNED,
+    }
 )
 
 
@@ -26,25 +40,23 @@ class SlurmAdapter(backends.BackendAdapter):
     def __init__(self, wanted: settings.SlurmSettings, context: backends.AdapterContext) -> None:
         self._settings = wanted
         self._context = context
-        self._server = client.Server(wanted)
-        self._folder = folder.Folder(wanted.folder)
+        self._rest = client.Rest(wanted)
+        self._folder = folders.Folder(wanted.folder)
         self._lock = threading.Lock()
+        self._listed: tuple[float, Sequence[wire.Job]] | None = None
+        self._over: dict[str, tuple[float, wire.Job]] = {}
+        self._mark = f"comity {context.installation} {context.backend} "
 
     def capabilities(self) -> offer_values.Capabilities:
-        """Return what a job on this cluster can use; no files, outputs, gangs or images yet."""
-        return offer_values.Capabilities(POWERS, visibility_lag=dt.timedelta(seconds=views.LATE_S))
+        """Return what a job on this cluster can use."""
+        return offer_values.Capabilities(POWERS, dt.timedelta(seconds=self._settings.visibility_seconds))
 
     def offers(self) -> Sequence[offer_values.Offer]:
-        """Return one offer a pool; each says that it queues."""
-        self._folder.check()
-        partitions, nodes, listed = self._server.get("partitions"), self._server.get("nodes"), self._listed()
-        mine = self._own(listed)
-        return [
-            views.offer(
-                views.share(pool, self._settings, partitions, nodes), listed, mine, self._settings, self._context
-            )
-            for pool in self._pools()
-        ]
+        """Return one offer a pool: of the nodes of its partition, and of its queue."""
+        nodes = [wire.node(one) for one in self._rest.get("nodes", "nodes")]
+        up = {str(one.get("name")): _is_up(one) for one in self._rest.get("partitions", "partitions")}
+        seen = (nodes, up, self._jobs(age_s_max=0.0))
+        return [self._offer(pool, seen) for pool in self._pools()]
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
         """Get or create the attempt of this key; see the port. A key that was stopped before is refused."""
@@ -53,38 +65,48 @@ class SlurmAdapter(backends.BackendAdapter):
             raise errors.refused("invalid", "the key is none that this backend takes")
         if placement.spec.nodes > 1:
             raise errors.refused("invalid", "a job of several nodes is not run here")
-        with self._lock:  # one look and one submission at a time: two of one key would both find nothing
-            known = [job for job in self._own(self._listed()) if job.name == key]
-            if known or self._folder.end(key) is not None:
-                return backends.Handle(f"slurm:{key}")
-            if self._folder.stopped(key):
-                raise errors.refused("stopped", "this attempt was stopped before it began, and will not start any more")
-            if self._folder.begun(key):  # Slurm forgot it: a second start would find the claim taken
-                return backends.Handle(f"slurm:{key}")
-            self._server.submit(render.submission(placement, self._settings, self._context, self._gres(placement)))
-        return backends.Handle(f"slurm:{key}")
+        identity = self._identity(placement.tenant)
+        asked = self._submission(placement, identity)
+        left = self._folder.look(key)
+        known = self._mine(key, left, self._jobs(age_s_max=0.0))
+        if known is not None:
+            return backends.Handle(observe.handle_of(known))
+        if left.claimed:
+            return backends.Handle(f"slurm:{left.number or 0}:{key}")
+        if left.stopped:
+            raise errors.stopped()
+        return backends.Handle(f"slurm:{self._send(asked, self._who(identity.user))}:{key}")
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
-        """Return what each attempt is now, by one list and the shared folder."""
-        mine: dict[str, list[views.Job]] = {}
-        for job in self._own(self._listed()):
-            mine.setdefault(job.name, []).append(job)
-        return [self._observe(ref, mine) for ref in refs]
+        """Return what each attempt is now, by one list of Slurm's and the folder of each."""
+        # Slurm first: a job that ends in between has written its last word by the time its folder is read.
+        listed = self._jobs(age_s_max=LIST_AGE_S)
+        by_name: dict[str, list[wire.Job]] = {}
+        for job in listed:
+            if self._is_own(job):
+                by_name.setdefault(job.name, []).append(job)
+        return [self._observe(ref, by_name) for ref in refs]
 
     def stop(self, ref: backends.AttemptRef, fence: backends.Fence, grace: dt.timedelta) -> None:
-        """Ask exactly this attempt to end; one that never came never will. The site's KillWait is its grace."""
+        """Ask exactly this attempt to end; one that never came never will. What runs is told by its script, which
+        kills when the grace is over; a script that does not end then is cancelled by Slurm, when asked again.
+        """
         key = str(ref.key)
-        if not _KEY.fullmatch(key) or self._folder.end(key) is not None:
+        if not _KEY.fullmatch(key):
             return
-        self._folder.note_stop(key)
-        live = [job for job in self._own(self._listed()) if job.name == key and job.live]
-        for job in live:
-            self._server.cancel(job.id)
-        if not live:
-            self._folder.claim(key)
+        left = self._folder.look(key)
+        if left.end:
+            return
+        grace_s = max(0, math.ceil(grace.total_seconds()))
+        self._folder.mark_stopped(key, grace_s)
+        now_s = self._context.now().timestamp()
+        patient = left.stopped_s is None or now_s < left.stopped_s + grace_s + _PATIENCE_S
+        for job in self._jobs(age_s_max=0.0):
+            if job.name == key and self._is_own(job) and not observe.is_over(job):
+                self._cancel(job, gently=patient and "RUNNING" in job.states)
 
     def close(self) -> None:
-        """Do nothing: no connection is kept."""
+        """Nothing is held. Attempts go on."""
 
     def read_logs(
         self, ref: backends.AttemptRef, *, cursor: str | None, node: int | None, limit: int
@@ -93,50 +115,202 @@ class SlurmAdapter(backends.BackendAdapter):
         key, at = str(ref.key), cursor or "0"
         if not _CURSOR.fullmatch(at):
             raise errors.refused("cursor", "the cursor is none of this attempt's log")
-        if not _KEY.fullmatch(key) or node not in (None, 0):
+        if node not in (None, 0) or not _KEY.fullmatch(key) or limit <= 0:
             return (), at
         data = self._folder.log(key, int(at), limit)
+        if data is None:
+            if ref.handle is not None and self._mine(key, folders.Left(), self._jobs(age_s_max=LIST_AGE_S)) is None:
+                raise errors.no_log(self._context.backend, key)
+            return (), at
         end = str(int(at) + len(data))
         return ([backends.LogChunk(data, end, 0)] if data else []), end
 
     def list_owned(self) -> Sequence[backends.AttemptRef]:
-        """Return every attempt with our mark that is not over, once."""
-        live = {job.name for job in self._own(self._listed()) if job.live and _KEY.fullmatch(job.name)}
-        return [
-            backends.AttemptRef(ids.AttemptKey(key), f"slurm:{key}")
-            for key in sorted(live)
-            if self._folder.end(key) is None
-        ]
+        """Return every attempt with our mark that is not over."""
+        found: dict[str, backends.AttemptRef] = {}
+        for job in self._jobs(age_s_max=0.0):
+            live = self._is_own(job) and _KEY.fullmatch(job.name) and not observe.is_over(job)
+            if live and not self._folder.look(job.name).end:
+                found[job.name] = backends.AttemptRef(ids.AttemptKey(job.name), observe.handle_of(job))
+        return [found[name] for name in sorted(found)]
 
     def forget(self, ref: backends.AttemptRef) -> None:
-        """Remove what is left of an attempt that is over; Slurm forgets by itself."""
+        """Remove the folder of an attempt that is over. One that may still run stays."""
         key = str(ref.key)
-        if _KEY.fullmatch(key) and not any(job.name == key and job.live for job in self._own(self._listed())):
-            self._folder.remove(key)
+        if not _KEY.fullmatch(key):
+            return
+        listed = self._jobs(age_s_max=0.0)
+        if any(job.name == key and self._is_own(job) and not observe.is_over(job) for job in listed):
+            return
+        left = self._folder.look(key)
+        if left.claimed and not left.end and left.over_by_s is None and self._mine(key, left, listed) is None:
+            return
+        self._folder.remove(key)
+        self._over.pop(key, None)
+
+    def identity(self) -> offer_values.PinnedIdentity:
+        """Return the controllers' names, as Slurm says them."""
+        hosts = sorted(str(one.get("hostname", "")) for one in self._rest.get("ping", "pings"))
+        if not any(hosts):
+            raise errors.malformed(self._settings.url, "ping")
+        return offer_values.PinnedIdentity((("slurm-controllers", " ".join(filter(None, hosts))[:256]),))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def _observe(self, ref: backends.AttemptRef, mine: Mapping[str, Sequence[views.Job]]) -> backends.Observation:
+    def _observe(self, ref: backends.AttemptRef, by_name: Mapping[str, Sequence[wire.Job]]) -> backends.Observation:
         key = str(ref.key)
         if not _KEY.fullmatch(key):
             return backends.Observation(ref.key, offer_values.ObservedState.GONE, detail="not a key of this backend")
-        begun, stopped, end = self._folder.begun(key), self._folder.stopped(key), self._folder.end(key)
-        return views.observation(ref.key, mine.get(key, ()), end, self._context.now(), begun=begun, stopped=stopped)
+        left = self._folder.look(key)
+        job = self._mine(key, left, by_name.get(key, ()))
+        if left.end:
+            self._over.pop(key, None)
+            return observe.ended(ref, left, job)
+        if job is not None and not observe.is_over(job) and not observe.is_again(left, job):
+            self._over.pop(key, None)
+            return observe.live(ref, left, job)
+        if job is None and key not in self._over:
+            return observe.unknown_to_slurm(ref, left, self._context.now().timestamp())
+        if len(self._over) >= _OVER_MAX:
+            self._over.clear()
+        # Slurm may forget it before its last word would have come: what it said once holds.
+        since_s, job = self._over.setdefault(key, (time.monotonic(), job)) if job is not None else self._over[key]
+        if time.monotonic() - since_s < observe.SETTLE_S:
+            text = "over, as Slurm says; its last word is waited for"
+            return backends.Observation(
+                ref.key, offer_values.ObservedState.RUNNING, handle=observe.handle_of(job), detail=text
+            )
+        return observe.without_word(ref, left, job)
 
-    def _listed(self) -> list[views.Job]:
-        return views.jobs_of(self._server.get("jobs"))
-
-    def _own(self, listed: Sequence[views.Job]) -> list[views.Job]:
-        return views.own(listed, self._settings.user, self._context)
+    def _offer(
+        self, pool: sites.Pool, seen: tuple[Sequence[wire.Node], Mapping[str, bool], Sequence[wire.Job]]
+    ) -> offer_values.Offer:
+        name, share, gres = self._context.backend, self._share(pool.name), self._gres(pool.name)
+        found = rooms.offer(pool, share, gres, name, seen, self._context.now(), self._is_own, isolated=self._isolated)
+        return found if self._context.pools else dataclasses.replace(found, pool=pool)
 
     def _pools(self) -> Sequence[sites.Pool]:
         return self._context.pools or [sites.Pool(name) for name in self._settings.pools]
 
-    def _gres(self, placement: backends.SealedPlacement) -> str | None:
-        if not placement.spec.resources.accelerators:
-            return None
-        pool = next((each for each in self._pools() if each.name == placement.pool), sites.Pool(placement.pool))
-        return views.share(pool, self._settings, self._server.get("partitions"), self._server.get("nodes")).gres
+    def _mine(self, key: str, left: folders.Left, listed: Sequence[wire.Job]) -> wire.Job | None:
+        """Return the job of Slurm that is an attempt: the one that made the claim, else one that may yet, else any."""
+        found = [job for job in listed if job.name == key and self._is_own(job)]
+        if left.number is not None:
+            return next((job for job in found if job.number == left.number), None)
+        return min(found, key=lambda job: (observe.is_over(job), job.number), default=None)
+
+    def _is_own(self, job: wire.Job) -> bool:
+        return job.comment.startswith(self._mark) and job.user in self._users
+
+    def _jobs(self, *, age_s_max: float) -> Sequence[wire.Job]:
+        known = self._listed
+        if known is not None and time.monotonic() - known[0] < age_s_max:
+            return known[1]
+        with self._lock:  # several calls at once need one list
+            known = self._listed
+            if known is not None and time.monotonic() - known[0] < age_s_max:
+                return known[1]
+            asked_s = time.monotonic()
+            made = wire.jobs(self._rest.get("jobs", "jobs"))
+            self._listed = (asked_s, made)
+            return made
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def _submission(self, placement: backends.SealedPlacement, identity: settings.Identity) -> wire.Submission:
+        share, resources = self._share(placement.pool), placement.spec.resources
+        count = resources.accelerators.count if resources.accelerators else 0
+        variables = script.environment(placement, self._settings.env, self._settings.path)
+        minutes = 0
+        if placement.time_limit is not None:  # the script ends it to the second; Slurm, should the script not
+            minutes = math.ceil((placement.time_limit + placement.stop_grace).total_seconds() / 60) + 1
+        return wire.Submission(
+            name=str(placement.key),
+            comment=f"{self._mark}{placement.spec_digest}",
+            script=script.render(
+                placement,
+                self._settings.folder,
+                variables,
+                log_bytes_max=self._settings.log_bytes_max,
+                bytes_max=self._settings.script_bytes_max,
+            ),
+            partition=share.partition or placement.pool,
+            path=self._settings.path,
+            cpus=max(1, math.ceil(resources.cpu_milli / 1000)),
+            memory_mib=math.ceil(resources.memory_bytes / rooms.MIB),
+            minutes=minutes,
+            gres=f"{self._gres(placement.pool)}:{count}" if count else "",
+            account=identity.account or share.account,
+            qos=identity.qos or share.qos,
+            constraints=share.constraints,
+            reservation=share.reservation,
+        )
+
+    def _send(self, asked: wire.Submission, who: tuple[str, str]) -> int:
+        """Submit and return the number. What Slurm would ignore of it is not let through."""
+        self._listed = None  # what was listed before it does not answer for it
+        answer = self._rest.call("POST", "job/submit", wire.encode(asked, self._rest.version()), who=who)
+        number = answer.body.get("job_id")
+        if not answer.good:
+            raise errors.of_answer(self._settings.url, answer.status, answer.errors)
+        if type(number) is not int or number <= 0:
+            raise errors.malformed(self._settings.url, "answer to a submission")
+        if answer.warnings:
+            self._folder.mark_stopped(asked.name, 0)
+            self._rest.call("DELETE", f"job/{number}", who=who)
+            text = "; ".join(answer.warnings)
+            raise errors.refused("ignored", f"Slurm would have ignored a part of the job: {errors.shown(text)}")
+        return number
+
+    def _cancel(self, job: wire.Job, *, gently: bool) -> None:
+        self._listed = None
+        path = f"job/{job.number}{'?signal=TERM' if gently else ''}"
+        answer = self._rest.call("DELETE", path, who=self._who(job.user))
+        if not answer.good and not {number for number, _ in answer.errors} & {errors.UNKNOWN_JOB}:
+            raise errors.of_answer(self._settings.url, answer.status, answer.errors)
+
+    # --- settings -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _isolated(self) -> bool:
+        tenants = self._settings.tenants.values()
+        return self._settings.shared_trust or (bool(tenants) and all(one.user is not None for one in tenants))
+
+    @property
+    def _users(self) -> frozenset[str]:
+        return frozenset({self._settings.user, *(one.user for one in self._settings.tenants.values() if one.user)})
+
+    def _who(self, user: str | None) -> tuple[str, str]:
+        """Return as whom to speak: a user of the settings with the token beside it, else the one that reads."""
+        for one in self._settings.tenants.values():
+            if one.user is not None and one.token is not None and one.user == user:
+                return one.user, one.token
+        return self._settings.user, self._settings.token
+
+    def _identity(self, tenant: str) -> settings.Identity:
+        if not self._settings.tenants:
+            return settings.Identity()
+        found = self._settings.tenants.get(tenant)
+        if found is None:
+            raise errors.elsewhere("no-identity", f"settings.tenants names no Slurm user for tenant {tenant}")
+        return found
+
+    def _share(self, pool: str) -> settings.Share:
+        return self._settings.pools.get(pool) or settings.Share()
+
+    def _gres(self, pool: str) -> str:
+        """Return the GRES of a pool's accelerators: as the settings have it, or by their one type of that model."""
+        if (named := self._share(pool).gres) is not None:
+            return named
+        model = next((one.accelerator for one in self._context.pools if one.name == pool), None)
+        types = [name for name, slug in self._settings.accelerators.items() if slug == model]
+        return f"gpu:{types[0]}" if len(types) == 1 else "gpu"
+
+
+def _is_up(partition: Mapping[str, object]) -> bool:
+    inner = partition.get("partition")
+    state = partition.get("state") if not isinstance(inner, dict) else inner.get("state")
+    return "UP" in (state if isinstance(state, list) else [state])
 
 
 class SlurmPlugin:

@@ -1,131 +1,173 @@
-"""HTTP with slurmrestd: bounded in time and size, no redirects, each address looked at first.
-
-Only v0.0.38 is spoken. What is answered counts only if it is JSON without ``errors``, whatever the status says.
+"""HTTP with slurmrestd: bounded in time and size, no redirects, each address looked at first, and no more calls a
+minute than the site allows. The only module that opens connections; one request a connection.
 """
 
 from __future__ import annotations
 
+import collections
 import http.client
 import ipaddress
 import json
+import re
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from backends.slurm import errors, settings
+from orchestrator.domain import errors as port_errors
 
-VERSION = "v0.0.38"
-ANSWER_BYTES_MAX = 64 * 2**20
+ANSWER_BYTES_MAX = 128 * 2**20
+"""A job is about 3 kB in a list: tens of thousands of them."""
+VERSIONS = ("v0.0.42", "v0.0.41", "v0.0.40", "v0.0.38")
+"""Those that are spoken here, best first."""
 _CHUNK_BYTES = 64 * 1024
-GONE = frozenset({2017})
-"""ESLURM_INVALID_JOB_ID of slurm_errno.h."""
-REFUSALS = range(2000, 2200)
-"""Numbers of slurmctld's own verdicts in slurm_errno.h: it answered, and took nothing."""
+_OFFERED = re.compile(r"/slurm\\?/(v0\.0\.[0-9]{2})\\?/", re.ASCII)
 
 
-class Server:
-    """One slurmrestd. Safe to call from any thread: a connection a request."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. ``errors``: (number, text) of what it says went wrong, whatever its status."""
 
-    def __init__(self, wanted: settings.SlurmSettings) -> None:
+    status: int
+    body: Mapping[str, Any]
+    errors: Sequence[tuple[int, str]]
+    warnings: Sequence[str] = ()
+
+    @property
+    def good(self) -> bool:
+        """Say whether it is what was asked for. Slurm also answers 200 with errors inside."""
+        return self.status == 200 and not self.errors
+
+
+class Rest:
+    """One slurmrestd. Safe to call from any thread."""
+
+    def __init__(self, wanted: settings.SlurmSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
+        split = urllib.parse.urlsplit(wanted.url)
         self.url = wanted.url
-        self._wanted = wanted
-        self._split = urllib.parse.urlsplit(wanted.url)
+        self._https = split.scheme == "https"
+        self._host = split.hostname or ""
+        self._port = split.port or (443 if self._https else 80)
+        self._prefix = split.path.rstrip("/")
+        self._settings = wanted
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._calls: collections.deque[float] = collections.deque()
+        self._version: str | None = None
 
-    def get(self, path: str) -> dict[str, Any]:
-        """Return an answer without errors. Raises BackendError."""
-        return self._clean(*self._send("GET", path, None))
+    def version(self) -> str:
+        """Return the best version that both sides speak, asked for once. Raises BackendError."""
+        if self._version is None:
+            body = self._send("GET", "/openapi/v3", None, None)[1]
+            offered = set(_OFFERED.findall(body.decode("utf-8", "replace")))
+            found = next((version for version in VERSIONS if version in offered), None)
+            if found is None:
+                if not offered:
+                    raise errors.malformed(self.url, "description (/openapi/v3)")
+                text = f"slurmrestd at {self.url} speaks {', '.join(sorted(offered))}; here {', '.join(VERSIONS)} are"
+                raise errors.elsewhere("version", text)
+            self._version = found
+        return self._version
 
-    def submit(self, body: dict[str, Any]) -> int:
-        """Submit a job and return its number. Raises BackendError; ``slurm.refused`` where Slurm took nothing."""
-        status, found = self._send("POST", "job/submit", json.dumps(body).encode())
-        for said in problems(found):
-            if (number(said) in REFUSALS and status != 200) or status == 400:
-                raise errors.refused("refused", f"Slurm refuses the job: {text(said)}")
-        id = self._clean(status, found).get("job_id")
-        if type(id) is not int or id <= 0:
-            raise errors.malformed("submission")
-        return id
+    def call(self, method: str, path: str, body: object = None, *, who: tuple[str, str] | None = None) -> Answer:
+        """Send one request below the version's path and read the answer, good or not. Raises BackendError.
 
-    def cancel(self, id: int) -> None:
-        """End a job; one that is not there is fine. Raises BackendError."""
-        status, found = self._send("DELETE", f"job/{id:d}", None)
-        if not any(number(said) in GONE for said in problems(found)):
-            self._clean(status, found)
-
-    def _clean(self, status: int, found: dict[str, Any]) -> dict[str, Any]:
-        said = "; ".join(text(each) for each in problems(found))
-        if status != 200 or said:
-            raise errors.failed(self.url, status, said or "no reason")
-        return found
-
-    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
-        until_s = time.monotonic() + self._wanted.timeout_seconds
-        status, raw = self._exchange(method, f"{self._split.path}/slurm/{VERSION}/{path}", body, until_s)
-        if 300 <= status < 400:
-            raise errors.elsewhere("redirected", f"{self.url} answers with a redirect, which is not followed")
-        if status in (401, 403, 511):
-            raise errors.elsewhere("token-refused", f"slurmrestd at {self.url} refuses the token of settings.token")
+        :param who: (user, token) as whom; None: as the user of the settings.
+        """
+        sent = None if body is None else json.dumps(body).encode()
+        status, raw = self._send(method, f"/slurm/{self.version()}/{path}", sent, who)
         if status == 404:
-            raise errors.elsewhere(
-                "version", f"slurmrestd at {self.url} does not offer {VERSION}, and no other is built"
-            )
+            self._version = None  # another slurmrestd may answer there now
+        if 300 <= status < 400 or (status == 404 and not raw.startswith(b"{")):
+            raise errors.of_answer(self.url, status, ())
         try:
             found = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise errors.malformed(f"JSON (status {status})") from error
-        if not isinstance(found, dict):
-            raise errors.malformed("answer")
-        return status, found
+            if status >= 400:
+                raise errors.of_answer(
+                    self.url, status, [(0, errors.shown(raw[:200].decode("utf-8", "replace")))]
+                ) from error
+            raise errors.malformed(self.url, "JSON") from error
+        if not isinstance(found, dict) or not isinstance(found.get("errors"), list | None):
+            raise errors.malformed(self.url, "answer")
+        return Answer(status, found, _errors(found.get("errors")), _warnings(found.get("warnings")))
 
-    def _exchange(self, method: str, path: str, body: bytes | None, until_s: float) -> tuple[int, bytes]:
-        connection = self._open(until_s)
-        pieces: list[bytes] = []
+    def get(self, path: str, name: str) -> Sequence[Mapping[str, Any]]:
+        """Return the list ``name`` of an answer. Raises BackendError for one with errors, or without it."""
+        answer = self.call("GET", path)
+        if not answer.good:
+            raise errors.of_answer(self.url, answer.status, answer.errors)
+        found = answer.body.get(name)
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise errors.malformed(self.url, f"list of {name}")
+        return found
+
+    def _send(self, method: str, path: str, body: bytes | None, who: tuple[str, str] | None) -> tuple[int, bytes]:
+        self._count()
+        until_s = self._clock_s() + self._settings.timeout_seconds
+        sock = self._connect()
+        connection = http.client.HTTPConnection(self._host, self._port)
+        connection.sock = sock
+        connection.auto_open = 0
         response: http.client.HTTPResponse | None = None
         try:
-            connection.request(method, path, body, self._headers(body))
+            sock.settimeout(max(0.001, until_s - self._clock_s()))
+            connection.request(method, self._prefix + path, body, self._headers(who, body))
             response = connection.getresponse()
+            pieces, size = [], 0
             while True:
-                left_s = until_s - time.monotonic()
+                left_s = until_s - self._clock_s()
                 if left_s <= 0:
                     raise TimeoutError
-                if connection.sock is not None:
-                    connection.sock.settimeout(left_s)
+                sock.settimeout(left_s)
                 piece = response.read1(_CHUNK_BYTES)
                 if not piece:
                     break
+                size += len(piece)
+                if size > ANSWER_BYTES_MAX:
+                    raise errors.malformed(self.url, f"answer: it is longer than {ANSWER_BYTES_MAX} bytes")
                 pieces.append(piece)
-                if sum(map(len, pieces)) > ANSWER_BYTES_MAX:
-                    raise errors.malformed(f"answer: it is longer than {ANSWER_BYTES_MAX} bytes")
             if response.length:
-                raise http.client.IncompleteRead(b"", response.length)
+                raise http.client.IncompleteRead(b"")
             return response.status, b"".join(pieces)
         except (OSError, http.client.HTTPException) as error:
             raise errors.no_answer(self.url, _why(error)) from error
         finally:
             if response is not None:
-                response.close()  # it holds the socket where the server closes after each answer
+                response.close()  # an answer given up holds the socket by itself
             connection.close()
 
-    def _headers(self, body: bytes | None) -> dict[str, str]:
-        made = {"Accept": "application/json", "User-Agent": "comity", "X-SLURM-USER-NAME": self._wanted.user}
-        if self._wanted.auth == "bearer":
-            made["Authorization"] = f"Bearer {self._wanted.token}"
+    def _headers(self, who: tuple[str, str] | None, body: bytes | None) -> dict[str, str]:
+        user, token = who or (self._settings.user, self._settings.token)
+        made = {"Accept": "application/json", "User-Agent": "comity", "Connection": "close"}
+        if self._settings.auth == "bearer":
+            made["Authorization"] = f"Bearer {token}"
         else:
-            made["X-SLURM-USER-TOKEN"] = self._wanted.token
-        if body is not None:
-            made["Content-Type"] = "application/json"
-        return made
+            made |= {"X-SLURM-USER-NAME": user, "X-SLURM-USER-TOKEN": token}
+        return made if body is None else {**made, "Content-Type": "application/json"}
 
-    def _open(self, until_s: float) -> http.client.HTTPConnection:
-        https = self._split.scheme == "https"
-        host, port = self._split.hostname or "", self._split.port or (443 if https else 80)
+    def _count(self) -> None:
+        """Note a call. Raises TransientError ``slurm.busy`` where the site's bound is reached."""
+        with self._lock:
+            now_s = self._clock_s()
+            while self._calls and now_s - self._calls[0] > 60:
+                self._calls.popleft()
+            if len(self._calls) >= self._settings.calls_per_minute:
+                text = f"{self._settings.calls_per_minute} calls a minute were made (callsPerMinute): later again"
+                raise port_errors.TransientError("slurm.busy", text, effects=port_errors.SideEffects.NONE)
+            self._calls.append(now_s)
+
+    def _connect(self) -> socket.socket:
+        """Connect to an address that was looked at: what a name means cannot change in between."""
         try:
-            tls = ssl.create_default_context(cadata=self._wanted.ca) if https else None
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, ValueError) as error:
-            raise errors.unreachable(self.url, _why(error)) from error
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise errors.unreachable(self.url, f"its name is not known ({_why(error)})") from error
         problem: Exception = OSError("no address")
         for family, kind, protocol, _, where in found[:8]:
             address = ipaddress.ip_address(str(where[0]).partition("%")[0])
@@ -133,33 +175,38 @@ class Server:
                 raise errors.elsewhere("address-refused", f"{self.url} leads to {address}: {why}")
             sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(max(until_s - time.monotonic(), 0.001))
+                sock.settimeout(self._settings.timeout_seconds)
                 sock.connect(where)
-                made = http.client.HTTPConnection(host, port)
-                made.sock = tls.wrap_socket(sock, server_hostname=host) if tls else sock
-                return made
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return self._tls().wrap_socket(sock, server_hostname=self._host) if self._https else sock
             except OSError as error:
                 sock.close()
                 problem = error
         raise errors.unreachable(self.url, _why(problem)) from problem
 
-
-def problems(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what stands under ``errors``. Raises BackendError where that is no list of objects."""
-    listed = found.get("errors") or []
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise errors.malformed("list of errors")
-    return listed
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cadata=self._settings.ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
 
 
-def number(said: dict[str, Any]) -> object:
-    """Return the number of an error: ``error_code`` of a submission, ``error_number`` elsewhere."""
-    return said.get("error_number", said.get("error_code"))
+def _errors(found: object) -> list[tuple[int, str]]:
+    """Return the errors of an answer; v0.0.38 says ``error_code`` where it refuses a job."""
+    made = []
+    for one in found if isinstance(found, list) else ():
+        if isinstance(one, dict):
+            number = one.get("error_number", one.get("error_code", 0))
+            texts = [str(one[name]) for name in ("error", "description") if one.get(name)]
+            made.append((number if isinstance(number, int) else 0, ": ".join(texts)))
+        else:
+            made.append((0, str(one)))
+    return made
 
 
-def text(said: dict[str, Any]) -> str:
-    """Return the words of an error."""
-    return errors.shown(f"{said.get('error', '')} {said.get('description', '')}".strip()) or "an error without words"
+def _warnings(found: object) -> list[str]:
+    rows = found if isinstance(found, list) else ()
+    return [str(one.get("description", one)) if isinstance(one, dict) else str(one) for one in rows]
 
 
 def _why(error: Exception) -> str:

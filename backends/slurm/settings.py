@@ -1,4 +1,4 @@
-"""The settings of a ``slurm`` backend: where slurmrestd answers, as whom, the shared folder, what a pool is."""
+"""The settings of a ``slurm`` backend: where slurmrestd answers, as whom, and which partitions are which pool."""
 
 from __future__ import annotations
 
@@ -12,60 +12,97 @@ import pydantic
 
 from orchestrator.settings import adapters
 
-_Word = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
-_User = Annotated[str, pydantic.Field(pattern=r"^[a-z_][a-z0-9_.-]{0,31}$")]
-_Features = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,&|()-]{0,254}$")]
+MIB = 2**20
+
+_User = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
+_Token = Annotated[str, pydantic.Field(pattern=r"^[\x21-\x7e]+$", max_length=8192)]
+_Word = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$")]
+_Constraint = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_&|,*()\[\]. -]{1,256}$")]
+_Name = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+_Text = Annotated[str, pydantic.Field(pattern=r"^[^\x00]*$", max_length=32768)]
+_Pool = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]
+_Folder = Annotated[str, pydantic.Field(pattern=r"^/[^\x00\r\n]*[^\x00\r\n/]$", max_length=512)]
 
 
-class Partition(adapters.AdapterSettings):
-    """What a pool is at the site."""
+class Share(adapters.AdapterSettings):
+    """What of the cluster a pool is."""
 
     partition: _Word | None = pydantic.Field(default=None, description="partition; default: the name of the pool")
-    constraints: _Features | None = pydantic.Field(default=None, description="features that its nodes must have")
+    account: _Word | None = None
+    qos: _Word | None = None
+    constraints: _Constraint | None = pydantic.Field(default=None, description="features that its nodes must have")
     reservation: _Word | None = pydantic.Field(default=None, description="reservation that its jobs run in")
+    gres: _Word | None = pydantic.Field(
+        default=None, description="GRES of its accelerators, e.g. gpu:h100; default: by accelerators, else gpu"
+    )
 
 
 class Identity(adapters.AdapterSettings):
-    """What a tenant's jobs are accounted to at the site."""
+    """As whom a tenant's jobs run, and what they are accounted to."""
 
+    user: _User | None = pydantic.Field(default=None, description="Slurm user; default: settings.user")
+    token: _Token | None = pydantic.Field(default=None, description="JSON web token of that user")
     account: _Word | None = None
     qos: _Word | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _both(self) -> Identity:
+        if (self.user is None) != (self.token is None):
+            raise ValueError("user and token go together")
+        return self
+
 
 class SlurmSettings(adapters.AdapterSettings):
-    """A Slurm cluster."""
+    """A Slurm cluster with slurmrestd."""
 
     url: Annotated[str, pydantic.Field(max_length=2048)] = pydantic.Field(
         description="where slurmrestd answers, e.g. https://slurm.example:6820; http or https, no user, no password"
     )
     user: _User = pydantic.Field(description="user of the site that jobs run as; neither root nor SlurmUser")
-    token: Annotated[str, pydantic.Field(pattern=r"^[\x21-\x7e]+$", max_length=8192)] = pydantic.Field(
+    token: _Token = pydantic.Field(
         description="JSON web token of this user (scontrol token), as {fromFile: ...} or {fromEnv: ...}"
     )
     auth: Literal["header", "bearer"] = pydantic.Field(
         default="header", description="how the token is sent: X-SLURM-USER-TOKEN, or Authorization: Bearer"
     )
     slurm_user: _User = pydantic.Field(default="slurm", description="SlurmUser of the site, whose token is refused")
-    folder: Annotated[str, pydantic.Field(pattern=r"^/[^\x00]*[^\x00/]$", max_length=1024)] = pydantic.Field(
-        description="folder of a file system that every node and this server see at the same path; the user and this "
-        "server can both write there, and nobody else"
+    folder: _Folder = pydantic.Field(
+        description="folder of a file system that every node and this server see at the same path; the users of jobs "
+        "and this server can write there, and nobody else"
     )
-    ca: Annotated[str, pydantic.Field(max_length=2**20)] | None = pydantic.Field(
-        default=None, description="certificates, PEM, that vouch for an https url; default: those of this machine"
+    tenants: Annotated[dict[_Pool, Identity], pydantic.Field(max_length=256)] = pydantic.Field(
+        default_factory=dict,
+        description="tenant -> user, account, QoS; where any stands, a tenant without one is refused",
     )
     shared_trust: bool = pydantic.Field(
         default=False,
-        description="let tenants other than the backend's owner run here: all jobs run as one user of the site and can "
+        description="let tenants other than the backend's owner run here although jobs of one user of the site can "
         "read and stop each other",
     )
-    pools: Annotated[dict[_Word, Partition], pydantic.Field(max_length=64)] = pydantic.Field(
-        default_factory=dict, description="pool -> partition, constraints, reservation"
-    )
-    tenants: Annotated[dict[_Word, Identity], pydantic.Field(max_length=1024)] = pydantic.Field(
-        default_factory=dict, description="tenant -> account and QoS; where any stands, a tenant without one is refused"
-    )
-    accelerators: Annotated[dict[_Word, _Word], pydantic.Field(max_length=64)] = pydantic.Field(
+    accelerators: Annotated[dict[_Word, _Pool], pydantic.Field(max_length=64)] = pydantic.Field(
         default_factory=dict, description="type of GRES gpu, e.g. h100 -> its name in the catalogue"
+    )
+    pools: Annotated[dict[_Pool, Share], pydantic.Field(max_length=64)] = pydantic.Field(
+        default_factory=dict, description="pool -> partition, account, QoS, constraint, reservation, GRES"
+    )
+    ca: Annotated[str, pydantic.Field(max_length=MIB)] | None = pydantic.Field(
+        default=None, description="certificates, PEM, that vouch for an https url; default: those of this machine"
+    )
+    env: Annotated[dict[_Name, _Text], pydantic.Field(max_length=64)] = pydantic.Field(
+        default_factory=dict, description="variables that every job gets unless it sets them itself; nothing secret"
+    )
+    path: _Text = pydantic.Field(default="/usr/local/bin:/usr/bin:/bin", description="PATH of every job")
+    log_bytes_max: Annotated[int, pydantic.Field(ge=4096, le=1024 * MIB)] = pydantic.Field(
+        default=16 * MIB, description="largest log of a job, in bytes; what is over is cut, the job goes on"
+    )
+    script_bytes_max: Annotated[int, pydantic.Field(ge=65536, le=64 * MIB)] = pydantic.Field(
+        default=3 * MIB, description="largest script, with files and working folder in it (max_script_size of the site)"
+    )
+    visibility_seconds: Annotated[int, pydantic.Field(ge=0, le=600)] = pydantic.Field(
+        default=10, description="so long after a node wrote a file this server may not see it yet"
+    )
+    calls_per_minute: Annotated[int, pydantic.Field(ge=6, le=60000)] = pydantic.Field(
+        default=600, description="so many requests a minute at most; more wait for the next turn"
     )
     timeout_seconds: Annotated[int, pydantic.Field(ge=1, le=60)] = pydantic.Field(
         default=8, description="deadline of one request"
@@ -79,18 +116,22 @@ class SlurmSettings(adapters.AdapterSettings):
     @pydantic.model_validator(mode="after")
     def _no_power(self) -> SlurmSettings:
         mighty = {"root", "0", self.slurm_user}
-        if self.user in mighty:
-            raise ValueError(f"user {self.user} may do anything at the site: name one that only runs jobs")
-        named = subject(self.token)
-        if named in mighty:
-            raise ValueError(f"the token is of {named}, who may do anything at the site")
-        if named is not None and named != self.user:
-            raise ValueError("the token is of another user than settings.user")
+        pairs = [(self.user, self.token), *((one.user, one.token) for one in self.tenants.values())]
+        for user, token in pairs:
+            if user is None or token is None:
+                continue
+            if user in mighty:
+                raise ValueError(f"user {user} may do anything at the site: name one that only runs jobs")
+            named = subject(token)
+            if named in mighty:
+                raise ValueError(f"the token is of {named}, who may do anything at the site")
+            if named is not None and named != user:
+                raise ValueError("the token is of another user than the one beside it")
         return self
 
 
 def subject(token: str) -> str | None:
-    """Return the user that a JSON web token names (claim ``sun``); None where it cannot be read."""
+    """Return the user that a JSON web token names (claim ``sun``); None where it cannot be read. Slurm verifies it."""
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
@@ -105,10 +146,16 @@ def checked_url(url: str) -> str:
     if any(ord(letter) <= 0x20 or ord(letter) >= 0x7F or letter == "\\" for letter in url):
         raise ValueError("a url has no spaces, backslashes or control characters")
     split = urllib.parse.urlsplit(url)
-    if split.scheme not in ("http", "https") or not split.hostname or split.port == 0:
-        raise ValueError("only http and https, with a host")
-    if split.username is not None or split.password is not None or "?" in url or "#" in url:
-        raise ValueError("no user, password, query or fragment")
+    if split.scheme not in ("http", "https"):
+        raise ValueError("only http and https")
+    if split.username is not None or split.password is not None:
+        raise ValueError("no user and no password in a url: the token has a setting of its own")
+    if split.query or split.fragment or "?" in url or "#" in url:
+        raise ValueError("no query and no fragment")
+    if not split.hostname or split.port == 0:
+        raise ValueError("names no host")
+    if any(part in ("..", ".") for part in split.path.split("/")):
+        raise ValueError("no dots in its path")
     try:
         address = ipaddress.ip_address(split.hostname)
     except ValueError:

@@ -1,5 +1,6 @@
 """A server whose place is a real Slurm: jobs go in by its door and come out by their own end."""
 
+import base64
 import json
 import pathlib
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from tests.e2e import _slurm
 from tests.e2e._planes import Plane, backend, job
 from tests.e2e.slurm import clusters
 
+DATA = base64.b64encode(b"from here\n").decode()
 POOLS = [{"name": "fr"}, {"name": "de", "location": {"country": "DE"}}]
 
 
@@ -59,3 +61,16 @@ def test_a_failure_is_its_own(plane: Plane, slurm: clusters.Cluster) -> None:
     assert found["status"]["phase"] == "FAILED"
     assert "7" in str(attempt), attempt
     assert len(slurm.jobs(name=f"{id.lower()}-1")) == 1
+
+
+def test_files_and_limits_arrive(plane: Plane) -> None:
+    """A file is in the working folder, a program of several lines runs, and a deadline ends it to the second."""
+    id = submitted(plane, "reads", "cat data.txt; pwd", files={"data.txt": {"content": DATA}})
+    found = plane.ended(id, seconds=60)
+    assert found["status"]["phase"] == "SUCCEEDED", found
+    said = plane.shell.run(f"comity logs {id}").stdout.splitlines()
+    assert (said[0], said[1].rsplit("/", 1)[1]) == ("from here", "work")
+    late = plane.ended(submitted(plane, "late", "sleep 3600", limits={"deadline": "6s"}), seconds=60)
+    (attempt,) = late["status"]["attempts"]
+    assert late["status"]["phase"] == "FAILED"
+    assert attempt["reason"] in ("TimedOut", "DeadlineExceeded"), attempt

@@ -1,10 +1,11 @@
 """The Slurm backend keeps the promises of the port, on real daemons with real jobs."""
 
 import datetime as dt
+import os
 import pathlib
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -14,18 +15,26 @@ from orchestrator.ports import backends
 from orchestrator.telemetry import clocks
 from orchestrator.testing import benches, conformance
 from tests.e2e import _slurm
-from tests.e2e.slurm import clusters
+from tests.e2e.slurm import clusters, faults, fixtures
+
+FULL = os.environ.get("COMITY_TEST_SIZE") == "full"
 
 
 class TestSlurm(conformance.AdapterConformance):
-    """One cluster for all tests; each bench has keys that nobody used."""
+    """One cluster for all tests, empty before each; each bench has keys that nobody used."""
 
     cluster: clusters.Cluster
 
     @pytest.fixture(autouse=True)
-    def _cluster(self, slurm: clusters.Cluster) -> None:
-        """Take the cluster that is shared."""
-        self.cluster = slurm
+    def _cluster(self, lone_slurm: clusters.Cluster) -> None:
+        """Take a cluster on which nothing runs: what tests before left would come and go in its room."""
+        self.take(lone_slurm)
+
+    def take(self, cluster: clusters.Cluster) -> None:
+        """Empty a cluster and use it."""
+        self.cluster = cluster
+        cluster.run("scancel", f"--user={clusters.USERS[0]}")
+        faults.until(lambda: not cluster.run("squeue", "--noheader").strip(), "an empty cluster")
 
     def plugin(self) -> backends.AdapterPlugin:
         """Return the plugin under test."""
@@ -57,3 +66,23 @@ class TestSlurm(conformance.AdapterConformance):
         made = super().make_bench(folder)
         made.count = secrets.randbelow(10**15) * 1000
         return made
+
+
+@pytest.fixture(scope="module")
+def later_slurm() -> Iterator[clusters.Cluster]:
+    """Give a cluster of a later suite of Debian: Slurm 24.11 with v0.0.40 to v0.0.42."""
+    held = fixtures.joined(f"l{secrets.token_hex(5)}", suite="trixie")
+    try:
+        yield held.cluster
+    finally:
+        held.close_and_wait()
+
+
+@pytest.mark.skipif(not FULL, reason="30 MB more of packages: at full size only")
+class TestLaterSlurm(TestSlurm):
+    """The same by the latest version that both sides speak."""
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, later_slurm: clusters.Cluster) -> None:
+        """Take the later cluster."""
+        self.take(later_slurm)

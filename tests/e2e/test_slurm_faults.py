@@ -103,8 +103,23 @@ def until(
         seen[:] = [look(adapter, placement)]
         return seen[0].state is state
 
-    wait_until(check, seconds=seconds, every=0.1, what=f"{state}: {seen}")
+    try:
+        wait_until(check, seconds=seconds, every=0.1, what=str(state))
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {seen}") from None
     return seen[0]
+
+
+def submitted(adapter: backends.BackendAdapter, placement: backends.SealedPlacement) -> None:
+    """Submit until an attempt ends: a controller that is killed forgets what it acknowledged seconds before."""
+
+    def over() -> bool:
+        seen = look(adapter, placement)
+        if seen.state is State.GONE:
+            adapter.submit(placement)
+        return seen.state is State.ENDED
+
+    wait_until(over, seconds=90, every=0.1, what="the end")
 
 
 @pytest.mark.parametrize("loss", list(wires.Loss))
@@ -122,6 +137,27 @@ def test_a_submission_whose_reply_or_request_is_lost_runs_once(site: Site, wire:
     seen = until(later, placement, State.ENDED)
     assert seen.outcome is not None
     assert (seen.outcome.exit_code, site.runs(placement)) == (0, 1)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_the_controller_goes_down_during_submissions(site: Site, kill: bool) -> None:
+    """Jobs that are submitted while it goes and comes back each run once; none is lost, none is called gone."""
+    adapter, placements = site.adapter(), [site.placement() for _ in range(6)]
+    pending = list(placements)
+    for _ in range(2):
+        adapter.submit(pending[0])
+        with faults.stopped(site.cluster, kill=kill):
+            for placement in pending:
+                with pytest.raises(errors.BackendError):
+                    adapter.submit(placement)
+                assert look(adapter, placement).state is State.UNKNOWN
+                break
+        for placement in pending[:3]:
+            adapter.submit(placement)
+        pending = pending[3:]
+    for placement in placements:
+        submitted(adapter, placement)
+    assert [site.runs(placement) for placement in placements] == [1] * len(placements)
 
 
 def test_a_job_that_the_controller_forgot_is_never_gone_while_it_may_run(site: Site) -> None:
@@ -161,6 +197,18 @@ def test_a_number_that_is_given_again_is_not_mistaken(site: Site) -> None:
         assert look(one, placement).state not in (State.RUNNING, State.QUEUED)
         one.stop(backends.AttemptRef(placement.key), backends.Fence(ids.Term(1), 1), dt.timedelta(0))
         assert site.cluster.state(number) in ("PENDING", "RUNNING")
+
+
+def test_a_dead_node_is_a_loss_and_runs_nothing_again(site: Site) -> None:
+    """The attempt ends as lost; Slurm does not queue it again by itself."""
+    adapter, placement = site.adapter(), site.placement("sleep 3600")
+    adapter.submit(placement)
+    faults.until(lambda: site.runs(placement) == 1, "the start")
+    node = faults.until(lambda: look(adapter, placement).whereabouts, "whereabouts")[0].node
+    with faults.dead_node(site.cluster, node):
+        seen = until(adapter, placement, State.ENDED)
+    assert seen.outcome is not None
+    assert (seen.outcome.kind, site.runs(placement)) == (Kind.LOST, 1)
 
 
 def test_a_frozen_controller_is_unreachable_not_lost(site: Site) -> None:

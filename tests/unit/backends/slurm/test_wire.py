@@ -3,34 +3,39 @@
 import base64
 import http.server
 import json
+import pathlib
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from backends.slurm import client, settings
-from orchestrator.domain import errors
+from backends.slurm import adapter, client, settings, wire
+from orchestrator.domain import errors, sites
+from orchestrator.ports import backends
+from orchestrator.testing import fakes
 
 JSON = {"Content-Type": "application/json"}
 CLEAN = json.dumps({"errors": [], "job_id": 7}).encode()
+OPENAPI = json.dumps({"paths": {"/slurm/v0.0.38/jobs": {}, "/slurm/v0.0.37/jobs": {}}}).encode()
+ASKED = wire.Submission("01k-1", "comity here b sha256:0", "#!/bin/bash\n", "fr", "/usr/bin")
 
 
 class Liar(http.server.BaseHTTPRequestHandler):
-    """Answers everything with what the test set."""
+    """Answers everything but what it speaks with what the test set."""
 
     answer: tuple[int, dict[str, str], bytes] = (200, JSON, CLEAN)
 
     def do_GET(self) -> None:
         """Answer."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, headers, body = self.answer
+        status, headers, body = (200, JSON, OPENAPI) if self.path == "/openapi/v3" else self.answer
         self.send_response(status)
         for name, text in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815 -- the library's name
+    do_POST = do_DELETE = do_GET  # noqa: N815 -- the library's names
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing."""
@@ -64,38 +69,76 @@ CASES = {
     "number zero": (200, JSON, b'{"errors": [], "job_id": 0}', "slurm.malformed"),
     "cut off": (200, {**JSON, "Content-Length": "1000"}, CLEAN, "slurm.no-answer"),
     "elsewhere": (307, {"Location": "http://169.254.169.254/"}, b"", "slurm.redirected"),
-    "no token": (401, JSON, b"{}", "slurm.token-refused"),
+    "no token": (401, JSON, b"{}", "slurm.denied"),
     "no such version": (404, JSON, b"{}", "slurm.version"),
 }
 
 
-def server(url: str, **more: object) -> client.Server:
-    """Return a client."""
-    return client.Server(settings.SlurmSettings(url=url, user="u", token="t", folder="/f", **more))  # type: ignore[arg-type]
+def place(url: str, folder: pathlib.Path) -> adapter.SlurmAdapter:
+    """Return an adapter."""
+    wanted = settings.SlurmSettings(url=url, user="u", token="t", folder=str(folder))
+    context = backends.AdapterContext("b", [sites.Pool("fr")], str(folder), "here", lambda: fakes.START)
+    return adapter.SlurmAdapter(wanted, context)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_answer_that_is_not_due_has_its_code(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_not_due_has_its_code(
+    url: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
     """A submission so answered is no success."""
     *answer, code = CASES[name]
     monkeypatch.setattr(Liar, "answer", tuple(answer))
     with pytest.raises(errors.BackendError) as caught:
-        server(url).submit({})
+        place(url, tmp_path)._send(ASKED, ("u", "t"))
     assert caught.value.code == code
 
 
-def test_a_clean_answer_is_taken(url: str) -> None:
+def test_a_clean_answer_is_taken(url: str, tmp_path: pathlib.Path) -> None:
     """The number comes back."""
-    assert server(url).submit({}) == 7
+    assert place(url, tmp_path)._send(ASKED, ("u", "t")) == 7
 
 
-def test_an_answer_without_end_is_cut(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_slurm_would_ignore_is_taken_back(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """A job of which a part was ignored, as later versions do with a warning, is fenced and refused."""
+    body = json.dumps({"errors": [], "warnings": [{"description": 'Ignoring "gres"'}], "job_id": 7}).encode()
+    monkeypatch.setattr(Liar, "answer", (200, JSON, body))
+    with pytest.raises(errors.PermanentError, match="gres") as caught:
+        place(url, tmp_path)._send(ASKED, ("u", "t"))
+    assert caught.value.code == "slurm.ignored"
+    assert (tmp_path / "01k-1.stopped").exists()
+
+
+def test_an_answer_without_end_is_cut(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """So many bytes are read, and no more."""
     monkeypatch.setattr(client, "ANSWER_BYTES_MAX", 1000)
     monkeypatch.setattr(Liar, "answer", (200, JSON, b" " * 2000 + CLEAN))
     with pytest.raises(errors.BackendError) as caught:
-        server(url).get("jobs")
+        place(url, tmp_path).list_owned()
     assert caught.value.code == "slurm.malformed"
+
+
+def test_no_more_calls_than_the_site_allows(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """What is over the bound is not sent, and says so."""
+    monkeypatch.setattr(Liar, "answer", (200, JSON, b'{"errors": [], "jobs": []}'))
+    wanted = settings.SlurmSettings(url=url, user="u", token="t", folder=str(tmp_path), calls_per_minute=6)
+    rest = client.Rest(wanted)
+    for _ in range(5):
+        assert rest.get("jobs", "jobs") == []
+    with pytest.raises(errors.TransientError) as caught:
+        rest.get("jobs", "jobs")
+    assert caught.value.code == "slurm.busy"
+
+
+def test_a_version_that_nobody_speaks_here_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """Both lists are in the message."""
+    monkeypatch.setattr(client, "VERSIONS", ("v0.0.99",))
+    with pytest.raises(errors.BackendError, match=r"v0\.0\.37, v0\.0\.38.*v0\.0\.99") as caught:
+        place(url, tmp_path).list_owned()
+    assert caught.value.code == "slurm.version"
 
 
 def token(user: object) -> str:

@@ -1,0 +1,242 @@
+"""The script of an attempt: fixed text, in which two literals hold everything that differs, as base64. Pure.
+
+Nothing that a user wrote is ever part of a shell line: names, command, variables and files are decoded into arrays and
+files, and handed on as arguments. What it writes into its folder is the contract with :mod:`backends.slurm.folders`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import posixpath
+import re
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+
+from backends.slurm import errors
+from orchestrator.domain import errors as port_errors
+from orchestrator.domain import ids
+from orchestrator.ports import backends
+
+ENTRIES_MAX = 20_000
+_WIDTH = 76
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]")
+_ARGUMENT_BYTES_MAX = 120 * 1024
+"""Linux takes 128 KiB in one argument or variable."""
+_ARGUMENTS_BYTES_MAX = 1024 * 1024
+"""Of all together; Linux takes 2 MiB, and Slurm has variables of its own."""
+
+TEMPLATE = """\
+#!/bin/bash
+# An attempt of Comity. All that differs between attempts is data: decoded, never read as shell.
+mapfile -d '' -t words < <(base64 -d <<'COMITY_WORDS'
+@WORDS@
+COMITY_WORDS
+)
+base=${words[0]} key=${words[1]} limit=${words[2]} grace=${words[3]} most=${words[4]} pairs=${words[5]}
+home=$base/$key
+umask 007
+[ -e "$home.stopped" ] && exit 0
+# One of all that Slurm may ever start under this key: making the folder is the claim.
+mkdir -- "$home" || exit 75
+printf '%s %s %s\\n' "$SLURM_JOB_ID" "$limit" "$grace" > "$home/.job" && mv -- "$home/.job" "$home/job" || exit 76
+finish() {
+    printf '%s %s\\n' "$1" "$2" > "$home/.end" && sync -- "$home/.end" && mv -- "$home/.end" "$home/end"
+    exit "$2"
+}
+[ -e "$home.stopped" ] && finish stopped 143
+mkdir -- "$home/work" && cd -- "$home/work" || finish folder 76
+base64 -d <<'COMITY_TREE' | tar -xzf - || finish unpack 76
+@TREE@
+COMITY_TREE
+[ "${PIPESTATUS[*]}" = '0 0' ] || finish unpack 76
+# Slurm's TERM reaches every process here: the job must see it, what serves the job must outlive it.
+exec {log}> >(trap '' TERM; stdbuf -o0 head -c "$most" > "$home/log"; exec cat > /dev/null)
+writer=$!
+# What nobody ever writes into: to read from it is to sleep, without a process that could be left behind.
+mkfifo -- "$home/.never" || finish folder 76
+(: < "$home/.never") &
+exec 8> "$home/.never" 7< "$home/.never"
+rm -- "$home/.never"
+told='' child='' clocks=()
+end_soon() {
+    told=1
+    [ -n "$child" ] || return
+    [ -r "$home.stopped" ] && read -r given < "$home.stopped" && [[ $given =~ ^[0-9]{1,9}$ ]] && grace=$given
+    kill -TERM -- "-$child"
+    {
+        read -r -t "$grace" -u 7
+        kill -KILL -- "-$child"
+    } &
+    clocks+=("$!")
+}
+trap end_soon TERM
+exec {ends}< <(
+    trap : TERM
+    setsid env -- "${words[@]:6:pairs}" /bin/sh -c 'echo "$$" >&3; exec "$@" 3>&-' comity "${words[@]:6+pairs}" \\
+        < /dev/null 3>&1 >&"$log" 2>&1 {log}>&- 7<&- 8>&-
+    echo "$?"
+)
+exec {log}>&-
+until read -r child <&"$ends"; do
+    [ -n "$told" ] || finish begin 71
+    told=''
+done
+if [ "$limit" != 0 ]; then
+    {
+        read -r -t "$limit" -u 7
+        : > "$home/late"
+        kill -TERM -- "-$child"
+        read -r -t "$grace" -u 7
+        kill -KILL -- "-$child"
+    } &
+    clocks+=("$!")
+fi
+[ -e "$home.stopped" ] && end_soon
+asked=$told told=''
+until read -r code <&"$ends"; do
+    [ -n "$told" ] || {
+        code=137
+        break
+    }
+    asked=1 told=''
+done
+[ -n "$told" ] && asked=1
+kill -KILL -- "-$child" "${clocks[@]}"
+wait "$writer"
+if [ -e "$home/late" ]; then
+    finish late "$code"
+elif [ -n "$asked" ]; then
+    finish told "$code"
+fi
+finish exited "$code"
+"""
+
+
+def render(
+    placement: backends.SealedPlacement,
+    folder: str,
+    variables: Mapping[str, str],
+    *,
+    log_bytes_max: int,
+    bytes_max: int,
+) -> str:
+    """Return the script. Raises PermanentError for what no process or script can hold.
+
+    :param folder: in which the attempt makes its own.
+    """
+    words = _words(placement, folder, variables, log_bytes_max)
+    packed = tree(placement.spec.files, placement.workdir)
+    made = TEMPLATE.replace("@WORDS@", _lines(b"".join(word + b"\0" for word in words)))
+    made = made.replace("@TREE@", _lines(packed))
+    if len(made) > bytes_max:
+        text = f"the script with files and working folder has {len(made):,} bytes; this site takes {bytes_max:,}"
+        raise errors.refused("files-too-large", f"{text} (scriptBytesMax): keep what is larger where its nodes see it")
+    return made
+
+
+def environment(placement: backends.SealedPlacement, given: Mapping[str, str], path: str) -> dict[str, str]:
+    """Return the variables of the command. Weakest first."""
+    accelerators = placement.spec.resources.accelerators
+    _, index = ids.split_element(placement.job)
+    own = {
+        "COMITY_JOB_ID": str(placement.job),
+        "COMITY_ATTEMPT": str(placement.number),
+        "COMITY_GPUS_PER_NODE": str(accelerators.count if accelerators else 0),
+        **{f"COMITY_DATA_{_NOT_A_NAME.sub('_', name).upper()}": where for name, where in placement.data.items()},
+    }
+    if index is not None:
+        own["COMITY_ARRAY_INDEX"] = str(index)
+    return {"PATH": path, **given, **dict(placement.spec.env), **own, **placement.environment}
+
+
+def _words(
+    placement: backends.SealedPlacement, folder: str, variables: Mapping[str, str], log_bytes_max: int
+) -> Sequence[bytes]:
+    command = placement.spec.command
+    if not command:
+        raise errors.refused("invalid", "a job on Slurm needs a command: images are not run here")
+    if bad := sorted(name for name in variables if not _NAME.fullmatch(name)):
+        raise errors.refused("invalid", f"{bad[0]!r} is no name of a variable")
+    limit = placement.time_limit
+    own = [
+        folder,
+        str(placement.key),
+        str(max(1, math.ceil(limit.total_seconds()))) if limit is not None else "0",
+        str(max(0, math.ceil(placement.stop_grace.total_seconds()))),
+        str(log_bytes_max),
+        str(len(variables)),
+    ]
+    try:
+        words = [*own, *(f"{name}={text}" for name, text in variables.items()), *command]
+        made = [word.encode() for word in words]
+    except UnicodeEncodeError as error:
+        raise errors.refused("invalid", "the command or a variable holds text that is not Unicode") from error
+    if any(b"\0" in word for word in made):
+        text = "the command or a variable holds a NUL character, which no process can be given"
+        raise errors.refused("invalid", text)
+    if max(map(len, made)) > _ARGUMENT_BYTES_MAX or sum(map(len, made)) > _ARGUMENTS_BYTES_MAX:
+        raise errors.refused("invalid", f"command and variables are longer than {_ARGUMENT_BYTES_MAX} bytes each")
+    return made
+
+
+def tree(files: Sequence[tuple[str, bytes]], archive: Callable[[], bytes] | None) -> bytes:
+    """Return the working folder as one compressed tar archive. Raises PermanentError ``slurm.workdir-refused``."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=6, format=tarfile.GNU_FORMAT) as out:
+        try:
+            if archive is not None:
+                _copy(archive(), out)
+            for path, data in files:
+                info = tarfile.TarInfo(_inside(path))
+                info.size, info.mode = len(data), 0o660
+                out.addfile(info, io.BytesIO(data))
+        except (tarfile.TarError, EOFError, ValueError, KeyError, IndexError, UnicodeError) as error:
+            raise _refused("it is not a plain tar archive, or is damaged") from error
+    return made.getvalue()
+
+
+def _copy(content: bytes, out: tarfile.TarFile) -> None:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+        for number, member in enumerate(tar):
+            if number >= ENTRIES_MAX:
+                raise _refused(f"it holds more than {ENTRIES_MAX} entries")
+            if member.isdir() and member.name.strip("/") in ("", "."):
+                continue
+            info = tarfile.TarInfo(_inside(member.name))
+            info.type, info.mode = member.type, 0o770 if member.isdir() or member.mode & 0o100 else 0o660
+            if member.issym():
+                _check_link(info.name, member.linkname)
+                info.linkname = member.linkname
+                out.addfile(info)
+            elif member.isdir():
+                out.addfile(info)
+            elif member.isreg() and not member.issparse():
+                info.type, info.size = tarfile.REGTYPE, member.size
+                out.addfile(info, tar.extractfile(member))
+            else:
+                raise _refused(f"{member.name[:200]!r} is neither a plain file, a folder nor a symbolic link")
+
+
+def _inside(path: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or not parts or ".." in parts or "\0" in path or len(path) > 1024:
+        raise _refused(f"{path[:200]!r} is not the path of something inside the working folder")
+    return "/".join(parts)
+
+
+def _check_link(name: str, target: str) -> None:
+    where = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    if target.startswith("/") or "\0" in target or where == ".." or where.startswith("../"):
+        raise _refused(f"the link {name!r} leads outside")
+
+
+def _refused(why: str) -> port_errors.PermanentError:
+    return errors.refused("workdir-refused", f"the working folder is refused: {why}")
+
+
+def _lines(data: bytes) -> str:
+    text = base64.b64encode(data).decode()
+    return "\n".join(text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH))
