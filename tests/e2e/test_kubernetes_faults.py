@@ -5,6 +5,7 @@ import datetime as dt
 import itertools
 import os
 import pathlib
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -132,13 +133,13 @@ def killed_at(adapter: adapters.KubernetesAdapter, call: int, *, after: bool) ->
 @pytest.mark.parametrize("after", [False, True])
 def test_a_submit_that_is_killed_anywhere_is_adopted(site: Site, after: bool) -> None:
     """Whatever write it dies before or after, the next process finds the attempt or makes it, once, and whole."""
-    files = tuple((f"f{number}", bytes(600_000)) for number in range(2))
     points = 0
     for call in itertools.count(1):
         dying = site.adapter()
         dying.observe([])
         died = killed_at(dying, call, after=after)
-        placement = site.placement(files=files)
+        # Content of its own each time: parts are named by it, and what is there already is not sent again.
+        placement = site.placement(files=tuple((f"f{number}", secrets.token_bytes(600_000)) for number in range(2)))
         try:
             dying.submit(placement)
         except Killed:

@@ -238,9 +238,15 @@ class Terminated:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.taken += 1
-        with contextlib.suppress(OSError, asyncio.CancelledError):  # cancelled where the test ends
-            there, back = await asyncio.open_connection("127.0.0.1", self._head)
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        back = None
+        try:
+            with contextlib.suppress(OSError, asyncio.CancelledError):  # cancelled where the test ends
+                there, back = await asyncio.open_connection("127.0.0.1", self._head)
+                await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        finally:
+            for each in (writer, back):
+                if each is not None:
+                    each.transport.abort()  # at once: one that only closes outlives the loop
 
     @staticmethod
     async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -252,8 +258,10 @@ class Terminated:
 
     async def _end(self) -> None:
         self._server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def __enter__(self) -> str:
         """Return the url."""
