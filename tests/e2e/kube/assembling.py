@@ -248,4 +248,4 @@ class Assembly:
         client, path = cluster.api, f"/api/v1/nodes/{node.name}"
         self._until(lambda: client.get(path), f"registration of node {node.name}")
         client.merge(path, {"metadata": {"labels": {clusters.JURISDICTION: node.country}}})
-        self._until(lambda: cluster.node_ready(node.name), f"readiness of node {node.name}")
+        self._until(lambda: cluster.node_usable(node.name), f"readiness of node {node.name}")

@@ -101,6 +101,11 @@ class Cluster:
         conditions = self.api.get(f"/api/v1/nodes/{node}")["status"].get("conditions", ())
         return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
 
+    def node_usable(self, node: str) -> bool:
+        """Say whether pods may go to a node: Ready, and without the taints that the node controller takes off later."""
+        taints = self.api.get(f"/api/v1/nodes/{node}")["spec"].get("taints", ())
+        return self.node_ready(node) and not any(found["key"].startswith("node.kubernetes.io/") for found in taints)
+
     def log(self, part: str, lines: int = 40) -> str:
         """Return the end of a part's log."""
         text = (self.folder / "log" / part).read_text(errors="replace")

@@ -103,4 +103,4 @@ def dead_kubelet(cluster: clusters.Cluster, node: str) -> Iterator[None]:
         yield
     finally:
         cluster.control.restart(part)
-        api.until(lambda: cluster.node_ready(node), f"node {node}", timeout_s=READY_S)
+        api.until(lambda: cluster.node_usable(node), f"node {node}", timeout_s=READY_S)

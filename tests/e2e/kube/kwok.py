@@ -48,7 +48,7 @@ def add_node(
     labels: dict[str, str] | None = None,
     tainted: bool = False,
 ) -> None:
-    """Add a fake node and wait until it is Ready.
+    """Add a fake node and wait until pods may go to it.
 
     :param resources: beside 64 CPUs, 512 GiB and 1,000 pods: ``{"nvidia.com/gpu": "8"}``.
     :param labels: beside the jurisdiction of the cluster.
@@ -69,7 +69,7 @@ def add_node(
     }
     client.create("/api/v1/nodes", body)
 
-    api.until(lambda: cluster.node_ready(name), f"fake node {name}", timeout_s=READY_S)
+    api.until(lambda: cluster.node_usable(name), f"fake node {name}", timeout_s=READY_S)
 
 
 def add_devices(
