@@ -14,7 +14,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 BINARY = HERE / "comity-runner"
 _PARTS = (
-    "gang", "holds", "init", "isolation", "log", "main", "outcome", "processes", "records", "runner", "spec", "starter",
+    "gang", "holds", "init", "isolation", "log", "main", "outcome", "processes", "records", "runner", "spec", "start",
+    "starter", "watch",
 )  # fmt: skip
 SOURCES = tuple(HERE / f"{name}.c" for name in _PARTS)
 _FLAGS = (

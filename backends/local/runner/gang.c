@@ -91,7 +91,7 @@ static void wait_a_moment(struct runner *self, int ms) {
     if (poll(on, 2, ms) <= 0)
         return;
     if (on[0].revents != 0)
-        runner_hear(self);
+        watch_hear(self);
     if (on[1].revents != 0) {
         struct failure failure;
         ssize_t n = read(self->report, &failure, sizeof failure);

@@ -23,33 +23,8 @@ static int wait_for_start(int notify) {
     do
         n = read(notify, &message, sizeof message);
     while (n < 0 && errno == EINTR);
-    runner_describe(STDERR_FILENO, &message);
+    start_describe(STDERR_FILENO, &message);
     return message.code;
-}
-
-static int refuse(const struct runner *self, int code, const char *what, const char *why) {
-    if (self->served)
-        dprintf(self->notify, "%d\ncomity-runner: %s: %s\n", code, what, why);
-    else
-        fprintf(stderr, "comity-runner: %s: %s\n", what, why);
-    return code;
-}
-
-/* Opens DIR and reads its spec. */
-int runner_enter(struct runner *self, const char *path) {
-    self->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self->folder < 0)
-        return refuse(self, CODE_NO_FOLDER, path, strerror(errno));
-    const char *wrong = spec_read(self->folder, &self->spec);
-    return wrong == NULL ? 0 : refuse(self, CODE_BAD_SPEC, "spec", wrong);
-}
-
-/* Nothing of the caller's stays: no terminal, no pipe it waits on, no folder it may want to unmount. */
-bool runner_let_go(void) {
-    int null = open("/dev/null", O_RDWR);
-    bool done = null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2 && chdir("/") == 0;
-    close(null);
-    return done;
 }
 
 int main(int argc, char **argv) {
@@ -77,7 +52,7 @@ int main(int argc, char **argv) {
         fputs("usage: comity-runner DIR | --probe | --serve | --seat\n", stderr);
         return CODE_USAGE;
     }
-    int code = runner_enter(&self, argv[1]);
+    int code = start_enter(&self, argv[1]);
     if (code != 0)
         return code;
     int notify[2];
@@ -92,7 +67,7 @@ int main(int argc, char **argv) {
     }
     close(notify[0]);
     self.notify = notify[1];
-    if (!runner_let_go())
+    if (!start_let_go())
         _exit(CODE_NOT_STARTED);
     runner_run(&self);
 }

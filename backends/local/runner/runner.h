@@ -48,6 +48,7 @@ struct failure {
 };
 
 #define MS INT64_C(1000000) /* in nanoseconds */
+#define NEVER INT64_MAX
 
 enum { ISOLATE_MOUNT = 1, ISOLATE_PID = 2, ISOLATE_IPC = 4, ISOLATE_DEV = 8 };
 enum { PATHS_MAX = 64, GROUPS_MAX = 32, RLIMITS_MAX = 16, CGROUPS_MAX = 4, OWN_CPUS_MAX = 256, GANG_MAX = 1024 };
@@ -175,14 +176,19 @@ void gang_prepare(struct runner *self); /* waits until the job's process is read
 bool gang_meet(struct runner *self);    /* waits until every rank is; false, with the reason of the end: this one may not */
 void gang_call_off(const struct runner *self);
 
-/* runner.c */
-void runner_describe(int fd, const struct message *message);
-void runner_hear(struct runner *self); /* signals that have come */
-_Noreturn void runner_run(struct runner *self);
+/* start.c */
+int start_enter(struct runner *self, const char *path); /* 0, or the code to leave with */
+bool start_let_go(void);
+void start_describe(int fd, const struct message *message);
+void start_tell(struct runner *self, int code); /* once: whoever asked is gone after it */
 
-/* main.c, starter.c */
-int runner_enter(struct runner *self, const char *path); /* 0, or the code to leave with */
-bool runner_let_go(void);
+/* watch.c */
+void watch_arm(struct runner *self); /* sets the timer to the earliest of its times */
+void watch_hear(struct runner *self); /* signals that have come */
+void watch_run(struct runner *self);  /* until the init has ended and nothing of the job is left */
+
+/* runner.c, starter.c */
+_Noreturn void runner_run(struct runner *self);
 int starter_serve(struct runner *self, char *arguments, size_t room);
 
 /* processes.c */

@@ -49,7 +49,7 @@ static void entitle(char *arguments, size_t room, const char *path) {
  * is saved is the exec, and a process that waits for the runner to say how it went: it says so itself. */
 int starter_serve(struct runner *self, char *arguments, size_t room) {
     int requests = fcntl(0, F_DUPFD_CLOEXEC, 3);
-    if (requests < 0 || !runner_let_go())
+    if (requests < 0 || !start_let_go())
         return CODE_USAGE;
     setsid(); /* what a terminal sends to the server's group is not for this process */
     prctl(PR_SET_NAME, "comity-starter", 0, 0, 0);
@@ -67,7 +67,7 @@ int starter_serve(struct runner *self, char *arguments, size_t room) {
             self->served = true;
             self->notify = answer;
             entitle(arguments, room, path);
-            int code = runner_enter(self, path);
+            int code = start_enter(self, path);
             if (code == 0)
                 runner_run(self);
             _exit(code);
