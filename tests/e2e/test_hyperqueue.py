@@ -70,7 +70,7 @@ def server(installed: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[pathlib.
     """A real server with a worker of four CPUs; return its directory."""
     folder = tmp_path / "server"
     folder.mkdir()
-    environment = {**os.environ, "PYTHONPATH": (installed / "path").read_text()}
+    environment = {**os.environ, "PYTHONPATH": (installed / "path").read_text(), "TMPDIR": str(tmp_path)}
     with (tmp_path / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(folder)],

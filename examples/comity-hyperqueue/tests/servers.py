@@ -1,5 +1,6 @@
 """A real HyperQueue server with a worker in a process of its own, which a test may end or kill."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,8 @@ class Server:
         self.folder = folder / "server"
         self.folder.mkdir(exist_ok=True)
         self._cores = cores
+        self._temporary = folder / "tmp"
+        self._temporary.mkdir(exist_ok=True)
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -27,8 +30,11 @@ class Server:
     def start(self) -> None:
         """Start it, anew after a kill: another server, which knows no job of the one before."""
         command = [sys.executable, "-c", PROGRAM, str(self.folder), str(self._cores)]
+        environment = {**os.environ, "TMPDIR": str(self._temporary)}
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            self._process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
         assert self._process.stdout is not None
         while line := self._process.stdout.readline():
             if line.strip() == b"ready":
