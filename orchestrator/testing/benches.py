@@ -16,7 +16,7 @@ from orchestrator.testing import fakes
 
 LONG_S = 3600.0
 SHORT_S = 0.2
-STEPS_MAX = 100
+STEPS_MAX = 1000
 """Looks at one attempt before a test gives up."""
 
 

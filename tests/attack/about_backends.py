@@ -36,7 +36,7 @@ def node_elsewhere(found: stage.Stage) -> lies.Seen:
         status = found.call("GET", f"/v1/jobs/{first.job}").body["status"]
         return any(one["reason"] == "identity.elsewhere" and one["status"] for one in status["conditions"])
 
-    wait_until(told, seconds=15)
+    wait_until(told, seconds=180)
     return found.judged(name, **where).denied("identity.elsewhere")
 
 
@@ -171,7 +171,7 @@ def another_machine(found: stage.Stage) -> lies.Seen:
     found.backend(name, "AT", settings={"runTime": "10ms", "identity": "second"})
     # Whatever is placed before the two have spoken is not started: the launch compares.
     hasty = found.judged(name, **where)
-    wait_until(lambda: _changed(found, name), seconds=15)
+    wait_until(lambda: _changed(found, name), seconds=180)
     late = found.judged(name, **where)
     ran = found.call("GET", f"/v1/jobs/{hasty.job}").body["status"]["phase"] in ("RUNNING", "SUCCEEDED")
     return lies.Seen(late.denied("identity.changed").caught and not ran, late.went().text)

@@ -121,7 +121,7 @@ class Stage:
             body = self.call("GET", f"/v1/jobs/{made.body['id']}").body["status"]
             return bool(body.get("attempts")) or self.number("comity_loop_seconds_count") > turns + 3
 
-        wait_until(over, seconds=20)
+        wait_until(over, seconds=180)
         attempts = body.get("attempts", ())
         if not attempts and self.number("comity_tables_differ"):
             assert "TablesDiffer" in [one["type"] for one in body["conditions"] if one["status"]], body
@@ -196,7 +196,7 @@ class Stage:
         """Withdraw the backends that were declared since, so that lies do not meet."""
         for name in dict.fromkeys(self._backends):
             wait_until(
-                lambda name=name: self.call("DELETE", f"/v1/backends/{name}").status in (200, 204, 404), seconds=5
+                lambda name=name: self.call("DELETE", f"/v1/backends/{name}").status in (200, 204, 404), seconds=180
             )
         self._backends.clear()
 
@@ -211,7 +211,7 @@ class Stage:
         if answer.status >= 400:
             return Judged("", "", answer.codes)
         id = answer.body["id"]
-        body = self.server.until(f"/v1/jobs/{id}", _settled, timeout_s=15) if token is None else self._wait(id, token)
+        body = self.server.until(f"/v1/jobs/{id}", _settled, timeout_s=180) if token is None else self._wait(id, token)
         attempts = body["status"].get("attempts", ())
         placed = attempts[-1]["site"].partition("/")[0] if attempts else ""
         if placed:
@@ -236,7 +236,7 @@ class Stage:
             body = self.call("GET", f"/v1/jobs/{id}", token=token).body
             return body if _settled(body) else None
 
-        return wait_until(read, seconds=15)
+        return wait_until(read, seconds=180)
 
     def bundle(self, job: str, *since: int) -> Answer:
         """Return the evidence of a job."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.e2e.conftest import ROOT, Shell, free_port, make_shell
 
-READY_S = 60.0
+READY_S = 180.0
 NURSERY = pathlib.Path(__file__).with_name("_nursery.py")
 
 

@@ -10,7 +10,7 @@ from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, job, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATIENCE_S = 240.0
+PATIENCE_S = 400.0
 SECRET = {"fromEnv": "COMITY_SECRET_RAY"}
 LOG_BYTES_MAX = 2**21
 POOLS = [{"name": "west"}, {"name": "south", "accelerator": "H100", "location": {"country": "IT"}}]

@@ -17,7 +17,7 @@ from tests.e2e import _comity_image
 from tests.e2e.kube import building, clusters, images
 
 CHART = _comity_image.ROOT / "helm" / "comity"
-HELM_S = 150.0
+HELM_S = 400.0
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -37,7 +37,7 @@ def helm(*words: str, kubeconfig: pathlib.Path | None = None) -> subprocess.Comp
     )
 
 
-def until(ask: Callable[[], Any], good: Callable[[Any], Any], seconds: float = 30.0) -> Any:
+def until(ask: Callable[[], Any], good: Callable[[Any], Any], seconds: float = 180.0) -> Any:
     """Ask again until the answer is good; the last one, good or not, is asserted on."""
     end = time.monotonic() + seconds
     while not good(found := ask()) and time.monotonic() < end:

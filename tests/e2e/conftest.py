@@ -18,7 +18,7 @@ from tests.e2e.slurm.fixtures import lone_slurm, slurm  # noqa: F401 - the same
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: commands would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-READY_S, STOP_S, SHELL_S = 30.0, 15.0, 60.0
+READY_S, STOP_S, SHELL_S = 180.0, 60.0, 300.0
 
 
 @dataclasses.dataclass

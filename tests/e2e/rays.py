@@ -29,7 +29,7 @@ import pytest
 
 VERSION = "2.60.0"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-START_S = 120.0
+START_S = 300.0
 INSTALL_S = 1500.0
 OBJECT_STORE_BYTES = 80_000_000
 WORKER_LABELS = "ray.io/availability-region=eu-south,ray.io/accelerator-type=H100,comity.dev/country=IT"
@@ -176,7 +176,7 @@ class Node:
     def kill(self) -> None:
         """End all of it with SIGKILL, as a power cut does."""
         self.keeper.send_signal(signal.SIGTERM)
-        assert self.keeper.wait(60) == 0
+        assert self.keeper.wait(180) == 0
 
 
 class Cluster:
@@ -275,7 +275,7 @@ class Cluster:
 
     def request(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, bytes]:
         """Return status and answer of the dashboard."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.dashboard, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.dashboard, timeout=60)
         given = token or self.token
         headers = {
             "Content-Type": "application/json",

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-START_S = 30.0
+START_S = 180.0
 LINE = "listening on "
 
 
@@ -62,7 +62,7 @@ class Process:
         headers: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
         """Return status and decoded body."""
-        connection = http.client.HTTPConnection(self.host, timeout=20)
+        connection = http.client.HTTPConnection(self.host, timeout=90)
         given = {
             "Authorization": f"Bearer {token or self.token}",
             "Content-Type": "application/json",
@@ -77,7 +77,7 @@ class Process:
         json_like = "json" in (answer.headers["Content-Type"] or "")
         return answer.status, json.loads(raw) if json_like and raw else raw
 
-    def until(self, path: str, wanted: Any, *, timeout_s: float = 20.0) -> Any:
+    def until(self, path: str, wanted: Any, *, timeout_s: float = 180.0) -> Any:
         """Read ``path`` until ``wanted(body)`` holds, and return the body."""
         until = time.monotonic() + timeout_s
         while True:
@@ -96,13 +96,13 @@ class Process:
     def stop(self) -> int:
         """End it politely; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
+        code = self.process.wait(90)
         self._close()
         return code
 
     def _close(self) -> None:
         """Let go of its log."""
-        self._reader.join(20)
+        self._reader.join(90)
         assert self.process.stderr is not None
         self.process.stderr.close()
 

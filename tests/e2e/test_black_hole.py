@@ -11,7 +11,7 @@ from tests.e2e._ray_planes import declared
 from tests.e2e.kube import clusters, faults
 from tests.e2e.test_kubernetes import Place, shell
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 PROCESS = {"resources": {"cpus": "100m"}}
 """A job without an image: of these places only Ray takes it; one with an image only a cluster takes."""
 

@@ -47,7 +47,7 @@ def release(fr, built):
 @pytest.fixture(scope="module")
 def installed(release):
     """Have the chart installed, and its pod ready."""
-    release.helm("install", "--wait", "--timeout=120s")
+    release.helm("install", "--wait", "--timeout=360s")
     return release
 
 
@@ -58,7 +58,7 @@ def _monitoring() -> list[pathlib.Path]:
         return []
     words = [go, "mod", "download", "-json", f"{OPERATOR}@{OPERATOR_VERSION}"]
     with tempfile.TemporaryDirectory() as folder:
-        ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
     if ran.returncode:
         return []
     found = json.loads(ran.stdout)
@@ -102,7 +102,7 @@ def test_the_api_server_takes_every_object(release, values) -> None:
     for crd in crds:
         release.kubectl("apply", "--server-side", "-f", str(crd))
     for crd in crds:
-        release.kubectl("wait", "--for=condition=Established", "-f", str(crd), "--timeout=20s")
+        release.kubectl("wait", "--for=condition=Established", "-f", str(crd), "--timeout=180s")
     values = values | {"jobNamespaces": [{"name": space, "create": False}]}
     rendered = [each for each in yaml.safe_load_all(release.helm("template", space=space, **values)) if each]
     if values.get("serviceMonitor") and not crds:
@@ -130,7 +130,7 @@ def test_a_weaker_pod_would_be_told(release) -> None:
 def test_the_kustomize_base_is_what_the_chart_makes(built) -> None:
     """Same objects, but for Helm's own labels, the certificate, the namespace of the control plane and the test."""
     kubectl, base = str(building.program("kubectl")), str(_comity_image.ROOT / "manifests")
-    shown = subprocess.run([kubectl, "kustomize", base], capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = subprocess.run([kubectl, "kustomize", base], capture_output=True, text=True, timeout=300, check=True).stdout
     rendered = _releases.helm("template", "comity", str(_releases.CHART), "--namespace", "comity").stdout
     based, charted = _plain(shown), _plain(rendered)
     assert set(based) - set(charted) == {"Namespace/comity"}
@@ -165,7 +165,7 @@ def _suffix(text: str) -> str:
 
 def test_it_is_installed_and_answers(installed) -> None:
     """Install waits until the pod is ready; Helm's test asks over TLS by the service; the notes' commands work."""
-    said = installed.helm("test", "--logs", "--timeout=60s")
+    said = installed.helm("test", "--logs", "--timeout=300s")
     assert "Phase:          Succeeded" in said
     assert '{"status":"ok"' in said
     token = installed.kubectl("exec", "comity-0", "--", "cat", "/var/lib/comity/state/admin.token")
@@ -236,6 +236,6 @@ def test_a_real_kubelet_refuses_only_the_label_that_kinds_configuration_leaves_o
     trusted = "node-restriction.kubernetes.io/jurisdiction"
     given = ",".join(f"{label}={value}" for label, value in {**labels, trusted: "FR"}.items())
     words = [str(building.program("kubelet")), f"--node-labels={given}", "--kubeconfig=/nonexistent"]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode != 0
     assert f"unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels: [{trusted}]" in ran.stderr

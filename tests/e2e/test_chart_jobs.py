@@ -64,7 +64,7 @@ def _fence(release: _releases.Release) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     ).stdout
     release.kubectl("apply", "-f", "-", given=exported)
@@ -86,7 +86,7 @@ def working(fr):
         resources={"memory": "16Ti"},
         tainted=True,
     )
-    release.helm("install", "--wait", "--timeout=120s", secondFence=True, documents=_documents(release))
+    release.helm("install", "--wait", "--timeout=360s", secondFence=True, documents=_documents(release))
     yield release
     release.remove()
     fr.kubectl("delete", "node", f"{kwok.STEADY}-{release.run}", "--wait=false")
@@ -141,25 +141,25 @@ def test_an_upgrade_loses_no_running_job(working) -> None:
         found = _phases(working)
         return sum(found.get(id) == "RUNNING" for id in ids)
 
-    _releases.until(running, lambda found: found == RUNNING, seconds=120)
+    _releases.until(running, lambda found: found == RUNNING, seconds=400)
     keys = {f"{id.lower()}-1" for id in ids}
     before = {name: each["metadata"]["uid"] for name, each in _jobs(working).items() if name in keys}
     assert set(before) == keys
     kept = _identity(working)
     working.helm(
-        *("upgrade", "--wait", "--timeout=120s"),
+        *("upgrade", "--wait", "--timeout=360s"),
         secondFence=True,
         documents=_documents(working),
         podAnnotations={"comity.test/upgrade": "1"},
     )
-    _releases.until(running, lambda found: found == RUNNING, seconds=60)
+    _releases.until(running, lambda found: found == RUNNING)
     after = {name: each["metadata"]["uid"] for name, each in _jobs(working).items()}
     assert {name: uid for name, uid in after.items() if name in keys} == before
     assert not [name for name in after if name.rpartition("-")[2] != "1"]
     assert _identity(working) == kept
     working.comity("log", "verify")
     working.comity("cancel", ids[0])
-    _releases.until(lambda: _phases(working)[ids[0]], lambda phase: phase == "CANCELLED", seconds=60)
+    _releases.until(lambda: _phases(working)[ids[0]], lambda phase: phase == "CANCELLED")
 
 
 def _identity(release: _releases.Release) -> tuple[str, str]:

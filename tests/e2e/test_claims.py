@@ -17,7 +17,7 @@ VERIFIER = tokens.Issuer("https://verifier.example", kinds=("attestation/tdx",))
 CLOCK = clocks.SystemClock()
 NOW = CLOCK.now()
 TIMES = {"iat": tokens.seconds(NOW - dt.timedelta(days=1)), "exp": tokens.seconds(NOW + dt.timedelta(days=90))}
-TRIES, PAUSE_S = 100, 0.2
+TRIES, PAUSE_S = 900, 0.2
 
 
 def _wait(check: Callable[[], bool]) -> bool:

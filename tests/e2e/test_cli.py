@@ -104,7 +104,7 @@ def test_interrupt_detaches(plane: Shell) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "1\n"
     process.send_signal(2)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "detached" in err
     assert json.loads(plane.run("comity get job detached -o json").stdout)["status"]["phase"] in ("STARTING", "RUNNING")
@@ -127,7 +127,7 @@ def test_colour_only_on_a_terminal(plane: Shell) -> None:
     def on_terminal(environment: dict[str, str]) -> str:
         parent, child = pty.openpty()
         process = subprocess.Popen(["/bin/bash", "-c", "comity get jobs"], env=environment, stdout=child, stderr=child)
-        process.wait(30)
+        process.wait(180)
         os.close(child)
         text = os.read(parent, 65536).decode()
         os.close(parent)

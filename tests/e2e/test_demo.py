@@ -13,7 +13,7 @@ import pytest
 from orchestrator.cli.demo import machines, narration, story
 from tests.e2e.conftest import ROOT
 
-DEMO_S = 120.0
+DEMO_S = 600.0
 
 
 def _start(tmp_path: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:

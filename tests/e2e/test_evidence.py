@@ -46,7 +46,7 @@ class Desk:
         command = [*before, sys.executable, *(["-I"] if isolated else []), "-m", "orchestrator.cli", *arguments]
         environment = self.environment if isolated else self.environment | {"PYTHONPATH": str(pathlib.Path.cwd())}
         return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     def ok(self, *arguments: str) -> str:

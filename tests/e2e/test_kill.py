@@ -28,7 +28,7 @@ PER_KILL = 3
 """New jobs between two kills, so that the queue does not outgrow what two cores can run."""
 COLD_EVERY = 20
 """Every so many starts are of the whole command line; the others fork an interpreter that has imported it."""
-DRAIN_S = 180.0
+DRAIN_S = 900.0
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 APPEND = 'echo "$COMITY_JOB_ID $COMITY_ATTEMPT" >> "$0"'
 
@@ -105,7 +105,7 @@ class Crowd:
         self.done.set()
         self.permits.release(SUBMITTERS)
         for thread in self._threads:
-            thread.join(60)
+            thread.join(180)
             assert not thread.is_alive(), "somebody never got an answer"
 
     def _run(self, choice: random.Random, number: int) -> None:
@@ -340,7 +340,7 @@ def test_a_deadline_goes_on_while_nobody_looks(plane: Plane, ledger: pathlib.Pat
     begun = time.monotonic()
     wait_until(lambda: _lines(ledger / "line"), what="the start")
     plane.end(signal.SIGKILL)
-    wait_until(lambda: time.monotonic() - begun > 4.5, seconds=10)
+    wait_until(lambda: time.monotonic() - begun > 4.5)
     plane.start(warm=True)
     status = plane.ended(found)["status"]
     assert (status["phase"], status["reason"]) == ("FAILED", "DeadlineExceeded"), status

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.kube import api, clusters, faults, fixtures, foreign, hosts, images, kwok, packages, places, runs
 
-DONE_S = 90.0
+DONE_S = 240.0
 
 
 def job(name: str, image: str, *command: str, **pod: Any) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_the_python_of_this_machine_runs_in_a_pod_by_digest_and_reaches_the_api_
         "print(sys.version_info[:3])\n"
         "where = f\"https://{os.environ['KUBERNETES_SERVICE_HOST']}/version\"\n"
         "try:\n"
-        "    urllib.request.urlopen(where, context=ssl._create_unverified_context(), timeout=20)\n"
+        "    urllib.request.urlopen(where, context=ssl._create_unverified_context(), timeout=60)\n"
         "except urllib.error.HTTPError as error:\n"
         "    print(error.code)\n"
     )
@@ -287,10 +287,10 @@ def test_a_run_that_ends_leaves_the_machine_as_it_was(kube: object, how: signal.
         cluster.api.create("/apis/batch/v1/namespaces/default/jobs", body)
         api.until(lambda: len(sleepers(nap)) == 1, "a pod that sleeps", timeout_s=DONE_S)
         process.send_signal(how)
-        process.wait(60)
+        process.wait(DONE_S)
     # All of it goes with the owner, by the kernel's hand; only files and empty cgroups may stay after a kill.
-    api.until(lambda: not sleepers(nap) and not processes_of(run), "the end of all processes", timeout_s=30)
-    api.until(lambda: not own <= interfaces(), "the end of its interface", timeout_s=30)
+    api.until(lambda: not sleepers(nap) and not processes_of(run), "the end of all processes", timeout_s=DONE_S)
+    api.until(lambda: not own <= interfaces(), "the end of its interface", timeout_s=DONE_S)
     if how is signal.SIGKILL:
         assert files_of(run)
         assert [line for line in runs.sweep() if run in line] == []
@@ -320,7 +320,7 @@ def test_a_run_ends_when_its_last_user_is_killed(kube: object) -> None:
         assert files_of(run)
         api.until(clusters.Cluster.load(places.runs() / run / "fr.json").api.ready, "the cluster", timeout_s=DONE_S)
         both[1].kill()
-    api.until(lambda: not files_of(run) and not processes_of(run), "the end of the run", timeout_s=30)
+    api.until(lambda: not files_of(run) and not processes_of(run), "the end of the run", timeout_s=DONE_S)
 
 
 def test_a_start_that_fails_says_why_in_one_line(kube: object) -> None:
@@ -329,7 +329,7 @@ def test_a_start_that_fails_says_why_in_one_line(kube: object) -> None:
         runs.join(run, ("--name", "fr", "--nodes", "0", "--gate", "no-such-gate=true"))
     assert "\n" not in str(caught.value)
     # Its owner may still be ending; the folder with its logs stays until somebody sweeps.
-    api.until(lambda: [runs.sweep(), files_of(run)][1] == [], "the end of the run", timeout_s=30)
+    api.until(lambda: [runs.sweep(), files_of(run)][1] == [], "the end of the run", timeout_s=DONE_S)
 
 
 def test_what_is_missing_is_said_in_one_line_and_fails_where_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:

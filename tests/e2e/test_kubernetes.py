@@ -85,7 +85,7 @@ def shell(name: str, script: str, **spec: Any) -> dict[str, Any]:
     return job(name, SHELL, "-c", script, **{"image": _kubernetes.busybox(), **spec})
 
 
-def run(plane: Plane, given: dict[str, Any], *, seconds: float = 60.0) -> dict[str, Any]:
+def run(plane: Plane, given: dict[str, Any], *, seconds: float = 180.0) -> dict[str, Any]:
     """Submit a job and return it once it has ended."""
     answer = plane.submit(given)
     assert answer.status == 202, answer
@@ -163,7 +163,7 @@ def test_a_gang_meets_by_its_variables(plane: Plane) -> None:
     fi
     echo "$COMITY_NODE_RANK of $COMITY_NODES at $COMITY_NODE_ADDRS"
     """
-    found = run(plane, shell("pair", f"cd /comity/work\n{script}", nodes=2), seconds=90)
+    found = run(plane, shell("pair", f"cd /comity/work\n{script}", nodes=2))
     assert found["status"]["phase"] == "SUCCEEDED", found
     text = log_of(plane, found)
     assert "from-zero" in text
@@ -185,7 +185,7 @@ def test_the_digits_example_trains_in_a_pod(plane: Plane, french: Place) -> None
         files={"train.py": {"content": train}},
         resources={"cpus": "500m"},
     )
-    found = run(plane, given, seconds=180)
+    found = run(plane, given, seconds=600)
     assert found["status"]["phase"] == "SUCCEEDED", (found, log_of(plane, found))
     assert "accuracy" in log_of(plane, found)
 

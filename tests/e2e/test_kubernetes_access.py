@@ -151,7 +151,7 @@ def test_an_image_that_does_not_come_ends_the_attempt(site: Site) -> None:
     adapter, placement = site.adapter(), site.placement()
     image = "127.0.0.1:1/none@sha256:" + "0" * 64
     adapter.submit(dataclasses.replace(placement, spec=dataclasses.replace(placement.spec, image=image)))
-    seen = until(adapter, placement, State.ENDED, seconds=90)
+    seen = until(adapter, placement, State.ENDED)
     assert seen.outcome is not None
     assert seen.outcome.kind is jobs.OutcomeKind.START_FAILED
     assert "ImagePull" in seen.outcome.detail
@@ -288,7 +288,7 @@ def test_an_admission_policys_words_are_the_reason(tmp_path: pathlib.Path, lone:
         def said() -> bool:
             return "says the bishop" in json.dumps(plane.job(id)["status"])
 
-        wait_until(said, seconds=40, what="the bishop")
+        wait_until(said, what="the bishop")
         assert "kubernetes.admission" in json.dumps(plane.job(id)["status"])
     finally:
         plane.close()

@@ -181,7 +181,7 @@ def test_a_webhooks_refusal_is_told_in_its_words(site: Site) -> None:
                 seen.append(error)
             return bool(seen)
 
-        wait_until(refused, seconds=30, what="a webhook that is asked")
+        wait_until(refused, what="a webhook that is asked")
         assert seen[0].code == "kubernetes.admission"
         assert "no jobs before coffee, says the barista at length" in seen[0].message
         server.shutdown()

@@ -14,7 +14,7 @@ from orchestrator.testing import conformance
 from tests.e2e import _kubernetes
 from tests.e2e.kube import clusters
 
-ENDING_STEPS = 50
+ENDING_STEPS = 900
 
 
 class TestKubernetes(conformance.AdapterConformance):

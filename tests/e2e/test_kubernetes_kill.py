@@ -15,7 +15,7 @@ from tests.e2e._planes import Plane
 from tests.e2e.kube import clusters
 from tests.e2e.test_kubernetes import Place, shell
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 CALLS = {
     "a part": ("POST", r".*/configmaps$"),
     "the Job": ("POST", r".*/jobs$"),

@@ -49,7 +49,7 @@ def read(adapter: backends.Copies, ref: backends.AttemptRef, path: str) -> bytes
             return False
         return True
 
-    wait_until(tried, seconds=60, what="a reader")
+    wait_until(tried, what="a reader")
     return got[0]
 
 
@@ -86,7 +86,7 @@ def test_outputs_are_kept_read_and_removed(site: Site) -> None:
     there = site.claim / "comity" / "b"  # type: ignore[attr-defined]
     assert [one.name for one in there.iterdir()] == [placement.key]
     adapter.forget(ref)
-    wait_until(lambda: not list(there.iterdir()), seconds=60, what="an empty claim")
+    wait_until(lambda: not list(there.iterdir()), what="an empty claim")
     until(adapter, placement, State.GONE)
 
 
@@ -171,5 +171,5 @@ def test_an_output_is_copied_by_a_person(plane: Plane) -> None:
         assert done.returncode == 0 or "ask again" in done.stderr, done.stderr
         return done.returncode == 0
 
-    wait_until(copied, seconds=60, what="a copy")
+    wait_until(copied, what="a copy")
     assert target.read_text() == "weights\n"

@@ -110,7 +110,7 @@ def test_a_word_that_linux_does_not_take_is_refused_first(site: Site) -> None:
             if each["status"] == "True" and each["type"] in ("Complete", "Failed")
         }
 
-    wait_until(lambda: len(ends()) == 2, seconds=60, what="both ends")
+    wait_until(lambda: len(ends()) == 2, what="both ends")
     assert ends() == {fits["metadata"]["name"]: "Complete", too_long["metadata"]["name"]: "Failed"}
 
 

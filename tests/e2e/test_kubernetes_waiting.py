@@ -57,7 +57,7 @@ def test_why_it_does_not_start_is_told(plane: Plane, place: Place) -> None:
     """An image that cannot be fetched: the kubelet's words are a condition of the job, shown where its user looks."""
     absent = f"comity.test/absent@sha256:{'0' * 64}"
     id = plane.submit(shell("imageless", "true", image=absent)).json["metadata"]["id"]
-    found = wait_until(lambda: waits(plane, id), what="the wait", seconds=60)
+    found = wait_until(lambda: waits(plane, id), what="the wait")
     assert found["reason"] in ("ErrImagePull", "ImagePullBackOff"), found
     assert "comity.test/absent" in found["message"]
     told = plane.shell.run(f"comity describe job {id}")

@@ -57,7 +57,7 @@ spec:
   sovereignty: {countries: {allow: [US]}}
 """
 TRANSFER, REGISTER = "eu-gdpr.art46:US", "cedar.house.register"
-TRIES, PAUSE_S = 100, 0.2
+TRIES, PAUSE_S = 900, 0.2
 
 
 @pytest.fixture(scope="module")

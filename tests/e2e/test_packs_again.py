@@ -15,7 +15,7 @@ import pytest
 from orchestrator.sources import packs
 from tests.e2e import servers
 
-UNTIL_S = 20.0
+UNTIL_S = 180.0
 BANK = {"hq": "FR", "sector": "eu-finance"}
 
 

@@ -17,6 +17,7 @@ import pytest
 from orchestrator.policy import admission
 from tests.e2e.kube import clusters
 
+UNTIL_S = 180.0
 RUN = secrets.token_hex(3)
 """Namespaces of an earlier run may still be going."""
 JOBS, HOME, GOING = f"fenced-jobs-{RUN}", f"fenced-comity-{RUN}", f"fenced-going-{RUN}"
@@ -70,8 +71,8 @@ class Fenced:
 
 
 def _until(ask, good):
-    """Ask again for ten seconds at most; the last answer, good or not, is asserted on."""
-    end = time.monotonic() + 10
+    """Ask again for a bounded time; the last answer, good or not, is asserted on."""
+    end = time.monotonic() + UNTIL_S
     while not good(found := ask()) and time.monotonic() < end:
         threading.Event().wait(0.05)  # another process decides when
     assert good(found), found
@@ -107,7 +108,7 @@ def fenced(fr):
         [sys.executable, "-m", "orchestrator.cli", "policy", "export", "--to", "kubernetes", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     ).stdout
     for name in (HOME, JOBS, GOING):
@@ -119,7 +120,7 @@ def fenced(fr):
     yield cluster
     # The kind of the parameter object is everybody's here.
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
-        cluster.do("delete", kind, *(f"{PREFIX}-{name}" for name in POLICIES), "--timeout=30s")
+        cluster.do("delete", kind, *(f"{PREFIX}-{name}" for name in POLICIES), "--timeout=180s")
     cluster.do("delete", "namespace", JOBS, HOME, "--wait=false")
 
 

@@ -49,14 +49,14 @@ def test_the_partition_of_the_country_is_taken(plane: Plane) -> None:
     """A job that may run in Germany only runs in the partition that stands there."""
     script = 'test "$SLURM_JOB_PARTITION" = de'
     id = submitted(plane, "de", script, sovereignty={"countries": {"allow": ["DE"]}})
-    found = plane.ended(id, seconds=60)
+    found = plane.ended(id)
     assert (found["status"]["phase"], found["status"]["attempts"][0]["site"]) == ("SUCCEEDED", "hpc/de"), found
 
 
 def test_a_failure_is_its_own(plane: Plane, slurm: clusters.Cluster) -> None:
     """The exit code is the one that the command ended with, and Slurm had one job of that name."""
     id = submitted(plane, "bad", "exit 7")
-    found = plane.ended(id, seconds=60)
+    found = plane.ended(id)
     (attempt,) = found["status"]["attempts"]
     assert found["status"]["phase"] == "FAILED"
     assert "7" in str(attempt), attempt
@@ -66,11 +66,11 @@ def test_a_failure_is_its_own(plane: Plane, slurm: clusters.Cluster) -> None:
 def test_files_and_limits_arrive(plane: Plane) -> None:
     """A file is in the working folder, a program of several lines runs, and a deadline ends it to the second."""
     id = submitted(plane, "reads", "cat data.txt; pwd", files={"data.txt": {"content": DATA}})
-    found = plane.ended(id, seconds=60)
+    found = plane.ended(id)
     assert found["status"]["phase"] == "SUCCEEDED", found
     said = plane.shell.run(f"comity logs {id}").stdout.splitlines()
     assert (said[0], said[1].rsplit("/", 1)[1]) == ("from here", "work")
-    late = plane.ended(submitted(plane, "late", "sleep 3600", limits={"deadline": "6s"}), seconds=60)
+    late = plane.ended(submitted(plane, "late", "sleep 3600", limits={"deadline": "6s"}))
     (attempt,) = late["status"]["attempts"]
     assert late["status"]["phase"] == "FAILED"
     assert attempt["reason"] in ("TimedOut", "DeadlineExceeded"), attempt

@@ -40,7 +40,7 @@ def own(tmp_path: pathlib.Path) -> Iterator[Plane]:
 def _fails(plane: Plane, *words: str) -> str:
     """Start a server that must end with 1 and one sentence; returns it."""
     plane.spawn()
-    code = plane._cold.wait(60) if plane._cold is not None else None
+    code = plane._cold.wait(180) if plane._cold is not None else None
     plane.pid, plane._cold = 0, None
     text = plane.log
     assert code == 1, text
@@ -157,7 +157,7 @@ def test_a_lock_of_a_dead_server_is_waited_for(own: Plane) -> None:
     wait_until(lock.exists)
     lock.write_text(json.dumps({"pid": dead.pid, "address": "http://127.0.0.1:1"}))
     own.start()
-    holder.wait(20)
+    holder.wait(120)
     assert own.submit(job("in")).status == 202
 
 
@@ -217,7 +217,7 @@ def test_a_full_disk_refuses_jobs_and_nothing_else(tmp_path: pathlib.Path, small
         for id in acknowledged:
             assert disk_plane.job(id)["status"]["phase"] == "QUEUED"
         filler.unlink()
-        again = wait_until(lambda: [a for a in [disk_plane.submit(job("room", "true"))] if a.status == 202], seconds=20)
+        again = wait_until(lambda: [a for a in [disk_plane.submit(job("room", "true"))] if a.status == 202])
         assert disk_plane.ended(again[0].json["id"])["status"]["phase"] == "SUCCEEDED"
         disk_plane.end(signal.SIGTERM)
         assert disk_plane.shell.run("comity log verify").returncode == 0
@@ -273,7 +273,7 @@ def test_a_broken_plugin_is_a_condition_on_its_backend(own: Plane, tmp_path: pat
             return found if found["reason"] not in ("NotAskedYet", "Answers") else None
 
         shown = own.call("GET", f"/v1/backends/{name}").body
-        found = wait_until(condition, seconds=20, what=f"a condition on {name}: {shown!r}")
+        found = wait_until(condition, what=f"a condition on {name}: {shown!r}")
         assert found["message"], (name, found)
         assert own.call("POST", f"/v1/backends/{name}:check").status in (409, 422, 502, 503), name
     done = own.submit(job("goes-on")).json["id"]

@@ -38,7 +38,7 @@ def _comity(folder, *words, cwd):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -70,7 +70,7 @@ def test_the_code_that_runs_is_that_of_the_wheel(unpacked, tmp_path):
         env={**os.environ, "PYTHONPATH": str(unpacked)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert all(line.startswith(str(unpacked)) for line in run.stdout.split())

@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-REQUEST_S = 15.0
+REQUEST_S = 60.0
 PAUSE_S = 0.1
 MERGE = "application/merge-patch+json"
 
@@ -87,7 +87,7 @@ class Api:
     def ready(self) -> bool:
         """Say whether the server says that it is ready."""
         try:
-            return self.request("GET", "/readyz", timeout_s=2.0)[0] == 200
+            return self.request("GET", "/readyz", timeout_s=10.0)[0] == 200
         except ApiError:
             return False
 

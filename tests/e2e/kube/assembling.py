@@ -16,7 +16,7 @@ from tests.e2e.kube import api, building, certificates, clusters, hosts, images,
 API_PORT = 6443
 ETCD = "http://127.0.0.1:2379"
 FIRST_NODE = 11
-READY_S = 120.0
+READY_S = 300.0
 WORDS_MAX = 400
 """How much of a part's last line a reason repeats."""
 

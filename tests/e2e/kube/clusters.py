@@ -15,7 +15,7 @@ from tests.e2e.kube import api, building, images, processes
 
 JURISDICTION = "node-restriction.kubernetes.io/jurisdiction"
 """The label that says in which country a node stands. NodeRestriction lets no kubelet set it."""
-KUBECTL_S = 120.0
+KUBECTL_S = 300.0
 
 
 @dataclasses.dataclass(frozen=True)

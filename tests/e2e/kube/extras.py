@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.kube import api, building, certificates, clusters, nodes
 
-READY_S = 120.0
+READY_S = 300.0
 DNS_PORT = 53
 KUEUE = "sigs.k8s.io/kueue"
 FLAVOR = "any"

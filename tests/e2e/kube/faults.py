@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from tests.e2e.kube import api, assembling, clusters
 
-READY_S = 60.0
+READY_S = 180.0
 SERVER = "kube-apiserver"
 POST = """
 import sys, urllib.request

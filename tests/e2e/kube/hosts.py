@@ -24,9 +24,9 @@ KUBELET = pathlib.Path("/var/lib/kubelet")
 """Where kubelet keeps sockets for device plugins, whatever its root folder is."""
 NETWORK = ipaddress.ip_network("10.213.0.0/16")
 SLOTS = 200
-START_S = 30.0
-KILLED_S = 20.0
-REMOVALS = 40
+START_S = 180.0
+KILLED_S = 60.0
+REMOVALS = 400
 SYSCTLS = {
     "vm/overcommit_memory": 1,
     "vm/panic_on_oom": 0,

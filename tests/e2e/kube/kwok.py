@@ -22,7 +22,7 @@ STAGES = (
 )
 COMPLETE = "pod/fast/pod-complete"
 """kwok does nothing by itself; these make nodes Ready, keep their leases, and let pods run, complete and go."""
-READY_S = 60.0
+READY_S = 180.0
 STEADY = "steady"
 """Pods on nodes whose name begins so run until they are deleted; on all others they complete at once."""
 TAINT = {"key": ANNOTATION, "value": "fake", "effect": "NoSchedule"}

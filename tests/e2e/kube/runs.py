@@ -23,13 +23,13 @@ from typing import IO
 
 from tests.e2e.kube import assembling, clusters, hosts, places
 
-START_S = 300.0
+START_S = 900.0
 """From a finished build to clusters that are ready, on a machine busy with other tests."""
-FIRST_USER_S = 60.0
-GREETED_S = 10.0
+FIRST_USER_S = 180.0
+GREETED_S = 60.0
 GREETING = b"+"
 GRACE_S = 1.0
-DOWN_S = 30.0
+DOWN_S = 180.0
 POLL_S = 0.1
 ID = re.compile(r"[a-z0-9]{1,12}")
 

@@ -32,7 +32,7 @@ NODES = {
 CPUS, MEMORY_MIB = 16, 32000
 """Of each node, as declared: more than the machine has, for nothing here computes."""
 ACCOUNTS = {"munge": 64001, "slurm": 64002, "slurmrest": 64003, "comity-a": 64011, "comity-b": 64012}
-READY_S = 60.0
+READY_S = 180.0
 POLL_S = 0.05
 
 CONFIGURATION = """\

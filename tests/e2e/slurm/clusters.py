@@ -18,7 +18,7 @@ from tests.e2e.kube import processes
 USERS = ("comity-a", "comity-b")
 """Who may submit. Root and SlurmUser may too, but their tokens are what no adapter should hold."""
 LIFESPAN_S = 3600
-REQUEST_S = 30.0
+REQUEST_S = 90.0
 
 
 @dataclasses.dataclass(frozen=True)

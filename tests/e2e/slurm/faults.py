@@ -16,7 +16,7 @@ from tests.e2e.kube import processes
 from tests.e2e.slurm import clusters
 
 CONTROLLER, REST = "slurmctld", "slurmrestd"
-READY_S = 30.0
+READY_S = 180.0
 POLL_S = 0.05
 RUNNING = "idle", "mixed", "allocated"
 LIVE = "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED"

@@ -22,9 +22,9 @@ from tests.e2e.kube import hosts
 from tests.e2e.kube import runs as kube_runs
 from tests.e2e.slurm import assembling, clusters, places
 
-START_S = 120.0
-GREETED_S = 10.0
-DOWN_S = 30.0
+START_S = 600.0
+GREETED_S = 60.0
+DOWN_S = 180.0
 POLL_S = 0.05
 
 

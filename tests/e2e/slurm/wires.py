@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 
-CARRIED_S = 60.0
+CARRIED_S = 180.0
 
 
 class Loss(enum.Enum):

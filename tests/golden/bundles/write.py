@@ -18,7 +18,7 @@ from tests.e2e import servers
 
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parents[2]
-WAIT_S = 30.0
+WAIT_S = 180.0
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from backends.kubernetes import client, errors, kubeconfigs, names, views, watch
 from tests.unit.backends.kubernetes import liar as liars
 
 PATH = "/apis/batch/v1/namespaces/jobs/jobs"
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 def raw(name: str, version: int, uid: str = "u") -> dict[str, Any]:

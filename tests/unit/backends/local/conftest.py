@@ -25,7 +25,7 @@ T = typing.TypeVar("T")
 REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 PYTHON = os.path.realpath(sys.executable)
 NOBODY = 65534
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
 
