@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import ports
 from tests.e2e.kube.fixtures import de, fr, kube, lone  # noqa: F401 - fixtures, found by their names
 from tests.e2e.slurm.fixtures import lone_slurm, slurm  # noqa: F401 - the same
 
@@ -59,10 +59,9 @@ def make_shell(folder: pathlib.Path, *, server: str) -> Shell:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, and that no other test is given while this process lives."""
+    (found,) = ports.free(1)
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import pathlib
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests.e2e import ports
 
 VERSION = "2.60.0"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -140,16 +141,8 @@ def needed(version: str = VERSION) -> pathlib.Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, below those the system gives away."""
-    found: list[int] = []
-    choice = secrets.SystemRandom()
-    while len(found) < count:
-        port = choice.randrange(21000, 31000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            if port not in found:
-                found.append(port)
-    return found
+    """Return ports that nobody listens on; see :mod:`tests.e2e.ports`."""
+    return ports.free(count)
 
 
 def below(pid: int) -> dict[int, str]:
@@ -225,12 +218,13 @@ class Cluster:
             "--memory=4000000000",
             "--labels=ray.io/availability-region=eu-west,comity.dev/country=FR",
         )
-        self.until(lambda: self.nodes() >= 1 and self.takes_jobs(), self.head, timeout_s=2 * START_S)
+        self.until(lambda: self.ids() and self.takes_jobs(), self.head, timeout_s=2 * START_S)
         return self
 
     def add(self, *, cpus: int = 2, gpus: int = 0, labels: str, resources: str = "{}") -> Node:
         """Start another node, and wait until the head knows it."""
-        before = self.nodes()
+        assert self.head is not None
+        before = self.until(self.ids, self.head, timeout_s=2 * START_S)
         number = len(self.workers) + 3
         (agent,) = free_ports(1)
         node = self._node(
@@ -246,7 +240,7 @@ class Cluster:
             f"--labels={labels}",
         )
         self.workers.append(node)
-        self.until(lambda: self.nodes() > before, node)
+        self.until(lambda: self.ids() - before, node)
         return node
 
     def _node(self, name: str, *arguments: str) -> Node:
@@ -289,14 +283,14 @@ class Cluster:
         finally:
             connection.close()
 
-    def nodes(self) -> int:
-        """Return how many nodes are up; 0 where nobody answers."""
+    def ids(self) -> set[str]:
+        """Return which nodes are up; none where nobody answers."""
         try:
             status, body = self.request("GET", "/api/v0/nodes")
             rows = json.loads(body)["data"]["result"]["result"] if status == 200 else []
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-            return 0
-        return sum(1 for row in rows if row["state"] == "ALIVE")
+            return set()
+        return {str(row["node_id"]) for row in rows if row["state"] == "ALIVE"}
 
     def takes_jobs(self) -> bool:
         """Say whether the Jobs API answers and has an agent: a refused submission reaches one."""
@@ -308,14 +302,15 @@ class Cluster:
             return False
         return b"already exists" in answer
 
-    def until(self, wanted: Any, node: Node, *, timeout_s: float = START_S) -> None:
-        """Wait until ``wanted()``; fail with the node's log where it does not come."""
+    def until(self, wanted: Any, node: Node, *, timeout_s: float = START_S) -> Any:
+        """Wait until ``wanted()`` and return it; fail with the node's log where it does not come."""
         until = time.monotonic() + timeout_s
-        while not wanted():
+        while not (found := wanted()):
             text = node.log.read_text(errors="replace")[-3000:]
             assert node.keeper.poll() is None, text
             assert time.monotonic() < until, text
             threading.Event().wait(0.1)
+        return found
 
     def kill_head(self) -> None:
         """End the head as a power cut does; other nodes stay."""
