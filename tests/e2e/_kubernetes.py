@@ -5,7 +5,10 @@ import secrets
 import tempfile
 from typing import Any
 
-from tests.e2e.kube import clusters, images
+from tests.e2e.kube import api, clusters, images
+
+READY_S = 180.0
+AUTHORIZATION = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 def busybox() -> str:
@@ -43,6 +46,51 @@ def job(cluster: clusters.Cluster, space: str, key: str) -> dict[str, Any]:
     """Return a Job as the API server has it; {} for none."""
     status, found = cluster.api.request("GET", f"/apis/batch/v1/namespaces/{space}/jobs/{key}")
     return dict(found) if status == 200 else {}
+
+
+def may(cluster: clusters.Cluster, space: str, account: str, right: tuple[str, str, str], *, everywhere: bool) -> bool:
+    """Return the API server's own answer whether a service account may.
+
+    :param space: the account's namespace, and that of what it asks for unless ``everywhere``.
+    :param right: group, resource (with its part behind a slash) and verb.
+    """
+    group, (resource, _, part), verb = right[0], right[1].partition("/"), right[2]
+    asked = {"group": group, "resource": resource, "subresource": part, "verb": verb}
+    where = {} if everywhere else {"namespace": space}
+    named = {"name": "kube-system"} if resource == "namespaces" else {}
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{space}", "system:authenticated"]
+    spec = {
+        "user": f"system:serviceaccount:{space}:{account}",
+        "groups": groups,
+        "resourceAttributes": {**asked, **where, **named},
+    }
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    return bool(cluster.api.create(AUTHORIZATION, review)["status"].get("allowed"))
+
+
+def until_refused(cluster: clusters.Cluster, path: str, body: dict[str, Any], words: str) -> None:
+    """Wait until the API server refuses an object in these words: what it judges by it reads a moment after us."""
+
+    def refused() -> bool:
+        status, answer = cluster.api.request("POST", f"{path}?dryRun=All", body)
+        return status >= 400 and words in str(answer)
+
+    api.until(refused, f"refusals with {words!r}", timeout_s=READY_S)
+
+
+def no_pods(cluster: clusters.Cluster, space: str) -> str:
+    """Let no pod into a namespace, by a quota that is in force; return its path."""
+    quotas = f"/api/v1/namespaces/{space}/resourcequotas"
+    cluster.api.create(quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+    container = {
+        "name": "c",
+        "image": "x",
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    strict = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod = {"metadata": {"name": "probe"}, "spec": {"containers": [container], "securityContext": strict}}
+    until_refused(cluster, f"/api/v1/namespaces/{space}/pods", pod, "exceeded quota: none")
+    return f"{quotas}/none"
 
 
 def is_ending(cluster: clusters.Cluster, space: str, key: str) -> bool:

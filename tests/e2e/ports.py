@@ -5,6 +5,7 @@ client's end of a connection is enough. So ports are chosen below that range, an
 kernel's abstract sockets, which only one process of this machine can hold, and which goes with that process.
 """
 
+import atexit
 import pathlib
 import secrets
 import socket
@@ -54,3 +55,10 @@ def free(count: int) -> list[int]:
             if len(found) == count:
                 return found
     raise OSError(f"no {count} free ports among {LOWEST} to {HIGHEST}")
+
+
+@atexit.register
+def _release() -> None:
+    """Give back what this process has reserved."""
+    while _RESERVED:
+        _RESERVED.pop().close()

@@ -73,9 +73,21 @@ def account(site: Site, name: str, without: tuple[str, str] = ("", ""), *, more:
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": unique}
         binding = {"metadata": {"name": unique}, "roleRef": reference, "subjects": [subject]}
         api.create(f"{where}{kind.lower()}bindings", binding)
+        granted(site, name, rules(given, without), everywhere=kind == "ClusterRole")
     path = f"/api/v1/namespaces/{space}/serviceaccounts/{name}/token"
     token = api.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
     return with_user(site.cluster, {"token": token})
+
+
+def granted(site: Site, name: str, given: list[dict[str, Any]], *, everywhere: bool) -> None:
+    """Wait until the API server grants what rules say: it reads roles and bindings a moment after we wrote them."""
+    for rule in given:
+        for verb in rule["verbs"]:
+            right = (rule["apiGroups"][0], rule["resources"][0], verb)
+            wait_until(
+                lambda right=right: _kubernetes.may(site.cluster, site.namespace, name, right, everywhere=everywhere),
+                what=f"the right {right}",
+            )
 
 
 def with_user(cluster: clusters.Cluster, user: dict[str, Any]) -> str:
@@ -121,8 +133,7 @@ def test_the_stated_rights_are_enough(site: Site) -> None:
 
 def test_pods_that_the_cluster_refuses_end_the_attempt(site: Site) -> None:
     """A Job whose pods a quota does not let in is given up in its time, in the cluster's words."""
-    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    site.cluster.api.create(f"/api/v1/namespaces/{site.namespace}/resourcequotas", quota)
+    _kubernetes.no_pods(site.cluster, site.namespace)
     site.more = {"imagePullSeconds": 2}
     adapter, placement = site.adapter(), site.placement()
     adapter.submit(placement)
@@ -280,6 +291,10 @@ def test_an_admission_policys_words_are_the_reason(tmp_path: pathlib.Path, lone:
     group = "/apis/admissionregistration.k8s.io/v1"
     lone.api.create(f"{group}/validatingadmissionpolicies", policy)
     lone.api.create(f"{group}/validatingadmissionpolicybindings", binding)
+    container = {"name": "c", "image": "x"}
+    probe = {"metadata": {"name": "probe"}, "spec": {"template": {"spec": {"containers": [container]}}}}
+    probe["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+    _kubernetes.until_refused(lone, f"/apis/batch/v1/namespaces/{place.namespace}/jobs", probe, "says the bishop")
     place.name, place.variable = "lone", "COMITY_SECRET_LONE"
     plane: Plane = make_plane(tmp_path, place)
     try:

@@ -153,7 +153,7 @@ def webhook(site: Site) -> Iterator[http.server.HTTPServer]:
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": site.namespace}},
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
-        "timeoutSeconds": 2,
+        "timeoutSeconds": 10,
     }
     site.cluster.api.create(group, {"metadata": {"name": name}, "webhooks": [hook]})
     try:

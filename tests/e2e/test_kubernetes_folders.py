@@ -88,8 +88,7 @@ def test_a_large_folder_is_sent_once_and_goes_with_the_last_that_needs_it(site: 
 def test_a_part_that_is_not_what_was_sent_keeps_the_job_from_running(site: Site) -> None:
     """Somebody who may write ConfigMaps replaces a part: the digest is compared in the pod, and nothing has run."""
     adapter = site.adapter()
-    blocking = f"/api/v1/namespaces/{site.namespace}/resourcequotas"
-    site.cluster.api.create(blocking, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+    blocking = _kubernetes.no_pods(site.cluster, site.namespace)
     one = placed(site, "echo ran; cat deep/data.bin > /dev/null", archive(MIB))
     adapter.submit(one)
     path = f"/api/v1/namespaces/{site.namespace}/configmaps"
@@ -98,7 +97,7 @@ def test_a_part_that_is_not_what_was_sent_keeps_the_job_from_running(site: Site)
     site.cluster.api.request("DELETE", f"{path}/{name}")
     kept = {field: found["metadata"][field] for field in ("name", "labels", "annotations", "ownerReferences")}
     site.cluster.api.create(path, {"metadata": kept, "binaryData": {"part": "AAAA"}})
-    site.cluster.api.request("DELETE", f"{blocking}/none")
+    site.cluster.api.request("DELETE", blocking)
     seen = until(adapter, one, State.ENDED, seconds=400)
     assert seen.outcome is not None
     assert (seen.outcome.kind, seen.outcome.detail) == (

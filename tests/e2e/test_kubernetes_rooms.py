@@ -14,7 +14,7 @@ from orchestrator.telemetry import clocks
 from tests.e2e import _kubernetes
 from tests.e2e._planes import wait_until
 from tests.e2e.kube import clusters, kwok
-from tests.e2e.test_kubernetes_access import RBAC, account, rules
+from tests.e2e.test_kubernetes_access import RBAC, account, granted, rules
 from tests.e2e.test_kubernetes_faults import Site
 
 DRIVER = "gpu.rooms.test"
@@ -82,8 +82,7 @@ def test_devices_of_a_class_are_counted_where_their_driver_publishes_them(site: 
     attributes = {"productName": {"string": "H200"}}
     kwok.add_devices(site.cluster, first, driver=DRIVER, count=4, attributes=attributes, memory="141Gi")
     kwok.add_devices(site.cluster, f"steady-{pool}-2", driver=DRIVER, count=2, attributes=attributes, memory="40Gi")
-    if site.cluster.api.request("GET", f"/apis/resource.k8s.io/v1/deviceclasses/{CLASS}")[0] == 404:
-        kwok.add_device_class(site.cluster, CLASS, driver=DRIVER)
+    kwok.add_device_class(site.cluster, CLASS, driver=DRIVER)
 
     def seen(*selectors: str) -> offers.Offer:
         device = {"deviceClass": CLASS, **({"selectors": list(selectors)} if selectors else {})}
@@ -168,6 +167,7 @@ def test_the_stated_rights_are_enough_for_all_that_is_optional(site: Site, pool:
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": unique}
         binding = {"metadata": {"name": unique}, "roleRef": reference, "subjects": [subject]}
         api.create(f"{where}{kind.lower()}bindings", binding)
+        granted(site, "wide", rules(given), everywhere=kind == "ClusterRole")
     more = settings(
         pool,
         seeOthers=True,

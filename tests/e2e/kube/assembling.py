@@ -8,6 +8,7 @@ import dataclasses
 import ipaddress
 import pathlib
 import secrets
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ API_PORT = 6443
 ETCD = "http://127.0.0.1:2379"
 FIRST_NODE = 11
 READY_S = 300.0
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 443), timeout=5)"
 WORDS_MAX = 400
 """How much of a part's last line a reason repeats."""
 
@@ -116,6 +118,8 @@ class Assembly:
             self._admit(cluster, node)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self._until(lambda: client.get(account), "the default service account")
+        if machines:
+            self._until(self._proxied, "the service proxy")
         if self.spec.kwok:
             kwok.start(cluster)
         return cluster
@@ -242,6 +246,15 @@ class Assembly:
             *zeros,
             "--conntrack-tcp-timeout-close-wait=0s",
         ]
+
+    def _proxied(self) -> bool:
+        """Say whether the API server is reached by its service's address, as pods reach it."""
+        address = str(ipaddress.ip_network(nodes.SERVICE_NETWORK)[1])
+        try:
+            self.host.control.run(sys.executable, "-c", CONNECT, address)
+        except processes.ProcessError:
+            return False
+        return True
 
     def _admit(self, cluster: clusters.Cluster, node: nodes.Node) -> None:
         """Wait for a node and give it the label that it may not give itself."""

@@ -21,6 +21,13 @@ print(urllib.request.urlopen(urllib.request.Request(path, body.encode()), timeou
 """
 
 
+def back(cluster: clusters.Cluster) -> None:
+    """Wait until the API server answers and believes again that pods may go to the nodes: their leases are old."""
+    api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+    for node in cluster.nodes:
+        api.until(lambda node=node: cluster.node_usable(node), f"node {node}", timeout_s=READY_S)  # type: ignore[misc]
+
+
 def restart_api_server(cluster: clusters.Cluster, *, kill: bool = False) -> None:
     """End the API server, politely or as a power cut would, start it again and wait until it is ready."""
     with stopped_api_server(cluster, kill=kill):
@@ -38,7 +45,7 @@ def stopped_api_server(cluster: clusters.Cluster, *, kill: bool = False) -> Iter
         yield
     finally:
         cluster.control.restart(SERVER)
-        api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+        back(cluster)
 
 
 @contextlib.contextmanager
@@ -49,7 +56,7 @@ def frozen_api_server(cluster: clusters.Cluster) -> Iterator[None]:
         yield
     finally:
         cluster.control.send(SERVER, signal.SIGCONT)
-        api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+        back(cluster)
 
 
 @contextlib.contextmanager
@@ -71,7 +78,7 @@ def black_hole(cluster: clusters.Cluster) -> Iterator[None]:
         yield
     finally:
         cluster.control.run("iptables", "--wait", "--delete", *rule)
-        api.until(cluster.api.ready, f"API server of {cluster.name}", timeout_s=READY_S)
+        back(cluster)
 
 
 def _etcd(cluster: clusters.Cluster, call: str, body: dict[str, object]) -> dict[str, object]:
