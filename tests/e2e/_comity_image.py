@@ -1,10 +1,12 @@
 """Comity's own image for test clusters: what the Containerfile makes, out of what this machine has.
 
 Layers from below: shell and Python of this machine, what Comity needs at run time, Comity itself from its wheel. The
-archive is kept under the digest of all of it, one at a time.
+archive is kept under the digest of all of it.
 """
 
+import fcntl
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import marshal
@@ -16,6 +18,7 @@ import tempfile
 import warnings
 import zipfile
 
+from orchestrator.telemetry import clocks
 from tests.e2e.kube import images, packages, places
 
 ROOT = places.ROOT
@@ -23,6 +26,8 @@ NAME = f"{images.DOMAIN}/comity"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 USER = 10001
 FORM = "3"
+KEPT_S = 2 * 3600.0
+"""How long an image of another state of the source is left alone: longer than a test run."""
 UNUSED = {"aio", "models"}
 """Folders of the Kubernetes client that the adapter loads nothing of: 50 MB of bytecode."""
 COMMAND = b"""#!/usr/local/bin/python3
@@ -38,7 +43,9 @@ def _sources() -> str:
     key = hashlib.sha256()
     tops = [ROOT / "pyproject.toml", ROOT / "hatch_build.py", ROOT / "README.md"]
     for folder in ("orchestrator", "backends", "examples"):
-        tops += sorted(path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+        found = (path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+        # A runner that somebody compiles at this moment, in a folder that is gone when it is read, is no source.
+        tops += sorted(path for path in found if not any(part.startswith(".build-") for part in path.parts))
     for path in tops:
         key.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return key.hexdigest()[:16]
@@ -55,10 +62,17 @@ def make() -> images.Image:
     folder = places.cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"comity-{key.hexdigest()[:16]}.tar"
-    if target.exists():
-        return images.read_archive(target)
+    with (folder / "comity.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        return images.read_archive(target) if target.exists() else _write(target, source, needed)
+
+
+def _write(target: pathlib.Path, source: str, needed: list[importlib.metadata.Distribution]) -> images.Image:
+    """Write the image, and remove older ones that nobody can be using any more."""
+    folder = target.parent
     for old in folder.glob("comity-*.tar"):
-        old.unlink(missing_ok=True)
+        if clocks.SystemClock().now().timestamp() - old.stat().st_mtime > KEPT_S:
+            old.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         base = images.Layer(pathlib.Path(work) / "base")
         images._busybox(base)

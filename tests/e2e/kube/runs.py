@@ -249,6 +249,9 @@ def join(name: str, words: Sequence[str]) -> Joined:
         for _ in range(int(START_S / POLL_S)):
             if (folder / "failed").exists():
                 raise RunError((folder / "failed").read_text())
+            if connection is not None and not folder.exists():  # it failed, and was swept before we read why
+                held.close()
+                connection = None
             if connection is None:
                 with _alone("joining"):
                     if not _lives(folder):

@@ -146,7 +146,7 @@ def frozen(cluster: clusters.Cluster, part: str = CONTROLLER) -> Iterator[None]:
 def dead_node(cluster: clusters.Cluster, node: str) -> Iterator[None]:
     """Kill a node and all that runs there, as a power cut does; afterwards it comes back.
 
-    The controller would find out by itself after SlurmdTimeout (10 s); it is told, which spares a test the wait.
+    The controller would find out by itself after SlurmdTimeout; it is told, which spares a test the wait.
     """
     kill_node(cluster, node)
     cluster.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.slurm import clusters, packages, runs
 
-LONE = ("--forget", "2")
+LONE = ("--forget", "60")
 
 
 def _prepare(suite: str = "") -> None:
@@ -51,7 +51,7 @@ def slurm() -> Iterator[clusters.Cluster]:
 
 @pytest.fixture(scope="module")
 def lone_slurm() -> Iterator[clusters.Cluster]:
-    """Give a cluster that no other module uses: for tests that stop, kill, drain or fill it. It forgets soon."""
+    """Give a cluster that no other module uses: for tests that stop, kill, drain or fill it."""
     held = joined(f"n{secrets.token_hex(5)}", *LONE)
     try:
         yield held.cluster
