@@ -113,12 +113,13 @@ def fenced(fr):
     ).stdout
     for name in (HOME, JOBS, GOING):
         cluster.do("create", "namespace", name)
-    applied = fr.kubectl("apply", "--validate=strict", "-f", "-", given=exported)
-    assert (applied.returncode, applied.stderr) == (0, ""), applied
+    # The kind of the parameter object is everybody's here: who makes it at the same moment is told that it is there.
+    apply = ("apply", "--validate=strict", "-f", "-")
+    applied = _until(lambda: fr.kubectl(*apply, given=exported), lambda ran: ran.returncode == 0)
+    assert applied.stderr == "", applied
     probe = (*MALLORY, "create", "--dry-run=server", "-f", "-")
     _until(lambda: cluster.ask(*probe, given=book()), lambda found: "written by Comity only" in found[1])
     yield cluster
-    # The kind of the parameter object is everybody's here.
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         cluster.do("delete", kind, *(f"{PREFIX}-{name}" for name in POLICIES), "--timeout=180s")
     cluster.do("delete", "namespace", JOBS, HOME, "--wait=false")
@@ -126,7 +127,16 @@ def fenced(fr):
 
 @pytest.fixture(scope="module")
 def placements(fenced):
-    """Make the parameter object, and see that without one nothing is created."""
+    """Make the parameter object, and see that without one nothing is created; by then every policy is in force."""
+    for who, given, because in (
+        (COMITY, job("01early-1"), "no params found"),
+        (MALLORY, pod("early"), "by the job controller only"),
+    ):
+        words = (*who, "create", "--dry-run=server", "-f", "-")
+        _until(
+            lambda words=words, given=given: fenced.ask(*words, given=given),
+            lambda said, because=because: because in said[1],
+        )
     fenced.refuses(*COMITY, "create", "-f", "-", given=job("01early-1"), because="no params found")
     fenced.do(*COMITY, "create", "-f", "-", given=book())
     fenced.decide(*(f"01known-{number}" for number in range(1, 10)))
