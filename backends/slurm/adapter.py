@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import math
@@ -10,7 +11,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from backends.slurm import client, errors, folders, observe, rooms, script, settings, wire
+from backends.slurm import bounds, client, errors, folders, observe, rooms, script, settings, wire
+from orchestrator.domain import errors as port_errors
 from orchestrator.domain import ids, sites
 from orchestrator.domain import offers as offer_values
 from orchestrator.ports import backends
@@ -46,6 +48,7 @@ class SlurmAdapter(backends.BackendAdapter):
         self._listed: tuple[float, Sequence[wire.Job]] | None = None
         self._over: dict[str, tuple[float, wire.Job]] = {}
         self._mark = f"comity {context.installation} {context.backend} "
+        self._bounds = bounds.Bounds(wanted, self._mark)
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what a job on this cluster can use."""
@@ -67,15 +70,20 @@ class SlurmAdapter(backends.BackendAdapter):
             raise errors.refused("invalid", "a job of several nodes is not run here")
         identity = self._identity(placement.tenant)
         asked = self._submission(placement, identity)
-        left = self._folder.look(key)
-        known = self._mine(key, left, self._jobs(age_s_max=0.0))
-        if known is not None:
-            return backends.Handle(observe.handle_of(known))
-        if left.claimed:
-            return backends.Handle(f"slurm:{left.number or 0}:{key}")
-        if left.stopped:
-            raise errors.stopped()
-        return backends.Handle(f"slurm:{self._send(asked, self._who(identity.user))}:{key}")
+        # Where anything is bounded, one after the other: each counts what the one before has sent.
+        with self._bounds.lock if self._bounds.any else contextlib.nullcontext():
+            left, listed = self._folder.look(key), self._jobs(age_s_max=0.0)
+            known = self._mine(key, left, listed)
+            if known is not None:
+                return backends.Handle(observe.handle_of(known))
+            if left.claimed:
+                return backends.Handle(f"slurm:{left.number or 0}:{key}")
+            if left.stopped:
+                raise errors.stopped()
+            self._bounds.check(key, placement.tenant, filter(self._is_own, listed))
+            self._bounds.sent(key, placement.tenant)
+            number = self._send(asked, self._who(identity.user))
+        return backends.Handle(f"slurm:{number}:{key}")
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
         """Return what each attempt is now, by one list of Slurm's and the folder of each."""
@@ -187,6 +195,7 @@ class SlurmAdapter(backends.BackendAdapter):
     ) -> offer_values.Offer:
         name, share, gres = self._context.backend, self._share(pool.name), self._gres(pool.name)
         found = rooms.offer(pool, share, gres, name, seen, self._context.now(), self._is_own, isolated=self._isolated)
+        found = rooms.bounded(found, self._bounds.left(filter(self._is_own, seen[2])), self._settings.jobs_max)
         return found if self._context.pools else dataclasses.replace(found, pool=pool)
 
     def _pools(self) -> Sequence[sites.Pool]:
@@ -226,7 +235,7 @@ class SlurmAdapter(backends.BackendAdapter):
             minutes = math.ceil((placement.time_limit + placement.stop_grace).total_seconds() / 60) + 1
         return wire.Submission(
             name=str(placement.key),
-            comment=f"{self._mark}{placement.spec_digest}",
+            comment=self._bounds.comment(str(placement.spec_digest), placement.tenant),
             script=script.render(
                 placement,
                 self._settings.folder,
@@ -252,9 +261,13 @@ class SlurmAdapter(backends.BackendAdapter):
         answer = self._rest.call("POST", "job/submit", wire.encode(asked, self._rest.version()), who=who)
         number = answer.body.get("job_id")
         if not answer.good:
-            raise errors.of_answer(self._settings.url, answer.status, answer.errors)
+            failed = errors.of_answer(self._settings.url, answer.status, answer.errors)
+            if failed.effects is port_errors.SideEffects.NONE:
+                self._bounds.answered(asked.name)
+            raise failed
         if type(number) is not int or number <= 0:
             raise errors.malformed(self._settings.url, "answer to a submission")
+        self._bounds.answered(asked.name)
         if answer.warnings:
             self._folder.mark_stopped(asked.name, 0)
             self._rest.call("DELETE", f"job/{number}", who=who)

@@ -27,6 +27,13 @@ def elsewhere(code: str, message: str) -> errors.TransientError:
     )
 
 
+def full(code: str, message: str) -> errors.PermanentError:
+    """Return the error for a job that a bound keeps out now: it waits and is placed again. Nothing was started, and
+    nothing is wrong with the backend.
+    """
+    return errors.PermanentError(f"slurm.{code}", message, retry=errors.RetryWhere.ELSEWHERE)
+
+
 def unreachable(url: str, why: str) -> errors.TransientError:
     """Return the error for a slurmrestd to which nothing could be sent."""
     text = f"no slurmrestd answers at {url}: {why}. Is it up, and listening there?"

@@ -5,6 +5,7 @@ What is left is reckoned from one list of jobs, so that it is counted exactly wh
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,20 @@ def offer(
         isolation_none=not isolated,
         detail=problem,
     )
+
+
+def bounded(offer: offers.Offer, left: int | None, most: int | None) -> offers.Offer:
+    """Return an offer under a bound of jobs in flight: with none left nothing is taken, and it says why."""
+    if left is None:
+        return offer
+    free = max(0, most - len(offer.counted)) if most is not None and left else 0
+    made = dataclasses.replace(
+        offer, free=dataclasses.replace(offer.free, slots=free), total=dataclasses.replace(offer.total, slots=most)
+    )
+    if left:
+        return made
+    text = f"{most} jobs of this backend are in flight, which is its jobsMax"
+    return dataclasses.replace(made, queue=offers.QueueOffer(accepts=False), detail=offer.detail or text)
 
 
 def wait(partition: str, jobs: Sequence[wire.Job], free: offers.Room, now: dt.datetime) -> dt.timedelta | None:

@@ -21,6 +21,7 @@ _Constraint = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_&|,*()\[\]. -]
 _Name = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 _Text = Annotated[str, pydantic.Field(pattern=r"^[^\x00]*$", max_length=32768)]
 _Pool = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]
+_Jobs = Annotated[int, pydantic.Field(ge=1, le=1_000_000)]
 _Folder = Annotated[str, pydantic.Field(pattern=r"^/[^\x00\r\n]*[^\x00\r\n/]$", max_length=512)]
 
 
@@ -44,6 +45,7 @@ class Identity(adapters.AdapterSettings):
     token: _Token | None = pydantic.Field(default=None, description="JSON web token of that user")
     account: _Word | None = None
     qos: _Word | None = None
+    jobs_max: _Jobs | None = pydantic.Field(default=None, description="so many jobs of it in flight; more wait here")
 
     @pydantic.model_validator(mode="after")
     def _both(self) -> Identity:
@@ -100,6 +102,10 @@ class SlurmSettings(adapters.AdapterSettings):
     )
     visibility_seconds: Annotated[int, pydantic.Field(ge=0, le=600)] = pydantic.Field(
         default=10, description="so long after a node wrote a file this server may not see it yet"
+    )
+    jobs_max: _Jobs | None = pydantic.Field(
+        default=None,
+        description="so many jobs of this backend in flight; more wait here, unseen by Slurm",
     )
     calls_per_minute: Annotated[int, pydantic.Field(ge=6, le=60000)] = pydantic.Field(
         default=600, description="so many requests a minute at most; more wait for the next turn"

@@ -1,69 +1,19 @@
 """What goes wrong with a Slurm site: nothing is started twice, lost, or called ended before it has."""
 
-import dataclasses
 import datetime as dt
-import itertools
 import pathlib
-import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from backends import slurm as adapters
-from orchestrator.domain import errors, ids, jobs, offers, sites
+from orchestrator.domain import errors, ids, jobs, offers
 from orchestrator.ports import backends
-from orchestrator.telemetry import clocks
 from tests.e2e import _slurm
 from tests.e2e._planes import wait_until
+from tests.e2e._slurm import Site
 from tests.e2e.slurm import clusters, faults, wires
 
 State, Kind = offers.ObservedState, jobs.OutcomeKind
-
-
-@dataclasses.dataclass
-class Site:
-    """A cluster that may be broken, and adapters that speak to it."""
-
-    cluster: clusters.Cluster
-    folder: pathlib.Path
-    url: str = ""
-    made: list[backends.BackendAdapter] = dataclasses.field(default_factory=list)
-    count: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(secrets.randbelow(10**15) * 1000))
-
-    @property
-    def ledger(self) -> pathlib.Path:
-        """Return the file into which every run of a job writes a line."""
-        return self.cluster.shared / f"{self.folder.name}.ledger"
-
-    def adapter(self) -> backends.BackendAdapter:
-        """Return a new adapter, as of a process that has just started."""
-        now = clocks.SystemClock().now
-        context = backends.AdapterContext("b", [sites.Pool("fr")], str(self.folder), "here", now)
-        found = adapters.plugin.build(_slurm.settings(self.cluster, url=self.url), context)
-        self.made.append(found)
-        return found
-
-    def placement(self, script: str = "true", **spec: Any) -> backends.SealedPlacement:
-        """Return a placement with a new key, whose job writes down that it runs."""
-        job = ids.JobId(f"01FAULT{next(self.count):019d}")
-        key = ids.attempt_key(job, 1)
-        text = f"echo {key} >> {self.ledger}; {script}"
-        return backends.SealedPlacement(
-            key=key,
-            job=job,
-            tenant="t",
-            number=1,
-            site=ids.SiteName("b/fr"),
-            pool="fr",
-            spec=jobs.JobSpec(name="t", command=("sh", "-c", text), **spec),
-            spec_digest=ids.Digest("sha256:" + "0" * 64),
-            fence=backends.Fence(ids.Term(1), 1),
-        )
-
-    def runs(self, placement: backends.SealedPlacement) -> int:
-        """Return how often a job has run."""
-        return _slurm.lines(self.ledger).count(str(placement.key))
 
 
 @pytest.fixture
@@ -71,8 +21,7 @@ def site(lone_slurm: clusters.Cluster, tmp_path: pathlib.Path) -> Iterator[Site]
     """Give a site that may be broken; afterwards it is whole again."""
     found = Site(lone_slurm, tmp_path)
     yield found
-    for one in found.made:
-        one.close()
+    found.close()
     faults.mend(lone_slurm)
 
 
