@@ -24,11 +24,11 @@ from backends.kubernetes import (
     names,
     observe,
     outputs,
+    pieces,
     queues,
     render,
     rooms,
     stops,
-    views,
 )
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
@@ -39,7 +39,6 @@ from orchestrator.settings import adapters
 
 LOOKS_MAX = 20
 """Keys that are asked for one by one; more of them make everything be listed instead."""
-LOG_READ_MAX = 8 * 2**20
 
 POWERS = frozenset(
     {
@@ -54,7 +53,7 @@ POWERS = frozenset(
 )
 
 
-def build(settings: Mapping[str, object], context: backends.AdapterContext) -> KubernetesAdapter:
+def build(settings: Mapping[str, object], context: backends.AdapterContext) -> backends.BackendAdapter:
     """Return an adapter. Raises ``SettingsError`` with every problem at once. No I/O."""
     wanted = schema.KubernetesSettings.read(settings)
     access = None
@@ -66,7 +65,10 @@ def build(settings: Mapping[str, object], context: backends.AdapterContext) -> K
     unknown = sorted(set(wanted.pools) - {pool.name for pool in context.pools}) if context.pools else []
     if unknown:
         raise adapters.SettingsError([f"pools.{name}: the document has no pool of this name" for name in unknown])
-    return KubernetesAdapter(wanted, context, client.Client(access, context.state_folder))
+    talk = client.Client(access, context.state_folder)
+    if wanted.rayjobs is not None:
+        raise adapters.SettingsError(["rayjobs: not built yet (ADR 0030)"])
+    return KubernetesAdapter(wanted, context, talk)
 
 
 class KubernetesAdapter(backends.BackendAdapter):
@@ -209,7 +211,7 @@ class KubernetesAdapter(backends.BackendAdapter):
             share = limit // (len(ranks) - number)
             if share <= 0:
                 break
-            data, found[rank] = self._piece(pods.get(rank), found[rank], share)
+            data, found[rank] = pieces.piece(self._client, self._cluster.pods_path, pods.get(rank), found[rank], share)
             if data:
                 limit -= len(data)
                 chunks.append(backends.LogChunk(data, logs.text(found), rank))
@@ -222,26 +224,6 @@ class KubernetesAdapter(backends.BackendAdapter):
     def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
         """Yield the bytes of one kept file; see :mod:`backends.kubernetes.outputs`."""
         return self._outputs.read(ref, path)
-
-    def _piece(self, pod: views.Pod | None, place: logs.Place, limit: int) -> tuple[bytes, logs.Place]:
-        """Return what one pod has written after a place."""
-        if pod is None or (pod.running_since is None and pod.exit_code is None):
-            return b"", place
-        # Times make each line longer; a log of short lines comes in more pieces.
-        read = place.skip + min(limit * 2 + logs.STAMP_MAX * 64, LOG_READ_MAX)
-        query: dict[str, str | int] = {"container": names.CONTAINER, "timestamps": "true", "limitBytes": read}
-        if place.since:
-            query["sinceTime"] = place.since
-        path = f"{self._cluster.pods_path}/{pod.name}/log"
-        try:
-            raw = self._client.text(path, read, **query)
-        except errors.StatusError as error:
-            if error.status in (400, 404):  # not begun yet, or removed meanwhile
-                return b"", place
-            raise errors.of_status(error, f"read the log of pod {pod.name}", self._client.hint) from error
-        data, moved = logs.take(raw, place, limit)
-        over = pod.exit_code is not None and not data and len(raw) < read
-        return data, logs.Place(moved.second, moved.skip, moved.inside, over)
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 

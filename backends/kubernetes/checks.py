@@ -48,6 +48,7 @@ class Checks:
             "scheduling.k8s.io": self._wanted.gang == "workload",
             "networking.k8s.io": self._wanted.network_policy is not None,
             "fence.comity.dev": self._wanted.fence,
+            "ray.io": self._wanted.rayjobs is not None,
             "kueue.x-k8s.io": any(pool.queue for pool in self._wanted.pools.values()),
         }
         for group, resource, verbs in permissions.NAMESPACED:

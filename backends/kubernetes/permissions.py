@@ -34,5 +34,6 @@ OPTIONAL: tuple[Right, ...] = (
     ("", "persistentvolumeclaims", frozenset({"get"})),
     ("", "pods/proxy", frozenset({"get"})),
     ("fence.comity.dev", "decidedjobs", frozenset({"create", "get", "patch"})),
+    ("ray.io", "rayjobs", frozenset({"create", "get", "list", "watch", "patch", "delete"})),
 )
-"""In the namespace: for device classes, for queues, for rules of egress, for outputs, for the second fence."""
+"""In the namespace: for device classes, queues, rules of egress, outputs, the second fence, RayJobs."""

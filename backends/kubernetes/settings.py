@@ -146,6 +146,26 @@ class Outputs(adapters.AdapterSettings):
     )
 
 
+class RayJobs(adapters.AdapterSettings):
+    """Every job of the backend becomes a RayJob of KubeRay, with a Ray cluster of its own, instead of a Job."""
+
+    version: Annotated[str, pydantic.Field(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$")] = pydantic.Field(
+        description="version of Ray in the jobs' images, 2.52.0 or later: older ones know no tokens"
+    )
+    workers: Annotated[int, pydantic.Field(ge=0, le=1000)] = pydantic.Field(
+        default=0,
+        description="Ray workers beside the node that runs the command, each with what the job asks for: a job takes "
+        "1 + workers times as much, and quotas and prices count it once",
+    )
+
+    @pydantic.field_validator("version")
+    @classmethod
+    def _has_tokens(cls, found: str) -> str:
+        if tuple(map(int, found.split("."))) < (2, 52, 0):
+            raise ValueError("Ray before 2.52.0 knows no tokens: whoever reaches its head would run what he likes")
+        return found
+
+
 class KubernetesSettings(adapters.AdapterSettings):
     """A namespace of a cluster. One backend a cluster and namespace; several clusters are several backends."""
 
@@ -237,6 +257,26 @@ class KubernetesSettings(adapters.AdapterSettings):
     env: Annotated[dict[_Variable, _Text], pydantic.Field(max_length=64)] = pydantic.Field(
         default_factory=dict, description="variables that every job gets unless it sets them itself; nothing secret"
     )
+    rayjobs: RayJobs | None = pydantic.Field(
+        default=None, description="jobs become RayJobs of KubeRay (its operator must be there); default: plain Jobs"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _rayjobs_alone(self) -> KubernetesSettings:
+        if self.rayjobs is None:
+            return self
+        classed = [*self.accelerators.values(), *(one for pool in self.pools.values() for one in pool.alternatives)]
+        others = {
+            "outputs": self.outputs is not None,
+            "networkPolicy": self.network_policy is not None,
+            "gang": self.gang != "barrier",
+            "fence": self.fence,
+            "pools: queue": any(pool.queue for pool in self.pools.values()),
+            "deviceClass": any(one.device_class for one in classed),
+        }
+        if clash := [name for name, there in others.items() if there]:
+            raise ValueError(f"with rayjobs there is no {', '.join(clash)}")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _one_way_in(self) -> KubernetesSettings:
