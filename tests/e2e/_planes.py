@@ -185,7 +185,7 @@ class Plane:
         *,
         token: str | None = "",
         headers: Mapping[str, str] | None = None,
-        timeout: float = 30.0,
+        timeout: float = 120.0,
     ) -> Answer:
         """Send one request; bytes go as they are, anything else as JSON. ``token`` "" is the administrator's."""
         fields = {"Accept": "application/json", **(headers or {})}
@@ -207,7 +207,7 @@ class Plane:
         finally:
             connection.close()
 
-    def raw(self, content: bytes, *, shut: bool = False, timeout: float = 20.0) -> bytes:
+    def raw(self, content: bytes, *, shut: bool = False, timeout: float = 90.0) -> bytes:
         """Send bytes as they are and return what comes back until the server closes or falls silent."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as link:
             with contextlib.suppress(OSError):  # closed before all of it was sent, or before we said that it is all

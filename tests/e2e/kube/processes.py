@@ -51,7 +51,7 @@ class Control:
         """Send a signal to a part; return whether the part has ended within ``wait_s`` seconds."""
         return bool(self.ask("signal", name=name, signal=int(number), wait_s=wait_s, timeout_s=wait_s)["ended"])
 
-    def stop(self, name: str, *, patience_s: float = 60.0) -> None:
+    def stop(self, name: str, *, patience_s: float = 20.0) -> None:
         """End a part politely, then by force, and wait until it is gone: its port is free then."""
         if not self.send(name, signal.SIGTERM, wait_s=patience_s) and not self.send(
             name, signal.SIGKILL, wait_s=patience_s
