@@ -54,7 +54,7 @@ def read(text: str, context: str | None, programs: Collection[str]) -> Access:
         raise KubeconfigError(f"context {named!r} is empty")
     cluster = _part(document, "clusters", chosen.get("cluster"), "cluster", named)
     user = _part(document, "users", chosen.get("user"), "user", named)
-    server, ca = _cluster(cluster)
+    server, ca = address(cluster)
     command = _user(user, programs)
     checked = {
         "apiVersion": "v1",
@@ -105,11 +105,15 @@ def _part(document: Mapping[str, Any], kind: str, name: object, word: str, conte
     return found
 
 
-def _cluster(cluster: Mapping[str, Any]) -> tuple[str, bytes | None]:
+def address(cluster: Mapping[str, Any]) -> tuple[str, bytes | None]:
+    """Return URL and CA (PEM) of a cluster's entry. Raises KubeconfigError for one that is not connected to."""
     server = cluster.get("server")
     if not isinstance(server, str):
         raise KubeconfigError("its cluster has no server")
-    split = urllib.parse.urlsplit(server)
+    try:
+        split = urllib.parse.urlsplit(server)
+    except ValueError:
+        raise KubeconfigError("its server is no plain URL like https://kube.example:6443") from None
     if split.username or split.password or split.query or split.fragment or not split.hostname:
         raise KubeconfigError("its server is no plain URL like https://kube.example:6443")
     if split.scheme != "https" and not (split.scheme == "http" and _is_loopback(split.hostname)):

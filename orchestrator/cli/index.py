@@ -43,6 +43,7 @@ BACKEND: dict[str, Entry] = {
     "uncordon": Entry("backend", "uncordon", "Take it back in."),
     "challenge": Entry("backend", "challenge", "Make a challenge for its attestation."),
     "confirm": Entry("backend", "confirm", "Pin its identity: it is what was looked at."),
+    "import": Entry("backend_import", "import_", "Drafts of documents, from an inventory of clusters."),
     "new": Entry("backend_new", "new", "Write a ready adapter package with passing conformance tests."),
     "drain": Entry("absent", "drain", "Move its jobs elsewhere.", ABSENT),
 }

@@ -34,6 +34,9 @@ ELSEWHERE = {
     'comity policy lists answer us-sdn:900001 --operator nimbus --not-the-same --by "A. Martin" --reason "other LEI"': (
         "tests/unit/api/test_list_answers.py"
     ),
+    "comity backend import --from clusterprofiles --kubeconfig hub.kubeconfig --namespace fleet -o drafts/": (
+        "tests/e2e/test_clusterprofiles.py: it needs a hub"
+    ),
     "comity serve --distances distances.yaml": "tests/e2e/test_server.py",
     "comity serve --rates rates.yaml": "tests/e2e/test_server.py",
 }
