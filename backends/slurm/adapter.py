@@ -11,7 +11,19 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from backends.slurm import bounds, client, errors, folders, observe, rooms, script, settings, wire
+from backends.slurm import (
+    bounds,
+    client,
+    errors,
+    folders,
+    looking,
+    observe,
+    reservations,
+    rooms,
+    script,
+    settings,
+    wire,
+)
 from orchestrator.domain import errors as port_errors
 from orchestrator.domain import ids, sites
 from orchestrator.domain import offers as offer_values
@@ -43,6 +55,7 @@ class SlurmAdapter(backends.BackendAdapter):
         self._settings = wanted
         self._context = context
         self._rest = client.Rest(wanted)
+        self._cluster = looking.Cluster(self._rest)
         self._folder = folders.Folder(wanted.folder)
         self._lock = threading.Lock()
         self._listed: tuple[float, Sequence[wire.Job]] | None = None
@@ -56,9 +69,7 @@ class SlurmAdapter(backends.BackendAdapter):
 
     def offers(self) -> Sequence[offer_values.Offer]:
         """Return one offer a pool: of the nodes of its partition, and of its queue."""
-        nodes = [wire.node(one) for one in self._rest.get("nodes", "nodes")]
-        up = {str(one.get("name")): _is_up(one) for one in self._rest.get("partitions", "partitions")}
-        seen = (nodes, up, self._jobs(age_s_max=0.0))
+        seen = self._cluster.look(age_s_max=0.0, jobs=self._jobs(age_s_max=0.0))
         return [self._offer(pool, seen) for pool in self._pools()]
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
@@ -80,6 +91,7 @@ class SlurmAdapter(backends.BackendAdapter):
                 return backends.Handle(f"slurm:{left.number or 0}:{key}")
             if left.stopped:
                 raise errors.stopped()
+            self._check_window(placement, asked.minutes)
             self._bounds.check(key, placement.tenant, filter(self._is_own, listed))
             self._bounds.sent(key, placement.tenant)
             number = self._send(asked, self._who(identity.user))
@@ -176,7 +188,7 @@ class SlurmAdapter(backends.BackendAdapter):
             return observe.ended(ref, left, job)
         if job is not None and not observe.is_over(job) and not observe.is_again(left, job):
             self._over.pop(key, None)
-            return observe.live(ref, left, job)
+            return observe.live(ref, left, job, self._window(job))
         if job is None and key not in self._over:
             return observe.unknown_to_slurm(ref, left, self._context.now().timestamp())
         if len(self._over) >= _OVER_MAX:
@@ -190,12 +202,38 @@ class SlurmAdapter(backends.BackendAdapter):
             )
         return observe.without_word(ref, left, job)
 
-    def _offer(
-        self, pool: sites.Pool, seen: tuple[Sequence[wire.Node], Mapping[str, bool], Sequence[wire.Job]]
-    ) -> offer_values.Offer:
+    def _window(self, job: wire.Job) -> reservations.Window | None:
+        """Return the maintenance for which a job waits, as far as is known: what cannot be read explains nothing."""
+        if not job.states & observe.WAITING:
+            return None
+        share = next(
+            (self._share(pool.name) for pool in self._pools() if self._partition(pool.name) == job.partition),
+            settings.Share(),
+        )
+        try:
+            seen = self._cluster.look(age_s_max=looking.AGE_S)
+        except port_errors.BackendError:
+            return None
+        now_s = self._context.now().timestamp()
+        return seen.window(job.partition, share, now_s, now_s + job.limit_s if job.limit_s is not None else None)
+
+    def _check_window(self, placement: backends.SealedPlacement, minutes: int) -> None:
+        """Raise ``slurm.maintenance`` for a job that is to start sooner than the site's maintenance would let it."""
+        within, now_s = placement.spec.limits.start_within, self._context.now().timestamp()
+        if within is None:
+            return
+        seen, partition = self._cluster.look(age_s_max=0.0), self._partition(placement.pool)
+        minutes = minutes or seen.given_minutes.get(partition, 0)
+        until_s = now_s + minutes * 60 if minutes else None
+        window = seen.window(partition, self._share(placement.pool), now_s, until_s)
+        if window is not None and window.end_s - now_s > within.total_seconds():
+            limit = f"its time limit of {minutes} min" if minutes else "it has no time limit, and so"
+            raise errors.full("maintenance", f"{window.text} comes before it: {limit} reaches into that")
+
+    def _offer(self, pool: sites.Pool, seen: rooms.Seen) -> offer_values.Offer:
         name, share, gres = self._context.backend, self._share(pool.name), self._gres(pool.name)
         found = rooms.offer(pool, share, gres, name, seen, self._context.now(), self._is_own, isolated=self._isolated)
-        found = rooms.bounded(found, self._bounds.left(filter(self._is_own, seen[2])), self._settings.jobs_max)
+        found = rooms.bounded(found, self._bounds.left(filter(self._is_own, seen.jobs)), self._settings.jobs_max)
         return found if self._context.pools else dataclasses.replace(found, pool=pool)
 
     def _pools(self) -> Sequence[sites.Pool]:
@@ -243,7 +281,7 @@ class SlurmAdapter(backends.BackendAdapter):
                 log_bytes_max=self._settings.log_bytes_max,
                 bytes_max=self._settings.script_bytes_max,
             ),
-            partition=share.partition or placement.pool,
+            partition=self._partition(placement.pool),
             path=self._settings.path,
             cpus=max(1, math.ceil(resources.cpu_milli / 1000)),
             memory_mib=math.ceil(resources.memory_bytes / rooms.MIB),
@@ -311,6 +349,9 @@ class SlurmAdapter(backends.BackendAdapter):
     def _share(self, pool: str) -> settings.Share:
         return self._settings.pools.get(pool) or settings.Share()
 
+    def _partition(self, pool: str) -> str:
+        return self._share(pool).partition or pool
+
     def _gres(self, pool: str) -> str:
         """Return the GRES of a pool's accelerators: as the settings have it, or by their one type of that model."""
         if (named := self._share(pool).gres) is not None:
@@ -318,12 +359,6 @@ class SlurmAdapter(backends.BackendAdapter):
         model = next((one.accelerator for one in self._context.pools if one.name == pool), None)
         types = [name for name, slug in self._settings.accelerators.items() if slug == model]
         return f"gpu:{types[0]}" if len(types) == 1 else "gpu"
-
-
-def _is_up(partition: Mapping[str, object]) -> bool:
-    inner = partition.get("partition")
-    state = partition.get("state") if not isinstance(inner, dict) else inner.get("state")
-    return "UP" in (state if isinstance(state, list) else [state])
 
 
 class SlurmPlugin:

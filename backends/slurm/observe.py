@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from backends.slurm import folders, wire
+from backends.slurm import folders, reservations, wire
 from orchestrator.domain import jobs, offers
 from orchestrator.ports import backends
 
@@ -142,8 +142,10 @@ def unknown_to_slurm(ref: backends.AttemptRef, left: folders.Left, now_s: float)
     return backends.Observation(ref.key, state.UNKNOWN, handle=ref.handle, detail=text)
 
 
-def live(ref: backends.AttemptRef, left: folders.Left, job: wire.Job) -> backends.Observation:
-    """Return the observation of an attempt whose job is not over."""
+def live(
+    ref: backends.AttemptRef, left: folders.Left, job: wire.Job, window: reservations.Window | None = None
+) -> backends.Observation:
+    """Return the observation of an attempt whose job is not over. ``window``: the maintenance that it waits for."""
     states, seen = offers.ObservedState, offers.ObservedState.UNKNOWN
     detail = reason = ""
     if job.states & RUNNING:
@@ -157,6 +159,8 @@ def live(ref: backends.AttemptRef, left: folders.Left, job: wire.Job) -> backend
     if seen is states.QUEUED and job.reason not in ("", "None"):
         reason = "".join(letter for letter in job.reason if letter.isascii() and letter.isalnum())[:63]
         detail = f"Slurm: {job.reason[: wire.TEXT_MAX]}"
+    if seen is states.QUEUED and window is not None:
+        reason, detail = reservations.REASON, f"{window.text} comes first; {detail or 'it waits'}"
     began = _time(left.began_s) if seen is states.RUNNING else None
     where = whereabouts(job) if seen is states.RUNNING else ()
     return backends.Observation(ref.key, seen, None, handle_of(job), began, detail, where, reason=reason)

@@ -36,6 +36,9 @@ _BAD_NODE = frozenset(
         "PLANNED_DOWN",
     ]
 )
+INFINITE = 2**32 - 2
+"""Slurm's own NO_VAL; its INFINITE is one more."""
+_MAINTAINED = frozenset({"MAINT", "MAINTENANCE", "RESERVED"})
 TEXT_MAX = 500
 
 
@@ -78,11 +81,13 @@ class Job:
     start_s: int = 0
     end_s: int = 0
     restarts: int = 0
+    limit_s: int | None = None
+    """What Slurm lets it run, in seconds; None: for ever, or that is not said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What Slurm says of a node. ``ready``: it takes jobs, or works on some."""
+    """What Slurm says of a node. ``ready``: it takes jobs, or works on some; ``maintained``: it will, after that."""
 
     name: str
     partitions: frozenset[str]
@@ -90,6 +95,7 @@ class Node:
     memory_mib: int
     gres: Mapping[str, int]
     ready: bool
+    maintained: bool = False
 
 
 def encode(submission: Submission, version: str) -> dict[str, Any]:
@@ -150,13 +156,14 @@ def job(found: Mapping[str, Any]) -> Job | None:
         states=frozenset(str(word).upper() for word in words),
         reason=_text(found, "state_reason"),
         nodes=_text(found, "nodes"),
-        cpus=_plain(found.get("cpus")),
-        memory_mib=_plain(found.get("memory_per_node")),
+        cpus=plain(found.get("cpus")),
+        memory_mib=plain(found.get("memory_per_node")),
         gres=gres,
-        submit_s=_plain(found.get("submit_time")),
-        start_s=_plain(found.get("start_time")),
-        end_s=_plain(found.get("end_time")),
-        restarts=_plain(found.get("restart_cnt")),
+        submit_s=plain(found.get("submit_time")),
+        start_s=plain(found.get("start_time")),
+        end_s=plain(found.get("end_time")),
+        restarts=plain(found.get("restart_cnt")),
+        limit_s=minutes * 60 if 0 < (minutes := plain(found.get("time_limit"))) < INFINITE else None,
     )
 
 
@@ -172,13 +179,15 @@ def node(found: Mapping[str, Any]) -> Node:
     flags = found.get("state_flags")
     words += flags if isinstance(flags, list) else []
     partitions = found.get("partitions")
+    bad = {str(word).upper().rstrip("*") for word in words} & _BAD_NODE
     return Node(
         name=_text(found, "name"),
         partitions=frozenset(map(str, partitions)) if isinstance(partitions, list) else frozenset(),
-        cpus=_plain(found.get("effective_cpus")) or _plain(found.get("cpus")),
-        memory_mib=_plain(found.get("real_memory")),
+        cpus=plain(found.get("effective_cpus")) or plain(found.get("cpus")),
+        memory_mib=plain(found.get("real_memory")),
         gres=amounts(_text(found, "gres")),
-        ready=not {str(word).upper().rstrip("*") for word in words} & _BAD_NODE,
+        ready=not bad,
+        maintained=bool(bad) and bad <= _MAINTAINED,
     )
 
 
@@ -199,8 +208,8 @@ def _number(value: int) -> dict[str, Any]:
     return {"set": True, "infinite": False, "number": value}
 
 
-def _plain(value: object) -> int:
-    """Return a number of any version; 0 where none is said."""
+def plain(value: object) -> int:
+    """Return a number as any version writes it; 0 where none is said."""
     if isinstance(value, dict):
         value = value.get("number") if value.get("set") and not value.get("infinite") else 0
     if isinstance(value, bool) or not isinstance(value, int | float):

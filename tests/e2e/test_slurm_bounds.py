@@ -1,5 +1,6 @@
-"""What a site's operator bounds is kept, on a real Slurm: jobs in flight."""
+"""What a site's operator bounds is kept and told, on a real Slurm: jobs in flight, maintenance."""
 
+import datetime as dt
 import pathlib
 import threading
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain import errors, offers
+from orchestrator.domain import errors, jobs, offers
 from orchestrator.ports import backends
 from tests.e2e import _slurm
 from tests.e2e._planes import wait_until
@@ -77,3 +78,56 @@ def test_no_more_are_in_flight_than_the_bound(site: Site, of: str) -> None:
     site.stop(adapter, first)
     ended(adapter, first)
     assert codes(adapter, site.placement()) == [""]
+
+
+def look(adapter: backends.BackendAdapter, placement: backends.SealedPlacement) -> backends.Observation:
+    """Return one observation."""
+    (seen,) = adapter.observe([backends.AttemptRef(placement.key)])
+    return seen
+
+
+def test_a_maintenance_ahead_is_told_to_whom_it_makes_wait(site: Site) -> None:
+    """Who has a limit that reaches into it, be it the partition's, waits and is told until when, or is refused where
+    that is too late; who is over before it begins runs.
+    """
+    soon = jobs.Limits(start_within=dt.timedelta(minutes=5))
+    with faults.reservation(site.cluster, "yearly", start="now+30minutes", minutes=60, flags="MAINT,IGNORE_JOBS"):
+        adapter = site.adapter()
+        (offer,) = adapter.offers()
+        assert offer.queue is not None
+        assert offer.queue.accepts
+        assert "maintenance yearly from " in offer.detail
+        for limit in (None, dt.timedelta(hours=3)):
+            with pytest.raises(errors.PermanentError, match=r"maintenance yearly from .* until ") as refused:
+                adapter.submit(site.placement(limit=limit, limits=soon))
+            assert (refused.value.code, refused.value.retry) == ("slurm.maintenance", errors.RetryWhere.ELSEWHERE)
+        short = site.placement(limit=dt.timedelta(minutes=10), limits=soon)
+        adapter.submit(short)
+        ended(adapter, short)
+        assert site.runs(short) == 1
+        long = site.placement("sleep 3600")
+        adapter.submit(long)
+        wait_until(lambda: look(adapter, long).reason == "Maintenance", seconds=120, every=0.2, what="the reason")
+        seen = look(adapter, long)
+        assert (seen.state, "maintenance yearly from " in seen.detail) == (State.QUEUED, True)
+        assert site.runs(long) == 0
+    wait_until(lambda: site.runs(long) == 1, seconds=180, every=0.2, what="the start after it")
+    site.stop(adapter, long)
+
+
+def test_a_maintenance_that_has_begun_queues_until_its_end(site: Site) -> None:
+    """The place takes jobs, says how long they wait, and has the size that it will have again."""
+    adapter = site.adapter()
+    (before,) = adapter.offers()
+    with faults.reservation(site.cluster, "now", minutes=60, flags="MAINT,IGNORE_JOBS"):
+
+        def waits() -> bool:
+            (offer,) = adapter.offers()
+            assert offer.queue is not None
+            wait = offer.queue.expected_wait
+            return offer.queue.accepts and wait is not None and wait > dt.timedelta(minutes=30)
+
+        wait_until(waits, seconds=120, every=0.2, what="an hour's wait")
+        (offer,) = adapter.offers()
+        assert (offer.total, offer.free) == (before.total, offers.Room())
+        assert "maintenance now from " in offer.detail
