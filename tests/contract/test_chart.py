@@ -208,7 +208,7 @@ def test_the_image_is_built_on_a_digest_by_nobody_special() -> None:
 def test_make_image_refuses_a_base_without_a_digest(base: str) -> None:
     """A tag, an empty or a cut digest is refused with what to write, before anything is built."""
     words = ["make", "--no-print-directory", "image", f"BASE={base}", "ENGINE=false"]
-    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert ran.returncode != 0
     assert "make image BASE=NAME@sha256:" in ran.stderr
 
@@ -217,5 +217,5 @@ def test_make_image_takes_a_digest() -> None:
     """With a digest the engine is called with it."""
     base = "python@sha256:" + "a" * 64
     words = ["make", "--no-print-directory", "image", f"BASE={base}", "ENGINE=echo"]
-    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180, check=True)
     assert f"--build-arg BASE={base} --tag comity:{version.__version__}" in ran.stdout

@@ -70,7 +70,7 @@ def _text(data: bytes) -> str:
 
 def _run(program: pathlib.Path, asked: dict[str, Any]) -> str:
     ran = subprocess.run(
-        [str(program)], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=60
+        [str(program)], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=180
     )
     return ran.stdout.strip()
 

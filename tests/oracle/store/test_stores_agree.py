@@ -76,7 +76,7 @@ class Agreement(RuleBasedStateMachine):
                 wanted: object = self.memory.commit(changes)
             except (stores.StoreError, ValueError) as error:
                 wanted = told(error)
-            error = future.exception(timeout=10)
+            error = future.exception(timeout=180)
             got = told(error) if error else self.plain(future.result())
             assert got == (self.plain(wanted) if isinstance(wanted, stores.Receipt) else wanted)
 

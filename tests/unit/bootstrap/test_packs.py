@@ -88,5 +88,5 @@ def test_who_asks_is_heard(folder: Path) -> None:
     file = folder / "eu-gdpr" / "rules.yaml"
     file.write_text(file.read_text().replace("version: '", "version: '9", 1))
     kept.ask()
-    assert told.wait(30)
+    assert told.wait(120)
     kept.stop()

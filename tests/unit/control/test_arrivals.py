@@ -236,7 +236,7 @@ def test_the_door_in_a_crowd():
             world.door.see_off(arrival)
     if (arrival := world.door.take()) is not None:
         world.door.see_off(arrival)
-    assert len({future.result(10).jobs[0].id for future in found}) == 400
+    assert len({future.result(120).jobs[0].id for future in found}) == 400
 
 
 def test_histories_come_in_at_the_door():

@@ -18,7 +18,7 @@ def test_one_key_is_one_job_whoever_is_first(installation: Installation) -> None
     """Sixteen submissions at once under one key are one job, and exactly one of them made it."""
 
     def submit(_: int) -> submissions.Submitted:
-        return submissions.submit(installation.context, WHO, job(), key="k").result(20)
+        return submissions.submit(installation.context, WHO, job(), key="k").result(120)
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         found = list(pool.map(submit, range(16)))
@@ -44,7 +44,7 @@ def test_one_name_is_one_spec_whoever_is_first(installation: Installation) -> No
 
 def test_a_cancel_meets_the_loop_and_wins(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the row moves under a cancel, it is read again and stopped where it is now."""
-    made = submissions.submit(installation.context, WHO, job()).result(20).job
+    made = submissions.submit(installation.context, WHO, job()).result(120).job
     commit, moved = installation.store.commit, []
 
     def meddle(changes: stores.Changes) -> stores.Receipt:
@@ -64,7 +64,7 @@ def test_a_cancel_meets_the_loop_and_wins(installation: Installation, monkeypatc
 
 def test_a_cancel_that_never_gets_its_turn_says_so(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bounded number of conflicts the answer is busy, not an endless loop."""
-    made = submissions.submit(installation.context, WHO, job()).result(20).job
+    made = submissions.submit(installation.context, WHO, job()).result(120).job
 
     def conflict(_: stores.Changes) -> stores.Receipt:
         raise stores.VersionConflictError("job")
@@ -77,7 +77,7 @@ def test_a_cancel_that_never_gets_its_turn_says_so(installation: Installation, m
 
 def test_an_element_and_its_array_change_together(installation: Installation) -> None:
     """Cancelled elements are counted in their array, and the last one ends it."""
-    array = submissions.submit(installation.context, WHO, job(array={"size": 3})).result(20).job
+    array = submissions.submit(installation.context, WHO, job(array={"size": 3})).result(120).job
     for number in (0, 2, 1):
         assert job_service.cancel(installation.context, WHO, f"{array.id}[{number}]").changed
         assert not job_service.cancel(installation.context, WHO, f"{array.id}[{number}]").changed
@@ -89,7 +89,7 @@ def test_an_element_and_its_array_change_together(installation: Installation) ->
 
 def test_cancelling_an_array_cancels_what_nobody_touched(installation: Installation) -> None:
     """Every element of a cancelled array reads as cancelled."""
-    array = submissions.submit(installation.context, WHO, job(array={"size": 3})).result(20).job
+    array = submissions.submit(installation.context, WHO, job(array={"size": 3})).result(120).job
     job_service.cancel(installation.context, WHO, array.id)
     phases = {job_service.get(installation.context, WHO, f"{array.id}[{n}]").phase for n in range(3)}
     assert phases == {jobs.Phase.CANCELLED}
@@ -97,9 +97,9 @@ def test_cancelling_an_array_cancels_what_nobody_touched(installation: Installat
 
 def test_a_key_lives_as_long_as_its_job(installation: Installation) -> None:
     """Long after the job has ended the key still stands for it."""
-    made = submissions.submit(installation.context, WHO, job(), key="k").result(20).job
+    made = submissions.submit(installation.context, WHO, job(), key="k").result(120).job
     job_service.cancel(installation.context, WHO, made.id)
-    again = submissions.submit(installation.context, WHO, job(), key="k").result(20)
+    again = submissions.submit(installation.context, WHO, job(), key="k").result(120)
     assert (again.job.id, again.created, again.job.phase) == (made.id, False, jobs.Phase.CANCELLED)
 
 
@@ -108,13 +108,13 @@ def test_a_users_key_cannot_claim_an_apply(installation: Installation) -> None:
     applied = submissions.apply(installation.context, WHO, "n", job("n")).job
     keys = [key for key in (f"a:{applied.spec_digest}", applied.spec_digest) if submissions.check_key(key)]
     for key in keys:
-        assert submissions.submit(installation.context, WHO, job("n"), key=key).result(20).created
+        assert submissions.submit(installation.context, WHO, job("n"), key=key).result(120).created
 
 
 def test_the_spec_that_is_stored_is_the_one_that_was_sent(installation: Installation) -> None:
     """A job reads back with its spec, whatever it holds."""
     spec = job(env={"E": "\u00e9\u202e'\"$(`"}, command=["sh", "-c", "a\nb; #SBATCH"])
-    made = submissions.submit(installation.context, WHO, spec).result(20).job
+    made = submissions.submit(installation.context, WHO, spec).result(120).job
     stored = installation.store.job(ids.JobId(made.id))
     assert stored is not None
     assert dataclasses.replace(stored, version=1, queue_seq=made.queue_seq) == made

@@ -193,7 +193,7 @@ def test_failing_sync_for_real(path: pathlib.Path, clock: samples.Clock) -> None
     inject = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO:when=12+"]
     done = subprocess.run(
         [strace, "-f", "-qq", "-o", "/dev/null", *inject, sys.executable, "-c", code],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:
         _impossible("strace may not trace here")

@@ -27,7 +27,7 @@ class Gate:
         if name == failpoints.BEFORE_COMMIT:
             self.groups += 1
             self.reached.set()
-            assert self.open.wait(10)
+            assert self.open.wait(120)
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def gated(path: pathlib.Path, clock: samples.Clock, gate: Gate) -> Iterator[stor
 def grouped(store: stores.Store, gate: Gate, group: list[stores.Changes]) -> list[Future[stores.Receipt]]:
     """Return the futures of commits that were all in one transaction."""
     first = store.commit_async(samples.submission(90))
-    assert gate.reached.wait(10)
+    assert gate.reached.wait(120)
     futures = [store.commit_async(changes) for changes in group]
     gate.open.set()
-    first.result(10)
+    first.result(120)
     for future in futures:
         future.exception(10)
     assert gate.groups == 2
@@ -93,9 +93,9 @@ def test_a_poisonous_value_fails_alone(gated: stores.Store, gate: Gate) -> None:
     huge = stores.Changes(jobs=[samples.job(2, parent="x", index=2**80)])
     first, second, third = (gated.commit_async(c) for c in (samples.submission(1), huge, samples.submission(3)))
     gate.open.set()
-    assert first.result(10).jobs
+    assert first.result(120).jobs
     assert isinstance(second.exception(10), Exception)
-    assert third.result(10).jobs
+    assert third.result(120).jobs
     assert len(gated.live_jobs()) == 2
 
 
@@ -109,11 +109,11 @@ def test_lone_surrogates(sql: stores.Store) -> None:
 def test_readers_do_not_wait(gated: stores.Store, gate: Gate) -> None:
     """While a group is being written, readers see the state before it."""
     pending = gated.commit_async(samples.submission(1))
-    assert gate.reached.wait(10)
+    assert gate.reached.wait(120)
     assert gated.live_jobs() == []
     assert gated.head().seq == 0
     gate.open.set()
-    pending.result(10)
+    pending.result(120)
     assert len(gated.live_jobs()) == 1
 
 

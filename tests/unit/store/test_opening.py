@@ -95,7 +95,7 @@ def test_alembic_is_not_loaded(path: pathlib.Path) -> None:
         assert "alembic" not in sys.modules, "alembic"
     """
     root = pathlib.Path(opening.__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(root)})
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=180, env={**os.environ, "PYTHONPATH": str(root)})
 
 
 def test_postgresql_can_be_written() -> None:
@@ -191,7 +191,7 @@ def _close_without_checkpoint(path: pathlib.Path, statement: str) -> None:
     """Leave what ``statement`` wrote in the log beside the database, as a killed process does."""
     code = f"import os, sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('PRAGMA journal_mode = WAL')\n"
     code += f"c.execute({statement!r}); c.commit(); os._exit(0)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=180)
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -242,7 +242,7 @@ def test_a_store_whose_schema_is_only_in_the_log_is_opened(path: pathlib.Path, c
         os._exit(0)
     """
     root = pathlib.Path(opening.__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(root)})
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=180, env={**os.environ, "PYTHONPATH": str(root)})
     assert path.with_name("comity.db-wal").stat().st_size
     store = opening.open_store(path, clock)
     assert len(store.live_jobs()) == 1

@@ -71,15 +71,15 @@ def test_an_idle_writer_is_not_waited_for(path: pathlib.Path, clock: samples.Clo
         if name == failpoints.BEFORE_COMMIT:
             names.append(threading.current_thread().name)
             inside.set()
-            assert go_on.wait(10)
+            assert go_on.wait(120)
 
     store = opening.open_store(path, clock, failpoints=noted)
     first = threading.Thread(target=store.commit, args=(samples.submission(1),), name="caller")
     first.start()
-    assert inside.wait(10)
+    assert inside.wait(120)
     others = [store.commit_async(samples.submission(number)) for number in (2, 3)]
     go_on.set()
-    assert [future.result(10).head.seq for future in others] == [2, 3]
+    assert [future.result(120).head.seq for future in others] == [2, 3]
     first.join()
     assert names == ["caller", "store-writer"]
     store.close()
@@ -97,7 +97,7 @@ def test_callers_and_the_writer_take_turns(sql: stores.Store) -> None:
     def goes_on(start: int) -> None:
         futures = [sql.commit_async(samples.submission(number)) for number in range(start, start + 25)]
         for future in futures:
-            future.result(30)
+            future.result(120)
 
     threads = [threading.Thread(target=(waits, goes_on)[number % 2], args=(100 * (number + 1),)) for number in range(8)]
     for thread in threads:

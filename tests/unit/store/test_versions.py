@@ -94,7 +94,7 @@ def test_documents_at_once(alone: sql_stores.SqlStore, path: pathlib.Path) -> No
 
     for number in range(50):
         alone.commit_async(queue(f"q{number}")).add_done_callback(told)
-    assert done.wait(30)
+    assert done.wait(120)
     assert all(made <= version and version <= found for made, version, found in seen)
     last = alone.documents()[-1]
     alone.commit(stores.Changes(delete_documents=[(*last.key, last.version)]))

@@ -169,7 +169,7 @@ def test_bombs_are_refused_quickly(bomb: str) -> None:
         "assert time.process_time() - start < 5\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False, cwd=ROOT
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 1

@@ -186,13 +186,13 @@ def test_files_are_unpacked_as_they_were(tmp_path: Any) -> None:
     script = "\n".join(found.script)
     for name, here in ((payloads.MOUNT, "in"), (payloads.WORK, "work"), ("/tmp/.comity-in", "part")):
         script = script.replace(name, str(tmp_path / here))
-    subprocess.run(["/bin/sh", "-ec", script], check=True, timeout=30)
+    subprocess.run(["/bin/sh", "-ec", script], check=True, timeout=180)
     assert {path: (tmp_path / "work" / path).read_bytes() for path, _ in files} == dict(files)
     assert not (tmp_path / "part").exists()
     (tmp_path / "in" / "0").write_bytes(b"x" + (tmp_path / "in" / "0").read_bytes()[1:])
     (tmp_path / "work" / "top").unlink()
     script = script.replace("/dev/termination-log", str(tmp_path / "words"))
-    assert subprocess.run(["/bin/sh", "-ec", script], check=False, timeout=30).returncode == 1
+    assert subprocess.run(["/bin/sh", "-ec", script], check=False, timeout=180).returncode == 1
     assert (tmp_path / "words").read_text().strip() == payloads.CHANGED_TEXT
     assert not (tmp_path / "work" / "top").exists(), "nothing is unpacked before the digest is compared"
 

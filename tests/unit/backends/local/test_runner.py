@@ -49,7 +49,7 @@ def alive(pid):
 
 
 def gone(pid):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while alive(pid) and time.monotonic() < end:
         os.sched_yield()
     return not alive(pid)
@@ -171,7 +171,7 @@ class TestData:
         with subprocess.Popen(
             [attempt.binary, attempt.folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
-            assert process.communicate(timeout=20)[0] == b""
+            assert process.communicate(timeout=120)[0] == b""
         assert attempt.runner_pid()
         attempt.stop(0)
 
@@ -182,7 +182,7 @@ class TestData:
         with subprocess.Popen([attempt.binary, attempt.folder], pass_fds=[write]) as process:
             assert process.wait() == 0
         os.close(write)
-        assert select.select([read], [], [], 20)[0]
+        assert select.select([read], [], [], 120)[0]
         os.close(read)
         assert attempt.runner_pid()
 
@@ -305,7 +305,7 @@ class TestStop:
     def test_stop_races_start(self, make_attempt):
         """A stop at any moment around the start always ends the job, and no stop is lost."""
         reasons = set()
-        for delay in [*range(30), *(2**power for power in range(5, 13))]:
+        for delay in [*range(30), *(2**power for power in range(5, 18))]:
             if delay >= 30 and 0 in reasons:
                 break  # the longer waits are for a busy machine, where no start was fast enough
             attempt = make_attempt().write("/bin/sleep", "1000")
@@ -324,20 +324,21 @@ class TestStop:
         assert 0 in reasons
 
     @pytest.mark.skipif(shutil.which("strace") is None, reason="strace holds the runner at the moment in question")
-    def test_stop_file_between_claim_and_start(self, attempt):
+    def test_stop_file_between_claim_and_start(self, make_attempt):
         """A stop file that appears after the first look, from a caller that then dies, is seen in time."""
-        attempt.write("/bin/sh", "-c", "echo x >> count")
         # Between the two looks the job's process is made, which is held up.
         calls = "clone,clone3"
         hold = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter=300000"]
         for _ in range(20):
+            attempt = make_attempt().write("/bin/sh", "-c", "echo x >> count")
             with subprocess.Popen([*hold, attempt.binary, attempt.folder]) as process:
                 attempt.until("the lock is held", attempt.runner_pid)
                 (attempt.folder / "stopped").write_text("grace_ms=0\n")
-                assert process.wait() == 12
-            if (attempt.folder / "exit").exists():
+                code = process.wait()
+            if code == 12 and (attempt.folder / "exit").exists():
                 break
-            (attempt.folder / "stopped").unlink()  # the first look saw it, a moment after the lock: once more
+            # It came before the first look, or on a busy machine after the second: once more.
+        assert code == 12
         assert attempt.outcome()["reason"] == "stopped"
         assert not (attempt.work / "count").exists()
 

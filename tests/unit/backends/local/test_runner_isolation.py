@@ -278,7 +278,7 @@ class TestEnd:
         main = int(pathlib.Path(f"/proc/{init}/task/{init}/children").read_text().split()[0])
         pidfd = os.pidfd_open(main)
         os.kill(runner, signal.SIGKILL)
-        assert select.select([pidfd], [], [], 20)[0]
+        assert select.select([pidfd], [], [], 120)[0]
         os.close(pidfd)
         attempt.free()
         assert not (attempt.folder / "exit").exists()

@@ -106,7 +106,7 @@ def test_a_file_outside_is_refused(path):
     assert caught.value.code == "ray.file-refused"
 
 
-def run(folder, options, *command, timeout=30):
+def run(folder, options, *command, timeout=180):
     """Run the runner as it is sent, without any library; return (code, what it wrote)."""
     log, sent = folder / "log", folder / "sent"
     with zipfile.ZipFile(io.BytesIO(packages.package(files=(), archive=None).content)) as zipped:
