@@ -3,20 +3,19 @@
 import json
 import pathlib
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e import rays
-from tests.e2e._planes import Plane, backend, wait_until
+from tests.e2e._planes import Plane, backend, job, wait_until
 from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, submissions, submit, until_phase
 
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[rays.Cluster]:
-    """Give a head of two CPUs that gives up waiting for room after fifteen seconds."""
-    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": "15", "RAY_health_check_period_ms": "500"}
+    """Give a head of two CPUs that gives up soon to wait for room, but not before a driver of a busy machine is up."""
+    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": "40", "RAY_health_check_period_ms": "500"}
     with rays.cluster(cpus=2, environment=soon) as made:
         yield made
 
@@ -31,6 +30,23 @@ def plane(tmp_path: pathlib.Path, ray: rays.Cluster) -> Iterator[Plane]:
     found.close()
 
 
+def _room(plane: Plane) -> bool:
+    """Say whether a job of two CPUs would be sent."""
+    wanted = job("asked", "true", resources={"cpus": 2})
+    return bool(plane.call("POST", "/v1/plans", wanted).json["chosen"])
+
+
+def _sent(plane: Plane, id: str) -> bool:
+    """Wait until a job is sent, or told why it waits, and say whether it was sent."""
+
+    def decided() -> bool:
+        status = plane.job(id)["status"]
+        return status["phase"] == "STARTING" or any(one["status"] for one in status["conditions"])
+
+    wait_until(decided, seconds=PATIENCE_S, what="sent, or told of no room")
+    return bool(plane.job(id)["status"]["phase"] == "STARTING")
+
+
 def _sent_for_taken_room(plane: Plane, ray: rays.Cluster) -> tuple[str, str]:
     """Return a job that was sent before Ray told that the room is taken, and whose submission took it.
 
@@ -40,12 +56,11 @@ def _sent_for_taken_room(plane: Plane, ray: rays.Cluster) -> tuple[str, str]:
         _, body = ray.request("POST", "/api/jobs/", {"entrypoint": "sleep 600", "entrypoint_num_cpus": 2})
         name = str(json.loads(body)["submission_id"])
         id = submit(plane, f"waits-{number}", "echo ran", resources={"cpus": 2})
-        seen = {plane.job(id)["status"]["phase"] for _ in range(40) if not threading.Event().wait(0.1)}
-        if "STARTING" in seen:
+        if _sent(plane, id):
             return id, name
         plane.shell.run(f"comity cancel {id}")
         ray.request("POST", f"/api/jobs/{name}/stop")
-        threading.Event().wait(3.0)  # until the room that was free is what was last seen
+        wait_until(lambda: _room(plane), seconds=PATIENCE_S, what="the room that is free is what was last seen")
     raise AssertionError("the room was told to be taken each time before the job was sent")
 
 
