@@ -96,12 +96,16 @@ def ensure(*modules: str) -> None:
     :raises BuildError: when the compiler fails; its last lines are the text.
     """
     for name in modules or DEFAULT:
-        tool = TOOLS[name]
-        if built(tool):
-            continue
-        with _lock(tool):
-            if not built(tool):
-                _build(tool)
+        ensure_tool(TOOLS[name])
+
+
+def ensure_tool(tool: Tool) -> None:
+    """Build one tool, as ``ensure`` does; its module may also be the path of a folder elsewhere."""
+    if built(tool):
+        return
+    with _lock(tool):
+        if not built(tool):
+            _build(tool)
 
 
 @contextlib.contextmanager
