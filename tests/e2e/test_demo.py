@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import threading
 import pytest
 
 from orchestrator.cli.demo import machines, narration, story
+from tests.e2e._planes import wait_until
 from tests.e2e.conftest import ROOT
 
 DEMO_S = 600.0
@@ -55,7 +57,7 @@ def test_demo_tells_the_whole_story_and_cleans_up(tmp_path: pathlib.Path) -> Non
     assert "(not yet)" in out
     assert "\x1b" not in out
     assert len(re.findall(r"^\d  ", out, re.MULTILINE)) == 6
-    assert _left_behind(tmp_path) == []
+    wait_until(lambda: not _left_behind(tmp_path), what=f"an end of {_left_behind(tmp_path)}")
 
 
 def test_demo_cleans_up_after_an_interrupt(tmp_path: pathlib.Path) -> None:
@@ -73,7 +75,20 @@ def test_demo_cleans_up_after_an_interrupt(tmp_path: pathlib.Path) -> None:
     finally:
         killer.cancel()
     assert process.returncode == 130
-    assert _left_behind(tmp_path) == []
+    wait_until(lambda: not _left_behind(tmp_path), what=f"an end of {_left_behind(tmp_path)}")
+
+
+def test_a_port_that_somebody_took_is_left_for_another(tmp_path: pathlib.Path) -> None:
+    """Between an end and the next start anybody may come to lie on the port; the control plane moves then."""
+    world = machines.World(tmp_path)
+    try:
+        with socket.create_server(("127.0.0.1", world.port)) as taken:
+            world.start()
+            assert world.port != taken.getsockname()[1]
+            with world.client() as client:
+                assert client.ready()
+    finally:
+        world.close()
 
 
 def test_demo_fails_where_a_claim_does_not_hold() -> None:

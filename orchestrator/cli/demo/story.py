@@ -14,8 +14,8 @@ from orchestrator.client import clients, resolution, results
 from orchestrator.telemetry import clocks
 from orchestrator.wire import jsonable, yaml_loader
 
-JOB_S = 60.0
-RUNNING_S = 30.0
+JOB_S = 240.0
+RUNNING_S = 180.0
 LEAST_ACCURACY = 0.90
 PARIS, FRANKFURT, SINGAPORE = "paris/cpu", "frankfurt/cpu", "singapore/cpu"
 
