@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +79,11 @@ def until_phase(plane: Plane, id: str, *phases: str) -> dict[str, Any]:
         return found if found["status"]["phase"] in phases else None
 
     return dict(wait_until(check, seconds=PATIENCE_S, what=f"{phases} of {id}: {plane.job(id)['status']}"))
+
+
+def nap() -> int:
+    """Return for how many seconds no other test of this machine sleeps: by this its processes are known."""
+    return 2 * 10**8 + secrets.randbelow(10**8)
 
 
 def alive(mark: str) -> list[str]:

@@ -18,6 +18,7 @@ from tests.e2e._ray_planes import (
     declared,
     ended,
     make_plane,
+    nap,
     submissions,
     submit,
     until_phase,
@@ -130,7 +131,7 @@ def test_what_cannot_run_here_is_refused_by_name(plane: Plane, ray: rays.Cluster
 def test_every_descendant_ends_with_the_job(plane: Plane) -> None:
     """Also one in a session of its own, when the job ends by itself and when it is cancelled."""
     leave = "setsid sh -c 'trap \"\" TERM; exec sleep {mark}' & sleep 0.3; {then}"
-    for mark, then, phase in (("86001", "exit 0", "SUCCEEDED"), ("86002", "sleep 600", "CANCELLED")):
+    for mark, then, phase in ((nap(), "exit 0", "SUCCEEDED"), (nap(), "sleep 600", "CANCELLED")):
         id = submit(plane, f"leaves{mark}", leave.format(mark=mark, then=then))
         if phase == "CANCELLED":
             until_phase(plane, id, "RUNNING")

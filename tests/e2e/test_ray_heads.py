@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, job, wait_until
-from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, submissions, submit, until_phase
+from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, nap, submissions, submit, until_phase
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +81,15 @@ def test_giving_up_to_wait_for_room_is_no_failure(plane: Plane, ray: rays.Cluste
 def test_a_head_that_dies_loses_jobs_and_fails_none(plane: Plane, ray: rays.Cluster) -> None:
     """While nobody answers nothing is concluded; the one that comes back lost them, and a try that is left is made."""
     line = 'test "$COMITY_ATTEMPT" = 2 || exec sleep {}'
-    once = submit(plane, "once", line.format(86101))
-    twice = submit(plane, "twice", line.format(86102), retry={"attempts": 2})
+    first, second = nap(), nap()
+    once = submit(plane, "once", line.format(first))
+    twice = submit(plane, "twice", line.format(second), retry={"attempts": 2})
     for id in (once, twice):
         until_phase(plane, id, "RUNNING")
-    wait_until(lambda: alive("sleep 86101") and alive("sleep 86102"), seconds=PATIENCE_S)
+    wait_until(lambda: alive(f"sleep {first}") and alive(f"sleep {second}"), seconds=PATIENCE_S)
     ray.kill_head()
-    wait_until(lambda: not alive("sleep 8610"), seconds=PATIENCE_S, what="the jobs end with their node")
+    for each in (first, second):
+        wait_until(lambda each=each: not alive(f"sleep {each}"), seconds=PATIENCE_S, what="they end with their node")  # type: ignore[misc]
 
     def unreachable() -> bool:
         return any(one["type"] == "Unreachable" and one["status"] for one in plane.job(once)["status"]["conditions"])
@@ -104,22 +106,22 @@ def test_a_head_that_dies_loses_jobs_and_fails_none(plane: Plane, ray: rays.Clus
 
 def test_a_node_that_dies_loses_its_job_and_fails_none(plane: Plane, ray: rays.Cluster) -> None:
     """Its driver ran there: the attempt is lost, and so is its log, which is said; the head's own jobs go on."""
-    node = ray.add(cpus=4, labels="ray.io/availability-region=eu-south")
+    node, away, stays = ray.add(cpus=4, labels="ray.io/availability-region=eu-south"), nap(), nap()
     try:
-        id = submit(plane, "there", "echo begun; exec sleep 86201", resources={"cpus": 3})
-        wait_until(lambda: alive("sleep 86201"), seconds=PATIENCE_S)
-        here = submit(plane, "here", "exec sleep 86202", resources={"cpus": 2})  # more than that node has left
-        wait_until(lambda: alive("sleep 86202"), seconds=PATIENCE_S)
+        id = submit(plane, "there", f"echo begun; exec sleep {away}", resources={"cpus": 3})
+        wait_until(lambda: alive(f"sleep {away}"), seconds=PATIENCE_S)
+        here = submit(plane, "here", f"exec sleep {stays}", resources={"cpus": 2})  # more than that node has left
+        wait_until(lambda: alive(f"sleep {stays}"), seconds=PATIENCE_S)
     finally:
         node.kill()
         ray.workers.remove(node)
     lost = ended(plane, id)
     attempt = lost["status"]["attempts"][0]
     assert (lost["status"]["phase"], attempt["reason"]) == ("FAILED", "BackendLost"), attempt
-    assert not alive("sleep 86201")
+    assert not alive(f"sleep {away}")
     said = plane.call("GET", f"/v1/jobs/{id}/logs")
     assert said.code == "logs.not-found", said
-    assert (plane.job(here)["status"]["phase"], bool(alive("sleep 86202"))) == ("RUNNING", True)
+    assert (plane.job(here)["status"]["phase"], bool(alive(f"sleep {stays}"))) == ("RUNNING", True)
     assert plane.call("POST", f"/v1/jobs/{here}:cancel").status in (200, 202)
     assert ended(plane, here)["status"]["phase"] == "CANCELLED"
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, wait_until
-from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, submissions, submit, until_phase
+from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, nap, submissions, submit, until_phase
 
 pytestmark = pytest.mark.skipif(os.environ.get("COMITY_TEST_SIZE") != "full", reason="at full size only")
 PACKAGES = ("redis-tools", "redis-server", "libjemalloc2", "liblzf1")
@@ -83,10 +83,11 @@ def test_what_went_on_without_its_head_is_found_again(plane: Plane, ray: rays.Cl
         plane, "there", f"echo begun; until test -e {go}; do sleep 0.2; done; echo went on", resources={"cpus": 3}
     )
     until_phase(plane, there, "RUNNING")
-    here = submit(plane, "here", "exec sleep 86301", resources={"cpus": 2})
-    wait_until(lambda: alive("sleep 86301"), seconds=PATIENCE_S)
+    mark = nap()
+    here = submit(plane, "here", f"exec sleep {mark}", resources={"cpus": 2})
+    wait_until(lambda: alive(f"sleep {mark}"), seconds=PATIENCE_S)
     ray.kill_head()
-    wait_until(lambda: not alive("sleep 86301"), seconds=PATIENCE_S)
+    wait_until(lambda: not alive(f"sleep {mark}"), seconds=PATIENCE_S)
     ray.start()
     assert ended(plane, here)["status"]["reason"] == "BackendLost"
     assert plane.job(there)["status"]["phase"] == "RUNNING"
