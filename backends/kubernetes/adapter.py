@@ -93,6 +93,8 @@ class KubernetesAdapter(backends.BackendAdapter):
         tags = {offer_values.Capability.IMAGE_TAGS} if self._wanted.image_tags else set()
         if self._wanted.outputs is not None:
             tags |= {offer_values.Capability.OUTPUTS, offer_values.Capability.COPIES}
+        if self._wanted.command_image is not None:
+            tags.add(offer_values.Capability.PROCESSES)
         if self._wanted.secrets:
             tags.add(offer_values.Capability.SECRETS)
         tags |= egress.powers(self._wanted.network_policy)

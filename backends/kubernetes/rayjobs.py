@@ -181,7 +181,7 @@ def _submitter(
         "containers": [
             {
                 "name": names.CONTAINER,
-                "image": placement.spec.image,
+                "image": render.image_of(placement.spec, wanted),
                 "imagePullPolicy": "IfNotPresent",
                 "env": [{"name": "HOME", "value": "/tmp"}, {"name": "TMPDIR", "value": "/tmp"}],  # noqa: S108 -- a /tmp of its own
                 "resources": {

@@ -87,6 +87,7 @@ def objects(placement: backends.SealedPlacement, grant: Grant) -> Objects:
                 names.SPEC_ANNOTATION: digest,
                 names.PLACEMENT_ANNOTATION: str(placement.site),
                 names.TENANT_ANNOTATION: placement.tenant,
+                **({names.DECISION_ANNOTATION: str(placement.decision)} if placement.decision else {}),
                 names.ACCELERATORS_ANNOTATION: str(asked.count if asked else 0),
                 **({names.PARTS_ANNOTATION: payload.name} if payload.name else {}),
                 **({names.KEPT_ANNOTATION: keeping.where(kept, grant.backend, key)} if spec.outputs and kept else {}),
@@ -198,18 +199,24 @@ def shared_labels(grant: Grant) -> dict[str, str]:
     }
 
 
+def image_of(spec: jobs.JobSpec, wanted: schema.KubernetesSettings) -> str | None:
+    """Return the image of a job: its own, or, for a bare command, the operator's."""
+    return spec.image if spec.image is not None or not spec.command else wanted.command_image
+
+
 def _checked(placement: backends.SealedPlacement, grant: Grant) -> tuple[str, str | None, str]:
     """Return the parts of the key. Raises PermanentError for what Kubernetes, or this backend, does not take."""
     spec, parsed = placement.spec, names.parse_key(str(placement.key))
     if parsed is None:
         raise errors.refused("key", f"{str(placement.key)[:80]!r} is no key of an attempt")
-    if spec.image is None:
+    image = image_of(spec, grant.wanted)
+    if image is None:
         raise errors.elsewhere("image", "a job needs an image here: name one in spec.image")
-    if not _IMAGE.fullmatch(spec.image):
-        raise errors.elsewhere("image", f"image {spec.image[:200]!r} is no reference that Kubernetes takes")
-    if "@sha256:" not in spec.image and not grant.wanted.image_tags:
+    if not _IMAGE.fullmatch(image):
+        raise errors.elsewhere("image", f"image {image[:200]!r} is no reference that Kubernetes takes")
+    if "@sha256:" not in image and not grant.wanted.image_tags:
         raise errors.elsewhere(
-            "image-tag", f"image {spec.image[:200]!r} is named by a tag, which may be another tomorrow: use its digest"
+            "image-tag", f"image {image[:200]!r} is named by a tag, which may be another tomorrow: use its digest"
         )
     if not spec.command and payloads.needs_shell(spec):
         raise errors.elsewhere("command", "a job with files, a working folder or several nodes needs spec.command here")
@@ -271,7 +278,7 @@ def _pod(
     command = payloads.wrapped(script, spec.command) if script else list(spec.command)
     container: dict[str, Any] = {
         "name": names.CONTAINER,
-        "image": spec.image,
+        "image": image_of(spec, wanted),
         "imagePullPolicy": "IfNotPresent",
         "env": _variables(placement, wanted),
         "resources": resources.of_container(spec.resources, device),

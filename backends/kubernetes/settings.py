@@ -26,6 +26,7 @@ _Value = Annotated[str, pydantic.Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,
 _Country = Annotated[str, pydantic.Field(pattern=r"^[A-Z]{2}$")]
 _Text = Annotated[str, pydantic.Field(pattern=r"^[^\x00]*$", max_length=32768)]
 _Variable = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+_Pinned = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$", max_length=512)]
 _Id = Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
 _Expression = Annotated[str, pydantic.Field(min_length=1, max_length=10240)]
 
@@ -133,9 +134,7 @@ class Outputs(adapters.AdapterSettings):
     claim: Annotated[str, pydantic.Field(pattern=rf"^{_DNS}(\.{_DNS})*$", max_length=253)] = pydantic.Field(
         description="PersistentVolumeClaim of the namespace; each attempt gets a folder of its own in it"
     )
-    image: Annotated[
-        str, pydantic.Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$", max_length=512)
-    ] = pydantic.Field(
+    image: _Pinned = pydantic.Field(
         description="image with busybox, by digest: it copies, serves and removes outputs; never part of a job"
     )
     folder: Annotated[str, pydantic.Field(pattern=rf"^{_DNS}$")] = pydantic.Field(
@@ -202,6 +201,10 @@ class KubernetesSettings(adapters.AdapterSettings):
     run_as: RunAs = pydantic.Field(default_factory=RunAs)
     image_tags: bool = pydantic.Field(
         default=False, description="also run images named by tag, which may be other images tomorrow"
+    )
+    command_image: _Pinned | None = pydantic.Field(
+        default=None,
+        description="image, by digest, in which jobs of no image run their command; default: such jobs are not taken",
     )
     image_pull_secrets: Annotated[
         tuple[Annotated[str, pydantic.Field(pattern=rf"^{_DNS}(\.{_DNS})*$", max_length=253)], ...],

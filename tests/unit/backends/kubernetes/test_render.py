@@ -9,6 +9,7 @@ import pytest
 
 from backends.kubernetes import names, payloads, render
 from orchestrator.domain import errors, ids, jobs
+from orchestrator.settings import adapters
 from tests.unit.backends.kubernetes import objects
 
 
@@ -133,6 +134,18 @@ def test_what_is_just_not_too_long_is_taken() -> None:
 def test_tags_only_where_the_operator_says_so() -> None:
     """An image named by a tag may be another one tomorrow."""
     assert pod(made(objects.grant(imageTags=True), image="train:latest"))["containers"][0]["image"] == "train:latest"
+
+
+def test_bare_commands_run_in_the_image_of_the_operator() -> None:
+    """Where there is one, by digest; a job's own comes first, and an image alone is no command."""
+    operators = objects.grant(commandImage="example.test/base@sha256:" + "5" * 64)
+    assert pod(made(operators, image=None))["containers"][0]["image"] == operators.wanted.command_image
+    own = pod(made(operators))["containers"][0]["image"]
+    assert own == objects.placement().spec.image
+    with pytest.raises(errors.PermanentError, match="needs an image"):
+        made(operators, image=None, command=())
+    with pytest.raises(adapters.SettingsError, match="commandImage"):
+        objects.grant(commandImage="example.test/base:latest")
 
 
 def test_accelerators_by_device_plugin() -> None:
