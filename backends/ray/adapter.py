@@ -10,6 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 
+from backends import kept
 from backends.ray import (
     client,
     errors,
@@ -17,7 +18,6 @@ from backends.ray import (
     logs,
     marks,
     observe,
-    outputs,
     packages,
     parsing,
     pools,
@@ -161,11 +161,11 @@ class RayAdapter(backends.BackendAdapter):
     def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
         """Return (path, size in bytes) of each file kept in the shared folder."""
         root = self._kept(ref)
-        return outputs.files(root) if root is not None else ()
+        return kept.files(root) if root is not None else ()
 
     def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
         """Yield the bytes of one kept file; raises PermanentError ``outputs.not-found``, at once."""
-        return outputs.read(self._kept(ref) or "", path)
+        return kept.read(self._kept(ref) or "", path)
 
     def list_owned(self) -> Sequence[backends.AttemptRef]:
         """Return every attempt with our mark that is not over."""
@@ -189,7 +189,7 @@ class RayAdapter(backends.BackendAdapter):
             self._submitter.delete(key)
         self._submitter.delete(key + marks.STOPPED_SUFFIX)
         if (root := self._kept(ref)) is not None:
-            outputs.remove(root)
+            kept.remove(root)
 
     def identity(self) -> offer_values.PinnedIdentity:
         """Return what recognises this cluster, the same after its head was started again with the same token."""
@@ -240,7 +240,7 @@ class RayAdapter(backends.BackendAdapter):
         if known is None:
             if len(self._left) >= _LEFT_MAX:
                 self._left.clear()
-            known = self._left[ref.key] = (outputs.digests(root),)
+            known = self._left[ref.key] = (kept.digests(root),)
         return dataclasses.replace(seen, outputs=known[0])
 
     def _job(self, id: str) -> parsing.Job | None:

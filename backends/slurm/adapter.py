@@ -9,8 +9,9 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from backends import kept
 from backends.slurm import (
     bounds,
     client,
@@ -18,9 +19,9 @@ from backends.slurm import (
     folders,
     looking,
     observe,
+    places,
     reservations,
     rooms,
-    script,
     settings,
     wire,
 )
@@ -35,6 +36,7 @@ _KEY = re.compile(r"[0-9A-Za-z]{1,64}(-[0-9]{1,12}){1,2}", re.ASCII)
 _PATIENCE_S = 10.0
 """So long after its grace a script may take to end, before Slurm is asked to end it."""
 _OVER_MAX = 65_536
+_LEFT_MAX = 4096
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 POWERS = frozenset(
@@ -43,6 +45,8 @@ POWERS = frozenset(
         offer_values.Capability.WORKDIR,
         offer_values.Capability.FILES,
         offer_values.Capability.LOGS,
+        offer_values.Capability.OUTPUTS,
+        offer_values.Capability.COPIES,
         offer_values.Capability.LISTS_OWNED,
     }
 )
@@ -60,7 +64,9 @@ class SlurmAdapter(backends.BackendAdapter):
         self._lock = threading.Lock()
         self._listed: tuple[float, Sequence[wire.Job]] | None = None
         self._over: dict[str, tuple[float, wire.Job]] = {}
+        self._left: dict[str, tuple[tuple[offer_values.OutputFile, ...] | None]] = {}
         self._mark = f"comity {context.installation} {context.backend} "
+        self._places = places.Places(wanted, context.pools)
         self._bounds = bounds.Bounds(wanted, self._mark)
 
     def capabilities(self) -> offer_values.Capabilities:
@@ -70,7 +76,7 @@ class SlurmAdapter(backends.BackendAdapter):
     def offers(self) -> Sequence[offer_values.Offer]:
         """Return one offer a pool: of the nodes of its partition, and of its queue."""
         seen = self._cluster.look(age_s_max=0.0, jobs=self._jobs(age_s_max=0.0))
-        return [self._offer(pool, seen) for pool in self._pools()]
+        return [self._offer(pool, seen) for pool in self._places.pools]
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
         """Get or create the attempt of this key; see the port. A key that was stopped before is refused."""
@@ -79,8 +85,9 @@ class SlurmAdapter(backends.BackendAdapter):
             raise errors.refused("invalid", "the key is none that this backend takes")
         if placement.spec.nodes > 1:
             raise errors.refused("invalid", "a job of several nodes is not run here")
-        identity = self._identity(placement.tenant)
-        asked = self._submission(placement, identity)
+        identity = self._places.identity(placement.tenant)
+        comment = self._bounds.comment(str(placement.spec_digest), placement.tenant)
+        asked = self._places.submission(placement, identity, comment)
         # Where anything is bounded, one after the other: each counts what the one before has sent.
         with self._bounds.lock if self._bounds.any else contextlib.nullcontext():
             left, listed = self._folder.look(key), self._jobs(age_s_max=0.0)
@@ -94,7 +101,7 @@ class SlurmAdapter(backends.BackendAdapter):
             self._check_window(placement, asked.minutes)
             self._bounds.check(key, placement.tenant, filter(self._is_own, listed))
             self._bounds.sent(key, placement.tenant)
-            number = self._send(asked, self._who(identity.user))
+            number = self._send(asked, self._places.who(identity.user))
         return backends.Handle(f"slurm:{number}:{key}")
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
@@ -145,6 +152,16 @@ class SlurmAdapter(backends.BackendAdapter):
         end = str(int(at) + len(data))
         return ([backends.LogChunk(data, end, 0)] if data else []), end
 
+    def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
+        """Return (path, size in bytes) of each file that was left in the shared folder."""
+        key = str(ref.key)
+        return kept.files(self._settings.folder, f"{key}/out") if _KEY.fullmatch(key) else ()
+
+    def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
+        """Yield the bytes of one file that was left; raises PermanentError ``outputs.not-found``, at once."""
+        key = str(ref.key)
+        return kept.read(self._settings.folder, path, f"{key}/out" if _KEY.fullmatch(key) else "-")
+
     def list_owned(self) -> Sequence[backends.AttemptRef]:
         """Return every attempt with our mark that is not over."""
         found: dict[str, backends.AttemptRef] = {}
@@ -167,6 +184,7 @@ class SlurmAdapter(backends.BackendAdapter):
             return
         self._folder.remove(key)
         self._over.pop(key, None)
+        self._left.pop(key, None)
 
     def identity(self) -> offer_values.PinnedIdentity:
         """Return the controllers' names, as Slurm says them."""
@@ -185,7 +203,7 @@ class SlurmAdapter(backends.BackendAdapter):
         job = self._mine(key, left, by_name.get(key, ()))
         if left.end:
             self._over.pop(key, None)
-            return observe.ended(ref, left, job)
+            return self._with_outputs(observe.ended(ref, left, job))
         if job is not None and not observe.is_over(job) and not observe.is_again(left, job):
             self._over.pop(key, None)
             return observe.live(ref, left, job, self._window(job))
@@ -202,42 +220,52 @@ class SlurmAdapter(backends.BackendAdapter):
             )
         return observe.without_word(ref, left, job)
 
+    def _with_outputs(self, seen: backends.Observation) -> backends.Observation:
+        """Return the observation of an end with the files that were left, read once."""
+        key = str(seen.key)
+        known = self._left.get(key)
+        if known is None:
+            if len(self._left) >= _LEFT_MAX:
+                self._left.clear()
+            known = self._left[key] = (kept.digests(self._settings.folder, f"{key}/out"),)
+        return dataclasses.replace(seen, outputs=known[0])
+
     def _window(self, job: wire.Job) -> reservations.Window | None:
         """Return the maintenance for which a job waits, as far as is known: what cannot be read explains nothing."""
         if not job.states & observe.WAITING:
             return None
-        share = next(
-            (self._share(pool.name) for pool in self._pools() if self._partition(pool.name) == job.partition),
-            settings.Share(),
-        )
         try:
             seen = self._cluster.look(age_s_max=looking.AGE_S)
         except port_errors.BackendError:
             return None
         now_s = self._context.now().timestamp()
-        return seen.window(job.partition, share, now_s, now_s + job.limit_s if job.limit_s is not None else None)
+        return seen.window(
+            job.partition,
+            self._places.share_of(job.partition),
+            now_s,
+            now_s + job.limit_s if job.limit_s is not None else None,
+        )
 
     def _check_window(self, placement: backends.SealedPlacement, minutes: int) -> None:
         """Raise ``slurm.maintenance`` for a job that is to start sooner than the site's maintenance would let it."""
         within, now_s = placement.spec.limits.start_within, self._context.now().timestamp()
         if within is None:
             return
-        seen, partition = self._cluster.look(age_s_max=0.0), self._partition(placement.pool)
+        seen, partition = self._cluster.look(age_s_max=0.0), self._places.partition(placement.pool)
         minutes = minutes or seen.given_minutes.get(partition, 0)
         until_s = now_s + minutes * 60 if minutes else None
-        window = seen.window(partition, self._share(placement.pool), now_s, until_s)
+        window = seen.window(partition, self._places.share(placement.pool), now_s, until_s)
         if window is not None and window.end_s - now_s > within.total_seconds():
             limit = f"its time limit of {minutes} min" if minutes else "it has no time limit, and so"
             raise errors.full("maintenance", f"{window.text} comes before it: {limit} reaches into that")
 
     def _offer(self, pool: sites.Pool, seen: rooms.Seen) -> offer_values.Offer:
-        name, share, gres = self._context.backend, self._share(pool.name), self._gres(pool.name)
-        found = rooms.offer(pool, share, gres, name, seen, self._context.now(), self._is_own, isolated=self._isolated)
+        name, share, gres = self._context.backend, self._places.share(pool.name), self._places.gres(pool.name)
+        found = rooms.offer(
+            pool, share, gres, name, seen, self._context.now(), self._is_own, isolated=self._places.isolated
+        )
         found = rooms.bounded(found, self._bounds.left(filter(self._is_own, seen.jobs)), self._settings.jobs_max)
         return found if self._context.pools else dataclasses.replace(found, pool=pool)
-
-    def _pools(self) -> Sequence[sites.Pool]:
-        return self._context.pools or [sites.Pool(name) for name in self._settings.pools]
 
     def _mine(self, key: str, left: folders.Left, listed: Sequence[wire.Job]) -> wire.Job | None:
         """Return the job of Slurm that is an attempt: the one that made the claim, else one that may yet, else any."""
@@ -247,7 +275,7 @@ class SlurmAdapter(backends.BackendAdapter):
         return min(found, key=lambda job: (observe.is_over(job), job.number), default=None)
 
     def _is_own(self, job: wire.Job) -> bool:
-        return job.comment.startswith(self._mark) and job.user in self._users
+        return job.comment.startswith(self._mark) and job.user in self._places.users
 
     def _jobs(self, *, age_s_max: float) -> Sequence[wire.Job]:
         known = self._listed
@@ -263,35 +291,6 @@ class SlurmAdapter(backends.BackendAdapter):
             return made
 
     # --- changing -----------------------------------------------------------------------------------------------------
-
-    def _submission(self, placement: backends.SealedPlacement, identity: settings.Identity) -> wire.Submission:
-        share, resources = self._share(placement.pool), placement.spec.resources
-        count = resources.accelerators.count if resources.accelerators else 0
-        variables = script.environment(placement, self._settings.env, self._settings.path)
-        minutes = 0
-        if placement.time_limit is not None:  # the script ends it to the second; Slurm, should the script not
-            minutes = math.ceil((placement.time_limit + placement.stop_grace).total_seconds() / 60) + 1
-        return wire.Submission(
-            name=str(placement.key),
-            comment=self._bounds.comment(str(placement.spec_digest), placement.tenant),
-            script=script.render(
-                placement,
-                self._settings.folder,
-                variables,
-                log_bytes_max=self._settings.log_bytes_max,
-                bytes_max=self._settings.script_bytes_max,
-            ),
-            partition=self._partition(placement.pool),
-            path=self._settings.path,
-            cpus=max(1, math.ceil(resources.cpu_milli / 1000)),
-            memory_mib=math.ceil(resources.memory_bytes / rooms.MIB),
-            minutes=minutes,
-            gres=f"{self._gres(placement.pool)}:{count}" if count else "",
-            account=identity.account or share.account,
-            qos=identity.qos or share.qos,
-            constraints=share.constraints,
-            reservation=share.reservation,
-        )
 
     def _send(self, asked: wire.Submission, who: tuple[str, str]) -> int:
         """Submit and return the number. What Slurm would ignore of it is not let through."""
@@ -316,49 +315,9 @@ class SlurmAdapter(backends.BackendAdapter):
     def _cancel(self, job: wire.Job, *, gently: bool) -> None:
         self._listed = None
         path = f"job/{job.number}{'?signal=TERM' if gently else ''}"
-        answer = self._rest.call("DELETE", path, who=self._who(job.user))
+        answer = self._rest.call("DELETE", path, who=self._places.who(job.user))
         if not answer.good and not {number for number, _ in answer.errors} & {errors.UNKNOWN_JOB}:
             raise errors.of_answer(self._settings.url, answer.status, answer.errors)
-
-    # --- settings -----------------------------------------------------------------------------------------------------
-
-    @property
-    def _isolated(self) -> bool:
-        tenants = self._settings.tenants.values()
-        return self._settings.shared_trust or (bool(tenants) and all(one.user is not None for one in tenants))
-
-    @property
-    def _users(self) -> frozenset[str]:
-        return frozenset({self._settings.user, *(one.user for one in self._settings.tenants.values() if one.user)})
-
-    def _who(self, user: str | None) -> tuple[str, str]:
-        """Return as whom to speak: a user of the settings with the token beside it, else the one that reads."""
-        for one in self._settings.tenants.values():
-            if one.user is not None and one.token is not None and one.user == user:
-                return one.user, one.token
-        return self._settings.user, self._settings.token
-
-    def _identity(self, tenant: str) -> settings.Identity:
-        if not self._settings.tenants:
-            return settings.Identity()
-        found = self._settings.tenants.get(tenant)
-        if found is None:
-            raise errors.elsewhere("no-identity", f"settings.tenants names no Slurm user for tenant {tenant}")
-        return found
-
-    def _share(self, pool: str) -> settings.Share:
-        return self._settings.pools.get(pool) or settings.Share()
-
-    def _partition(self, pool: str) -> str:
-        return self._share(pool).partition or pool
-
-    def _gres(self, pool: str) -> str:
-        """Return the GRES of a pool's accelerators: as the settings have it, or by their one type of that model."""
-        if (named := self._share(pool).gres) is not None:
-            return named
-        model = next((one.accelerator for one in self._context.pools if one.name == pool), None)
-        types = [name for name, slug in self._settings.accelerators.items() if slug == model]
-        return f"gpu:{types[0]}" if len(types) == 1 else "gpu"
 
 
 class SlurmPlugin:

@@ -1,7 +1,8 @@
 """What attempts leave in the shared folder, read without ever following a link: jobs write there.
 
 ``KEY/`` is made by the script, which is its claim; ``KEY/job`` says which job of Slurm it is, ``KEY/log`` is the log,
-``KEY/end`` how it ended, in one line. ``KEY.stopped`` is made here: what finds it does not begin.
+``KEY/out`` are the files that it left, ``KEY/end`` is how it ended, in one line. ``KEY.stopped`` is made here: what
+finds it does not begin.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from backends.slurm import errors
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_END = re.compile(r"(?P<word>exited|late|told|stopped|folder|unpack|begin) (?P<code>[0-9]{1,3})\n", re.ASCII)
+_END = re.compile(r"(?P<word>exited|late|told|stopped|folder|unpack|begin|lacking) (?P<code>[0-9]{1,3})\n", re.ASCII)
 _JOB = re.compile(r"(?P<number>[0-9]{1,12}) (?P<limit>[0-9]{1,9}) (?P<grace>[0-9]{1,9})\n", re.ASCII)
 
 
@@ -35,6 +36,8 @@ class Left:
     code: int = 0
     began_s: float | None = None
     ended_s: float | None = None
+    lacking: str = ""
+    """Names of declared outputs that it did not leave, cut at 256 bytes."""
 
 
 class Folder:
@@ -145,7 +148,13 @@ def _read(home: int, stopped_s: float | None) -> Left:
         code=int(end["code"]) if end else 0,
         began_s=began[1] if began else None,
         ended_s=ended[1] if ended and end else None,
+        lacking=_lacking(home) if end and end["word"] == "lacking" else "",
     )
+
+
+def _lacking(home: int) -> str:
+    found = _line(home, "lacking")
+    return errors.shown(found[0].replace("\n", ", ").removesuffix(", ")) if found else ""
 
 
 def _line(home: int, name: str) -> tuple[str, float] | None:

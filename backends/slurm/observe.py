@@ -67,6 +67,8 @@ def ended(key: backends.AttemptRef, left: folders.Left, job: wire.Job | None) ->
             found = (kind.STOPPED, None, "stopped before it began")
         case word if word in _NOT_BEGUN:
             found = (kind.START_FAILED, None, _NOT_BEGUN[word])
+        case "lacking":
+            found = (kind.OUTPUT_MISSING, code, f"it ended well and left no {left.lacking or 'declared output'}")
         case "late":
             found = (kind.TIMED_OUT, None, "its time was up")
         case "told" if left.stopped:

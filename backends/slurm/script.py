@@ -14,7 +14,7 @@ import re
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 
-from backends.slurm import errors
+from backends.slurm import errors, settings
 from orchestrator.domain import errors as port_errors
 from orchestrator.domain import ids
 from orchestrator.ports import backends
@@ -35,7 +35,8 @@ mapfile -d '' -t words < <(base64 -d <<'COMITY_WORDS'
 @WORDS@
 COMITY_WORDS
 )
-base=${words[0]} key=${words[1]} limit=${words[2]} grace=${words[3]} most=${words[4]} pairs=${words[5]}
+base=${words[0]} key=${words[1]} limit=${words[2]} grace=${words[3]} most=${words[4]} pairs=${words[5]} outs=${words[6]}
+outputs=("${words[@]:7:outs}") variables=("${words[@]:7+outs:pairs}") command=("${words[@]:7+outs+pairs}")
 home=$base/$key
 umask 007
 [ -e "$home.stopped" ] && exit 0
@@ -47,7 +48,7 @@ finish() {
     exit "$2"
 }
 [ -e "$home.stopped" ] && finish stopped 143
-mkdir -- "$home/work" && cd -- "$home/work" || finish folder 76
+mkdir -- "$home/out" "$home/work" && cd -- "$home/work" || finish folder 76
 base64 -d <<'COMITY_TREE' | tar -xzf - || finish unpack 76
 @TREE@
 COMITY_TREE
@@ -75,7 +76,7 @@ end_soon() {
 trap end_soon TERM
 exec {ends}< <(
     trap : TERM
-    setsid env -- "${words[@]:6:pairs}" /bin/sh -c 'echo "$$" >&3; exec "$@" 3>&-' comity "${words[@]:6+pairs}" \\
+    setsid env -- "${variables[@]}" /bin/sh -c 'echo "$$" >&3; exec "$@" 3>&-' comity "${command[@]}" \\
         < /dev/null 3>&1 >&"$log" 2>&1 {log}>&- 7<&- 8>&-
     echo "$?"
 )
@@ -106,10 +107,22 @@ done
 [ -n "$told" ] && asked=1
 kill -KILL -- "-$child" "${clocks[@]}"
 wait "$writer"
+# What was declared and lies in the working folder is left beside what was put where outputs belong.
+lacking=''
+for path in "${outputs[@]}"; do
+    [ -e "$home/out/$path" ] && continue
+    if [ -e "$home/work/$path" ] && [ ! -L "$home/work/$path" ] && mkdir -p -- "$home/out/./${path%"${path##*/}"}"; then
+        mv -- "$home/work/$path" "$home/out/$path" && continue
+    fi
+    lacking=1
+    printf '%s\\n' "$path" >> "$home/lacking"
+done
 if [ -e "$home/late" ]; then
     finish late "$code"
 elif [ -n "$asked" ]; then
     finish told "$code"
+elif [ -n "$lacking" ] && [ "$code" = 0 ]; then
+    finish lacking 0
 fi
 finish exited "$code"
 """
@@ -137,7 +150,7 @@ def render(
     return made
 
 
-def environment(placement: backends.SealedPlacement, given: Mapping[str, str], path: str) -> dict[str, str]:
+def environment(placement: backends.SealedPlacement, wanted: settings.SlurmSettings) -> dict[str, str]:
     """Return the variables of the command. Weakest first."""
     accelerators = placement.spec.resources.accelerators
     _, index = ids.split_element(placement.job)
@@ -145,11 +158,12 @@ def environment(placement: backends.SealedPlacement, given: Mapping[str, str], p
         "COMITY_JOB_ID": str(placement.job),
         "COMITY_ATTEMPT": str(placement.number),
         "COMITY_GPUS_PER_NODE": str(accelerators.count if accelerators else 0),
+        "COMITY_OUTPUT_DIR": f"{wanted.folder}/{placement.key}/out",
         **{f"COMITY_DATA_{_NOT_A_NAME.sub('_', name).upper()}": where for name, where in placement.data.items()},
     }
     if index is not None:
         own["COMITY_ARRAY_INDEX"] = str(index)
-    return {"PATH": path, **given, **dict(placement.spec.env), **own, **placement.environment}
+    return {"PATH": wanted.path, **wanted.env, **dict(placement.spec.env), **own, **placement.environment}
 
 
 def _words(
@@ -160,7 +174,7 @@ def _words(
         raise errors.refused("invalid", "a job on Slurm needs a command: images are not run here")
     if bad := sorted(name for name in variables if not _NAME.fullmatch(name)):
         raise errors.refused("invalid", f"{bad[0]!r} is no name of a variable")
-    limit = placement.time_limit
+    limit, outputs = placement.time_limit, [output(one.path) for one in placement.spec.outputs]
     own = [
         folder,
         str(placement.key),
@@ -168,6 +182,8 @@ def _words(
         str(max(0, math.ceil(placement.stop_grace.total_seconds()))),
         str(log_bytes_max),
         str(len(variables)),
+        str(len(outputs)),
+        *outputs,
     ]
     try:
         words = [*own, *(f"{name}={text}" for name, text in variables.items()), *command]
@@ -180,6 +196,14 @@ def _words(
     if max(map(len, made)) > _ARGUMENT_BYTES_MAX or sum(map(len, made)) > _ARGUMENTS_BYTES_MAX:
         raise errors.refused("invalid", f"command and variables are longer than {_ARGUMENT_BYTES_MAX} bytes each")
     return made
+
+
+def output(path: str) -> str:
+    """Return a declared output as a plain relative path. Raises PermanentError for one that leads out."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or not parts or ".." in parts:
+        raise errors.refused("invalid", f"output {path[:200]!r} is not a path inside the working folder")
+    return "/".join(parts)
 
 
 def tree(files: Sequence[tuple[str, bytes]], archive: Callable[[], bytes] | None) -> bytes:

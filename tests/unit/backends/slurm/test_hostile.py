@@ -1,5 +1,6 @@
 """No string of a user or of the settings becomes shell: ten thousand that want to, parsed and run."""
 
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -92,7 +93,7 @@ def test_words_arrive_as_they_were_and_nothing_else_is_called(tmp_path: pathlib.
         (call,) = [call for call in found.called if call[0] == "job-program"]
         assert list(call[1:]) == batch
         home = "01hostile-1"
-        assert set(found.made) == {home, f"{home}/work", f"{home}/log", f"{home}/job", f"{home}/end"}
+        assert set(found.made) == {home, f"{home}/out", f"{home}/work", f"{home}/log", f"{home}/job", f"{home}/end"}
 
 
 def test_variables_arrive_as_they_were(tmp_path: pathlib.Path) -> None:
@@ -116,7 +117,19 @@ def test_a_folder_may_have_any_name(text: str, tmp_path: pathlib.Path) -> None:
     made = text_of(placement("printenv", "-0"), folder)
     found = shells.run(made, aside, programs=PROGRAMS, environment={"SLURM_JOB_ID": "7"})
     assert (found.harm, found.made) == ([], ())
-    assert sorted(os.listdir(folder / "01hostile-1")) == ["end", "job", "log", "work"]
+    assert sorted(os.listdir(folder / "01hostile-1")) == ["end", "job", "log", "out", "work"]
+
+
+def test_declared_outputs_are_data_too(tmp_path: pathlib.Path) -> None:
+    """A name of an output is looked for, and noted where there is none: it is never run, nor a path of another."""
+    texts = [text for text in shells.FRAGMENTS if text.strip("./") == text and 0 < len(text) < 200]
+    place = placement("job-program")
+    listed = tuple(jobs.Output(text) for text in texts)
+    found = run(dataclasses.replace(place, spec=dataclasses.replace(place.spec, outputs=listed)), tmp_path)
+    assert found.harm == []
+    lacking = (tmp_path / "01hostile-1" / "lacking").read_bytes().decode()
+    assert lacking == "".join(f"{text}\n" for text in map(script.output, texts))
+    assert (tmp_path / "01hostile-1" / "end").read_text() == "lacking 0\n"
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b", f"\0; {shells.CANARY}"])

@@ -1,4 +1,8 @@
-"""Outputs in the shared folder, listed and read without ever following a link: jobs can write there."""
+"""Outputs in a folder that a backend shares with this server, listed and read without ever following a link: jobs can
+write there. For every adapter that has such a folder.
+
+``root`` is the operator's; ``below`` it is the attempt's own, and none of its parts may be a link either.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +23,22 @@ _DEPTH_MAX = 64
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def files(root: str) -> Sequence[tuple[str, int]]:
+def files(root: str, below: str = "") -> Sequence[tuple[str, int]]:
     """Return (path, size in bytes) of every plain file kept, in order of path; none where the folder is not there."""
     try:
-        fd = os.open(root, _FLAGS | os.O_DIRECTORY)
+        fd = _open(root, below, folder=True) if below else os.open(root, _FLAGS | os.O_DIRECTORY)
     except OSError:
         return ()
     found: list[tuple[str, int]] = []
     try:
         for folder, folders, names, at in os.fwalk(".", dir_fd=fd, follow_symlinks=False):
-            below = folder.removeprefix(".").strip("/")
-            if below.count("/") >= _DEPTH_MAX:
+            where = folder.removeprefix(".").strip("/")
+            if where.count("/") >= _DEPTH_MAX:
                 folders.clear()
             for name in names:
                 try:
                     info = os.stat(name, dir_fd=at, follow_symlinks=False)
-                    path = f"{below}/{name}".lstrip("/").encode().decode()
+                    path = f"{where}/{name}".lstrip("/").encode().decode()
                 except (OSError, UnicodeError):
                     continue
                 if _kept(info):
@@ -46,23 +50,23 @@ def files(root: str) -> Sequence[tuple[str, int]]:
     return sorted(found)
 
 
-def digests(root: str) -> tuple[offers.OutputFile, ...] | None:
+def digests(root: str, below: str = "") -> tuple[offers.OutputFile, ...] | None:
     """Return every file kept, with its SHA-256 as far as ``DIGEST_BYTES_MAX`` lasts; None where there are too many."""
-    listed = files(root)
+    listed = files(root, below)
     if len(listed) > executions.OUTPUTS_MAX:
         return None
     left, made = DIGEST_BYTES_MAX, []
     for path, size in listed:
-        digest = _digest(root, path, size) if size <= left else None
+        digest = _digest(root, path, size, below) if size <= left else None
         left -= size if size <= left else 0
         made.append(offers.OutputFile(path, size, digest))
     return tuple(made)
 
 
-def _digest(root: str, path: str, size: int) -> str | None:
+def _digest(root: str, path: str, size: int, below: str) -> str | None:
     made, seen = hashlib.sha256(), 0
     try:
-        for piece in read(root, path):
+        for piece in read(root, path, below):
             seen += len(piece)
             if seen > size:
                 return None  # it still grows: whatever is read now is not what was left
@@ -72,10 +76,11 @@ def _digest(root: str, path: str, size: int) -> str | None:
     return f"sha256:{made.hexdigest()}" if seen == size else None
 
 
-def read(root: str, path: str) -> Iterator[bytes]:
+def read(root: str, path: str, below: str = "") -> Iterator[bytes]:
     """Open one file now and yield its bytes; raises PermanentError ``outputs.not-found``."""
     try:
-        fd = _open(root, path)
+        _parts(path)
+        fd = _open(root, f"{below}/{path}" if below else path)
     except (OSError, ValueError) as error:
         raise _not_found(path) from error
     if not _kept(os.fstat(fd)):
@@ -100,16 +105,22 @@ def _pieces(fd: int) -> Iterator[bytes]:
             yield piece
 
 
-def _open(root: str, path: str) -> int:
-    """Open what lies at a relative path, component by component. Raises OSError, also for a path that leads out."""
+def _parts(path: str) -> list[str]:
+    """Return the parts of a relative path. Raises FileNotFoundError for one that leads out, or nowhere."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if not parts or ".." in parts or path.startswith("/") or "\0" in path or len(parts) > _DEPTH_MAX:
         raise FileNotFoundError(path)
+    return parts
+
+
+def _open(root: str, path: str, *, folder: bool = False) -> int:
+    """Open what lies at a relative path, component by component. Raises OSError, also for a path that leads out."""
+    parts = _parts(path)
     at = os.open(root, _FLAGS | os.O_DIRECTORY)
     for number, part in enumerate(parts):
-        last = number == len(parts) - 1
+        flags = _FLAGS if number == len(parts) - 1 and not folder else _FLAGS | os.O_DIRECTORY
         try:
-            fd = os.open(part, _FLAGS if last else _FLAGS | os.O_DIRECTORY, dir_fd=at)
+            fd = os.open(part, flags, dir_fd=at)
         finally:
             os.close(at)
         at = fd
