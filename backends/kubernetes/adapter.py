@@ -25,6 +25,7 @@ from backends.kubernetes import (
     observe,
     outputs,
     pieces,
+    published,
     queues,
     render,
     rooms,
@@ -68,14 +69,18 @@ def build(settings: Mapping[str, object], context: backends.AdapterContext) -> b
     talk = client.Client(access, context.state_folder)
     if wanted.rayjobs is not None:
         raise adapters.SettingsError(["rayjobs: not built yet (ADR 0030)"])
-    return KubernetesAdapter(wanted, context, talk)
+    return KubernetesAdapter(wanted, context, talk, published.hub(wanted.placement_decisions, talk, context))
 
 
 class KubernetesAdapter(backends.BackendAdapter):
     """One namespace of one cluster. Safe to call from any thread."""
 
     def __init__(
-        self, wanted: schema.KubernetesSettings, context: backends.AdapterContext, talk: client.Client
+        self,
+        wanted: schema.KubernetesSettings,
+        context: backends.AdapterContext,
+        talk: client.Client,
+        hub: client.Client,
     ) -> None:
         self._wanted = wanted
         self._context = context
@@ -87,6 +92,8 @@ class KubernetesAdapter(backends.BackendAdapter):
         self._outputs = outputs.Outputs(talk, self._cluster, wanted, context, book)
         self._mending = mending.Mending(talk, self._cluster, wanted, context.now, self._stops.give_up)
         self._checks = checks.Checks(talk, wanted)
+        mark = published.owner(context.installation, context.backend)
+        self._published = published.Published(hub, self._cluster, wanted.placement_decisions, mark, context.now)
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what a namespace can do."""
@@ -136,12 +143,14 @@ class KubernetesAdapter(backends.BackendAdapter):
         """Return the offer of a pool; one whose jobs nobody would ever let begin takes none."""
         queue = self._wanted.pool(pool).queue
         if queue is None or not self._cluster.queues.missing:
-            return found
+            return self._published.noted(found)
         return rooms.closed(found, f"queue {queue}: this cluster has no Kueue ({', '.join(queues.VERSIONS)})")
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
         """Get or create the Job of this key; see the port. A key that was stopped before is refused."""
-        return backends.Handle(observe.handle_of(self._launches.launch(placement)))
+        job = self._launches.launch(placement)
+        self._published.nudge()
+        return backends.Handle(observe.handle_of(job))
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
         """Return what each attempt is now, from what is watched; what is not there is asked for before it is GONE."""
@@ -157,6 +166,7 @@ class KubernetesAdapter(backends.BackendAdapter):
 
     def close(self) -> None:
         """End the watches. Attempts go on."""
+        self._published.close()
         self._cluster.close()
         self._client.close()
 
@@ -167,6 +177,7 @@ class KubernetesAdapter(backends.BackendAdapter):
         self._cluster.ready()
         self._launches.sweep()
         self._outputs.sweep()
+        self._published.nudge()
         return [
             backends.AttemptRef(self._cluster.observation(job).key, observe.handle_of(job), job.created)
             for job in self._cluster.live()
@@ -179,6 +190,7 @@ class KubernetesAdapter(backends.BackendAdapter):
         if job is not None and self._cluster.ours(job) and job.over:
             self._outputs.forget(job)
             self._stops.remove(job)
+            self._published.nudge()
 
     def watch(self, nudge: Callable[[], None]) -> None:
         """Nudge when an attempt gets on."""

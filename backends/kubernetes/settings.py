@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pydantic
 
-from backends.kubernetes import names
+from backends.kubernetes import hubs, names
 from orchestrator.settings import adapters
 
 MIB = 2**20
@@ -263,6 +263,9 @@ class KubernetesSettings(adapters.AdapterSettings):
     rayjobs: RayJobs | None = pydantic.Field(
         default=None, description="jobs become RayJobs of KubeRay (its operator must be there); default: plain Jobs"
     )
+    placement_decisions: hubs.PlacementDecisions | None = pydantic.Field(
+        default=None, description="tell other tools of each placement (SIG-Multicluster); default: nobody is told"
+    )
 
     @pydantic.model_validator(mode="after")
     def _rayjobs_alone(self) -> KubernetesSettings:
@@ -274,6 +277,7 @@ class KubernetesSettings(adapters.AdapterSettings):
             "networkPolicy": self.network_policy is not None,
             "gang": self.gang != "barrier",
             "fence": self.fence,
+            "placementDecisions": self.placement_decisions is not None,
             "pools: queue": any(pool.queue for pool in self.pools.values()),
             "deviceClass": any(one.device_class for one in classed),
         }

@@ -65,6 +65,8 @@ class Job:
     """Where its outputs are kept; "" where it declared none."""
     parts: str = ""
     """What the names of the ConfigMaps begin with that it needs."""
+    decision: str = ""
+    """Digest of the decision that placed it."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type that is true."""
@@ -171,6 +173,7 @@ def job(found: Mapping[str, Any]) -> Job | None:
         queue=_text(labels.get(names.QUEUE_LABEL), 63),
         kept=_text(notes.get(names.KEPT_ANNOTATION), 600),
         parts=_text(notes.get(names.PARTS_ANNOTATION), 63),
+        decision=_text(notes.get(names.DECISION_ANNOTATION), 80),
     )
 
 

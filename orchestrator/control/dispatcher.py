@@ -164,7 +164,8 @@ class Dispatcher:
                 self._book.stage(job.id, events.SubmitTried(now, attempt.number))
                 one.tried_noted = True
                 continue
-            sealed = seals.seal(job, attempt, term=term, world=world, read_blob=self._store.blob, now=now)
+            decision, read = one.placement.decision, self._store.blob
+            sealed = seals.seal(job, attempt, term=term, world=world, read_blob=read, now=now, decision=decision)
             items.append(self._item(one, adapter, sealed, door))
             self._busy.add(key)
         return batches.Batch(items)

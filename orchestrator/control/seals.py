@@ -21,6 +21,7 @@ def seal(
     world: worlds.World,
     read_blob: Callable[[ids.Digest], bytes | None],
     now: dt.datetime,
+    decision: ids.Digest | None = None,
 ) -> backends.SealedPlacement:
     """Return all that the adapter gets."""
     spec = job.spec
@@ -41,6 +42,7 @@ def seal(
         data=data_of(job.tenant, spec, world),
         time_limit=None if deadline is None else max(job.submitted_at + deadline - now, dt.timedelta(seconds=1)),
         stop_grace=CANCEL_GRACE,
+        decision=decision,
     )
 
 

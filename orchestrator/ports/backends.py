@@ -50,6 +50,8 @@ class SealedPlacement:
     time_limit: dt.timedelta | None = None
     """What is left of the deadline; the backend should end the attempt by itself then."""
     stop_grace: dt.timedelta = dt.timedelta(seconds=10)
+    decision: ids.Digest | None = None
+    """Of the decision, as the journal has it; an adapter may note it with the attempt."""
 
 
 @dataclass(frozen=True, slots=True)
