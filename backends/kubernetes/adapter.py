@@ -27,6 +27,7 @@ from backends.kubernetes import (
     pieces,
     published,
     queues,
+    rayadapter,
     render,
     rooms,
     stops,
@@ -68,7 +69,7 @@ def build(settings: Mapping[str, object], context: backends.AdapterContext) -> b
         raise adapters.SettingsError([f"pools.{name}: the document has no pool of this name" for name in unknown])
     talk = client.Client(access, context.state_folder)
     if wanted.rayjobs is not None:
-        raise adapters.SettingsError(["rayjobs: not built yet (ADR 0030)"])
+        return rayadapter.RayJobAdapter(wanted, context, talk)
     return KubernetesAdapter(wanted, context, talk, published.hub(wanted.placement_decisions, talk, context))
 
 

@@ -57,7 +57,7 @@ TOOLS = {
         Tool("kuberay", "github.com/ray-project/kuberay/ray-operator", ("kuberay",)),
     )
 }
-DEFAULT = ("kubernetes", "kwok", "helm")
+DEFAULT = ("kubernetes", "kwok", "helm", "kuberay")
 """What ``make test`` builds; the others are for ``make test-all``."""
 
 
