@@ -11,7 +11,7 @@ import http.client
 import http.server
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 CARRIED_S = 180.0
 
@@ -55,6 +55,8 @@ class Wire:
     """Host and port of slurmrestd."""
     carried: list[Carried] = dataclasses.field(default_factory=list)
     url: str = ""
+    hook: Callable[[str, str, str], bool] = lambda moment, method, path: True
+    """Is told ``before`` or ``after``, method and path of a request that is carried; False loses it, or its answer."""
     _waiting: list[tuple[str, str, Loss | Lie]] = dataclasses.field(default_factory=list)
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
@@ -107,11 +109,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(fault.status, fault.headers, fault.body, fault.length)
             return
         status, headers, answer = 0, {}, b""
+        if not self.wire.hook("before", self.command, self.path):
+            fault = Loss.REQUEST
         if fault is not Loss.REQUEST:
             try:
                 status, headers, answer = self._ask(body)
             except (OSError, http.client.HTTPException):
                 fault = Loss.REQUEST
+            else:
+                fault = fault if self.wire.hook("after", self.command, self.path) else Loss.REPLY
         self._note(body, 0 if fault else status)
         if fault:
             self.close_connection = True
