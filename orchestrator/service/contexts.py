@@ -20,8 +20,8 @@ from orchestrator.service import problems
 T = TypeVar("T")
 R = TypeVar("R")
 
-BACKEND_TIMEOUT_S = 5.0
-"""Deadline of a call that a person waits for."""
+BACKEND_TIMEOUT_S = 20.0
+"""Deadline of a call that a person waits for: longer than an adapter waits for its backend, whose words say more."""
 CONFLICT_TRIES = 16
 """A change that meets somebody else's is read and tried again so often."""
 
