@@ -42,7 +42,7 @@ def _contracts() -> dict[str, str]:
 
 
 def _lint(folder: pathlib.Path) -> tuple[int, dict[str, bool]]:
-    run = subprocess.run([LINT, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run([LINT, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     verdicts = {
         name: word == "KEPT"
         for name, word in re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", run.stdout, re.MULTILINE)
@@ -62,7 +62,8 @@ def test_every_contract_is_kept() -> None:
 def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     """Lint a copy of the tree with one violation planted for each contract."""
     copy = tmp_path_factory.mktemp("planted")
-    ignore = shutil.ignore_patterns("__pycache__", "*.yaml", "comity-runner")
+    # A runner that somebody compiles at this moment lies in a folder that is soon gone.
+    ignore = shutil.ignore_patterns("__pycache__", "*.yaml", "comity-runner", ".build-*")
     for package in ("orchestrator", "backends"):
         shutil.copytree(ROOT / package, copy / package, ignore=ignore)
     shutil.copy(ROOT / ".importlinter", copy)

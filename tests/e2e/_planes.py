@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tests.e2e.conftest import ROOT, Shell, free_port, make_shell
@@ -274,6 +274,15 @@ class Plane:
         self._nursery.stdin.write(json.dumps({"argv": self.argv(), "log": str(self.log_file)}) + "\n")
         self._nursery.stdin.flush()
         return int(self._nursery.stdout.readline())
+
+
+def contents(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, bytes]]:
+    """Give each file below a folder with its bytes; one that is gone before it is read is left out."""
+    for path, _, names in os.walk(folder):
+        for file in (pathlib.Path(path, name) for name in names):
+            with contextlib.suppress(OSError):
+                if file.is_file() and not file.is_symlink():
+                    yield file, file.read_bytes()
 
 
 def processes_with(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import _kubernetes
-from tests.e2e._planes import Plane, job, wait_until
+from tests.e2e._planes import Plane, contents, job, wait_until
 from tests.e2e.kube import clusters
 from tests.e2e.test_kubernetes import Place, log_of, make_plane, run, shell
 
@@ -46,12 +46,7 @@ def spellings(text: str) -> list[bytes]:
 
 def holds(folder: pathlib.Path, text: str) -> list[str]:
     """Return the files below a folder that hold a text in any spelling."""
-    found = []
-    for file in folder.rglob("*"):
-        if file.is_file() and not file.is_symlink():
-            content = file.read_bytes()
-            found += [str(file) for spelling in spellings(text) if spelling in content]
-    return found
+    return [str(file) for file, content in contents(folder) for spelling in spellings(text) if spelling in content]
 
 
 def test_a_value_is_in_the_pod_and_in_nothing_of_ours(plane: Plane) -> None:
@@ -66,7 +61,8 @@ def test_a_value_is_in_the_pod_and_in_nothing_of_ours(plane: Plane) -> None:
     plane.shell.run(f"comity describe job {id} > {plane.shell.folder}/described")
     plane.shell.run(f"comity explain {id} > {plane.shell.folder}/explained")
     (plane.shell.folder / "server.txt").write_text(plane.log)
-    root = plane.shell.folder
+    root = plane.folder
+    assert holds(plane.state, id), "the state folder is among it"
     assert holds(root, CANARY) == []
     assert holds(root, NAME), "the names are there, so the search finds what is"
 
