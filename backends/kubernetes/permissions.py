@@ -26,6 +26,10 @@ CLUSTER_OPTIONAL: tuple[Right, ...] = (
 """Everywhere: for device classes."""
 SEE_OTHERS: tuple[Right, ...] = (("", "pods", frozenset({"list", "watch"})),)
 """Everywhere: for ``seeOthers``. It reads what all others run, so nobody is given it unasked."""
+DECISIONS: tuple[Right, ...] = (
+    ("multicluster.x-k8s.io", "placementdecisions", frozenset({"create", "get", "list", "delete"})),
+)
+"""In the namespace that ``placementDecisions`` names, of that cluster. Not asked for before work: no job needs it."""
 OPTIONAL: tuple[Right, ...] = (
     ("resource.k8s.io", "resourceclaimtemplates", frozenset({"create", "get", "patch"})),
     ("kueue.x-k8s.io", "workloads", frozenset({"list", "watch"})),

@@ -27,12 +27,13 @@ def rules(rights: Iterable[permissions.Right]) -> list[Mapping[str, Any]]:
 
 
 def table() -> Mapping[str, Any]:
-    """Return what the chart reads: in a job namespace, for the cluster, for who sees others, for the second fence."""
+    """Return what the chart reads: in a job namespace, for the cluster, and for what its values switch on."""
     optional = [right for right in permissions.OPTIONAL if right[0] != FENCE]
     return {
         "namespaced": rules((*permissions.NAMESPACED, *optional)),
         "cluster": rules((*permissions.CLUSTER, *permissions.CLUSTER_OPTIONAL)),
         "seeOthers": rules(permissions.SEE_OTHERS),
+        "placementDecisions": rules(permissions.DECISIONS),
         "secondFence": rules(right for right in permissions.OPTIONAL if right[0] == FENCE),
     }
 

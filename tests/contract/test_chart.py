@@ -107,6 +107,7 @@ def test_rights_are_those_of_the_adapters_table() -> None:
         *permissions.CLUSTER,
         *permissions.CLUSTER_OPTIONAL,
         *permissions.SEE_OTHERS,
+        *permissions.DECISIONS,
         *permissions.OPTIONAL,
     }
 

@@ -81,6 +81,8 @@ def check(name: str, format: str, server: str | None) -> int:
         rows.append([str(offer.get("site")), _room(offer.get("free")), _room(offer.get("total"))])
     if len(rows) > 1:
         click.echo("\n".join(tables.aligned([[tables.clean(text) for text in row] for row in rows], margin="  ")))
+    for line in dict.fromkeys(_notes(answer)):
+        click.echo(f"  {line}")
     click.echo(_identity(answer))
     powers = answer.get("capabilities")
     if isinstance(powers, dict):
@@ -125,6 +127,12 @@ def challenge(name: str, server: str | None) -> None:
     with options.connect(server) as client:
         answer = client.challenge(name)
     click.echo((answer.get("status") or {})["challenges"][-1]["nonce"])
+
+
+def _notes(answer: results.JsonObject) -> list[str]:
+    """Return what the adapter says of each site, in its words."""
+    found = [(offer.get("site"), offer.get("detail")) for offer in answer.get("offers") or []]
+    return [tables.clean(f"{site}: {detail}") for site, detail in found if detail]
 
 
 def _identity(answer: results.JsonObject) -> str:

@@ -11,6 +11,7 @@ from tests.e2e.kube import api, building, clusters, packages, places
 
 MODULE = "sigs.k8s.io/cluster-inventory-api"
 GROUP = "/apis/multicluster.x-k8s.io/v1alpha1"
+PLURALS = ("clusterprofiles", "placementdecisions")
 READY_S = 180.0
 
 
@@ -32,13 +33,27 @@ def definitions() -> pathlib.Path:
 
 
 def install(cluster: clusters.Cluster) -> None:
-    """Give a cluster the kinds, and wait until it serves them. They stay: others may use them at the same time."""
-    done = cluster.kubectl("apply", "--server-side", "--filename", str(definitions()))
-    if done.returncode:
-        raise api.ApiError(f"definitions of {MODULE}: {done.stderr.strip()}")
-    for plural in ("clusterprofiles", "placementdecisions"):
+    """Give a cluster the kinds, and wait until it serves and announces them.
+
+    They stay, since others may use them at the same time; who applies them just then is asked again.
+    """
+    folder = definitions()
+    api.until(
+        lambda: cluster.kubectl("apply", "--server-side", "--filename", str(folder)).returncode == 0,
+        f"definitions of {MODULE}",
+        timeout_s=READY_S,
+    )
+    for plural in PLURALS:
         path = f"{GROUP}/{plural}?limit=1"
         api.until(lambda path=path: cluster.api.request("GET", path)[0] == 200, plural, timeout_s=READY_S)
+    # What is announced comes from another part of the API server, a moment later.
+    api.until(lambda: _announced(cluster) >= set(PLURALS), "what is announced", timeout_s=READY_S)
+    api.until(lambda: cluster.api.request("GET", GROUP.rpartition("/")[0])[0] == 200, "the group", timeout_s=READY_S)
+
+
+def _announced(cluster: clusters.Cluster) -> set[str]:
+    status, found = cluster.api.request("GET", GROUP)
+    return {one["name"] for one in found["resources"]} if status == 200 else set()
 
 
 def add_profile(hub: clusters.Cluster, space: str, name: str, cluster: clusters.Cluster, **properties: str) -> None:
