@@ -286,6 +286,14 @@ class JobSpec:
     """None: nothing was said; it may connect to whatever its place lets it."""
     secrets: tuple[SecretUse, ...] = ()
 
+    @property
+    def module(self) -> str | None:
+        """Return the name of the file that it runs as a WebAssembly module: ``command`` begins with it, and it ends
+        with ``.wasm``. None: it runs something else.
+        """
+        named = self.command[0].removeprefix("./") if self.command and self.image is None else ""
+        return named if named.endswith(".wasm") and any(name == named for name, _ in self.files) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

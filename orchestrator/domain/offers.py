@@ -40,6 +40,8 @@ class Capability(enum.Enum):
     """Writes down where an attempt may connect to; whether anything enforces it is not known."""
     SECRETS = "secrets"
     """Gives an attempt variables whose values lie there already, by the name of a secret and its key."""
+    MODULES = "modules"
+    """Runs a WebAssembly module (WASI preview 1) that is one of the job's files."""
 
 
 @dataclass(frozen=True, slots=True)

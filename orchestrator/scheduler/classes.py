@@ -59,10 +59,11 @@ def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
         tenant,
         jobs.JobSpec(
             name="",
+            command=("a.wasm",) if spec.module else (),
             image=None if spec.image is None else "image@sha256:" if "@sha256:" in spec.image else "image",
             type=spec.type,
             workdir=None if spec.workdir is None else ids.NO_DIGEST,
-            files=(("", b""),) if spec.files else (),
+            files=(("a.wasm" if spec.module else "", b""),) if spec.files else (),
             outputs=tuple(replace(output, path="") for output in spec.outputs),
             data=spec.data,
             resources=spec.resources,
@@ -157,7 +158,7 @@ def make(job: attributes.JobAttributes, requirement: requirements.Requirement) -
 def powers(spec: jobs.JobSpec) -> frozenset[offers.Capability]:
     """Return what a backend must be able to do for a job, beyond holding it."""
     power = offers.Capability
-    needed = {power.PROCESSES if spec.image is None else power.CONTAINERS}
+    needed = {power.CONTAINERS if spec.image is not None else power.MODULES if spec.module else power.PROCESSES}
     if spec.image is not None and "@sha256:" not in spec.image:
         needed.add(power.IMAGE_TAGS)
     if spec.nodes > 1:

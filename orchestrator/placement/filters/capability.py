@@ -26,6 +26,10 @@ LATER = {
         "leave out spec.network, or take rules that nobody vouches for (enforcement: unchecked)",
     ),
     offers.Capability.SECRETS: ("give a job its secrets", "leave out fromSecret in spec.env"),
+    offers.Capability.MODULES: (
+        "run a WebAssembly module",
+        "let spec.command begin with another program than a .wasm of spec.files",
+    ),
     offers.Capability.EGRESS_RULES: ("write rules of where a job may connect to", "leave out spec.network"),
 }
 """The same of powers whose filters came later: each stands at its own place at the end of the registry."""

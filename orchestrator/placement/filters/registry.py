@@ -59,6 +59,7 @@ FILTERS: tuple[base.Filter, ...] = (
     capability.Capability(offers.Capability.EGRESS_RULES),
     capability.Capability(offers.Capability.SECRETS),
     capability.Capability(offers.Capability.IMAGE_TAGS),
+    capability.Capability(offers.Capability.MODULES),
 )
 """At most 64."""
 

@@ -47,3 +47,24 @@ def test_secrets_need_a_backend_that_gives_them() -> None:
     spec = jobs.JobSpec(name="t", image=DIGEST, command=("true",), secrets=(jobs.SecretUse("A", "hub", "token"),))
     assert classes.powers(spec) == {Power.CONTAINERS, Power.SECRETS}
     assert classes.powers(classes.kind_of("t", spec).spec) == {Power.CONTAINERS, Power.SECRETS}
+
+
+@pytest.mark.parametrize(
+    ("command", "image", "powers"),
+    [
+        (("./job.wasm", "1"), None, {Power.MODULES, Power.FILES}),
+        (("job.wasm",), None, {Power.MODULES, Power.FILES}),
+        (("other.wasm",), None, {Power.PROCESSES, Power.FILES}),
+        (("wasmtime", "job.wasm"), None, {Power.PROCESSES, Power.FILES}),
+        (("/job.wasm",), None, {Power.PROCESSES, Power.FILES}),
+        ((), None, {Power.PROCESSES, Power.FILES}),
+        (("./job.wasm",), DIGEST, {Power.CONTAINERS, Power.FILES}),
+    ],
+)
+def test_a_module_among_its_files_needs_a_backend_that_runs_modules(
+    command: tuple[str, ...], image: str | None, powers: set[Power]
+) -> None:
+    """Only where the command begins with it, and no image says what that means."""
+    spec = jobs.JobSpec(name="t", image=image, command=command, files=(("job.wasm", b""), ("a", b"")))
+    assert classes.powers(spec) == powers
+    assert classes.powers(classes.kind_of("t", spec).spec) == powers

@@ -1,0 +1,154 @@
+"""HTTP with an orchestrator: bounded in time and size, no redirects, each address looked at first. The only module
+that opens connections; one request a connection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import socket
+import ssl
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends.bacalhau import errors, settings
+
+ANSWER_BYTES_MAX = 64 * 2**20
+"""A job comes back with its module, once and once more an execution."""
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. ``said``: what it says went wrong."""
+
+    status: int
+    body: Mapping[str, Any]
+    said: str
+
+
+class Rest:
+    """One orchestrator. Safe to call from any thread."""
+
+    def __init__(self, wanted: settings.BacalhauSettings) -> None:
+        split = urllib.parse.urlsplit(wanted.url)
+        self.url = wanted.url
+        self._https = split.scheme == "https"
+        self._host = split.hostname or ""
+        self._port = split.port or (443 if self._https else 80)
+        self._prefix = f"{split.path.rstrip('/')}/api/v1/"
+        self._settings = wanted
+
+    def call(self, method: str, path: str, query: Mapping[str, str], body: bytes | None = None) -> Answer:
+        """Send one request and read the answer, good or not. Raises BackendError.
+
+        :param path: below ``/api/v1``, quoted.
+        """
+        words = f"?{urllib.parse.urlencode(query)}" if query else ""
+        status, raw = self._send(method, f"{self._prefix}{path}{words}", body)
+        if 300 <= status < 400:
+            raise errors.of_answer(self.url, status, "")
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            if status >= 400:
+                raise errors.of_answer(self.url, status, raw[:500].decode("utf-8", "replace")) from error
+            raise errors.malformed(self.url, "JSON") from error
+        if not isinstance(found, dict):
+            raise errors.malformed(self.url, "answer")
+        said = found.get("Message")
+        if status == 404 and "Status" not in found:  # somebody else's 404 says nothing of a job
+            raise errors.of_answer(self.url, status, str(said or ""))
+        return Answer(status, found, said if isinstance(said, str) else "")
+
+    def get(self, path: str, query: Mapping[str, str], name: str) -> Answer:
+        """Return a good answer that holds the list ``name``. Raises BackendError for any other."""
+        answer = self.call("GET", path, query)
+        if answer.status != 200:
+            raise errors.of_answer(self.url, answer.status, answer.said)
+        rows = answer.body.get(name, 0)
+        if not isinstance(rows, list | None) or not all(isinstance(row, dict) for row in rows or ()):
+            raise errors.malformed(self.url, f"list of {name}")
+        return answer
+
+    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        until_s = time.monotonic() + self._settings.timeout_seconds
+        sock = self._connect()
+        connection = http.client.HTTPConnection(self._host, self._port)
+        connection.sock = sock
+        connection.auto_open = 0
+        response: http.client.HTTPResponse | None = None
+        try:
+            sock.settimeout(max(0.001, until_s - time.monotonic()))
+            connection.request(method, path, body, self._headers(body))
+            response = connection.getresponse()
+            pieces, size = [], 0
+            while True:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError
+                sock.settimeout(left_s)
+                piece = response.read1(_CHUNK_BYTES)
+                if not piece:
+                    break
+                size += len(piece)
+                if size > ANSWER_BYTES_MAX:
+                    raise errors.malformed(self.url, f"answer: it is longer than {ANSWER_BYTES_MAX} bytes")
+                pieces.append(piece)
+            if response.length:
+                raise http.client.IncompleteRead(b"")
+            return response.status, b"".join(pieces)
+        except (OSError, http.client.HTTPException) as error:
+            raise errors.no_answer(self.url, _why(error)) from error
+        finally:
+            if response is not None:
+                response.close()  # an answer given up holds the socket by itself
+            connection.close()
+
+    def _headers(self, body: bytes | None) -> dict[str, str]:
+        made = {"Accept": "application/json", "User-Agent": "comity", "Connection": "close"}
+        if self._settings.key is not None:
+            made["Authorization"] = f"Bearer {self._settings.key}"
+        return made if body is None else {**made, "Content-Type": "application/json"}
+
+    def _connect(self) -> socket.socket:
+        """Connect to an address that was looked at: what a name means cannot change in between."""
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise errors.unreachable(self.url, f"its name is not known ({_why(error)})") from error
+        problem: Exception = OSError("no address")
+        for family, kind, protocol, _, where in found[:8]:
+            address = ipaddress.ip_address(str(where[0]).partition("%")[0])
+            if why := settings.address_problem(address):
+                raise errors.elsewhere("address-refused", f"{self.url} leads to {address}: {why}")
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(self._settings.timeout_seconds)
+                sock.connect(where)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return self._tls().wrap_socket(sock, server_hostname=self._host) if self._https else sock
+            except OSError as error:
+                sock.close()
+                problem = error
+        raise errors.unreachable(self.url, _why(problem)) from problem
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cadata=self._settings.ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it takes too long"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
