@@ -147,7 +147,7 @@ class Loop:
             touches=self._touches,
             guard=self._guard.check,
         )
-        self._orphans = orphans.Orphans(w.store, self._lanes, seen, w.clock)
+        self._orphans = orphans.Orphans(w.store, self._live, self._lanes, seen, w.clock)
         self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
         self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
         self._compliance = compliance.Compliance(

@@ -1,7 +1,8 @@
 """Finds attempts that a backend holds in our name and the store has over: stopped after a grace, and only ours.
 
-The adapter lists what carries our installation's mark; nothing else is ever touched. The store, not the loop's copy,
-is asked just before each stop. An attempt that the store never heard of waits for two listings a grace apart.
+The adapter lists what carries our installation's mark; nothing else is ever touched. What lives in the loop's copy is
+no orphan; of whatever does not, the store is asked, not the copy, before it is stopped. An attempt that the store never
+heard of waits for two listings a grace apart.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import lanes
+from orchestrator.control import index, lanes
 from orchestrator.domain import ids, jobs, offers
 from orchestrator.inventory import sightings
 from orchestrator.ports import backends, environment, stores
@@ -37,6 +38,7 @@ class Orphans:
     """Not thread-safe: used by the loop only; ``reap`` runs in the executor's threads."""
 
     store: stores.Store
+    live: index.JobIndex
     all_lanes: lanes.Lanes
     seen: sightings.Sightings
     clock: environment.Clock
@@ -61,15 +63,22 @@ class Orphans:
             self.all_lanes.failed(lane, error)
             return
         refs = [ref for ref in call.future.result() if isinstance(ref, backends.AttemptRef)]
-        listed = {(lane.backend, ref.key) for ref in refs}
-        for known in [each for each in self._first_s if each[0] == lane.backend and each not in listed]:
-            del self._first_s[known]
-        due = [ref for ref in refs if self._is_due(lane.backend, ref)][:STOPS_MAX]
+        live, listed = self._live(lane.backend), {ref.key for ref in refs}
+        for backend, key in [each for each in self._first_s if each[0] == lane.backend]:
+            if key not in listed or key in live:
+                del self._first_s[backend, key]
+        due = [ref for ref in refs if ref.key not in live and self._is_due(lane.backend, ref)][:STOPS_MAX]
         adapter = lane.adapter
         if due and adapter is not None:
             self.all_lanes.start(
                 lane, "reap", lambda: self._reap(adapter, due, term), self.all_lanes.pace.call_timeout_s
             )
+
+    def _live(self, backend: str) -> frozenset[ids.AttemptKey]:
+        """Return the attempts that the loop's copy has alive at a backend: at worst for too long, by a listing."""
+        here = self.live.by_backend.get(backend, {})
+        attempts = (job.attempt for job in here.values())
+        return frozenset(each.key for each in attempts if each is not None and not each.phase.terminal)
 
     def _is_due(self, backend: str, ref: backends.AttemptRef) -> bool:
         grace_s, now_s = self.all_lanes.pace.orphan_grace_s, self.clock.monotonic()

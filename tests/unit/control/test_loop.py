@@ -307,6 +307,21 @@ def test_an_orphan_is_stopped_after_the_grace_and_a_stranger_is_not():
     assert set(machine.current()) == {world.store.job(id).attempt.key}
 
 
+def test_what_is_known_to_live_is_not_read_again_to_learn_that_it_is_no_orphan(monkeypatch):
+    """Of thousands that run a listing would cost thousands of reads; one is made of what the loop does not know."""
+    world = Quiet()
+    ids_ = [world.job(seconds=5000) for _ in range(5)]
+    world.turns(30)
+    assert {world.phase(id) for id in ids_} == {P.RUNNING}
+    machine = world.machines[world.store.job(ids_[0]).attempt.site.partition("/")[0]]
+    record = machine.read(world.store.job(ids_[0]).attempt.key)[0]
+    machine.create(dataclasses.replace(record.order, key="01orphan-1"), term=1, room=lambda used: True)
+    asked, read = [], world.store.job
+    monkeypatch.setattr(world.store, "job", lambda job: asked.append(job) or read(job))
+    world.turns(100)
+    assert set(asked) == {"01ORPHAN"}
+
+
 def test_the_pacemaker_outlives_a_crash_of_the_loop():
     """A tick that raises is reported, and the loop is made anew."""
     told = []
