@@ -17,6 +17,7 @@ from backends.slurm import (
     client,
     errors,
     folders,
+    logs,
     looking,
     observe,
     places,
@@ -37,7 +38,6 @@ _PATIENCE_S = 10.0
 """So long after its grace a script may take to end, before Slurm is asked to end it."""
 _OVER_MAX = 65_536
 _LEFT_MAX = 4096
-_CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 POWERS = frozenset(
     {
@@ -71,7 +71,10 @@ class SlurmAdapter(backends.BackendAdapter):
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what a job on this cluster can use."""
-        return offer_values.Capabilities(POWERS, dt.timedelta(seconds=self._settings.visibility_seconds))
+        nodes = self._settings.nodes_max
+        powers = POWERS | {offer_values.Capability.GANGS} if nodes > 1 else POWERS
+        lag = dt.timedelta(seconds=self._settings.visibility_seconds)
+        return offer_values.Capabilities(powers, lag, max_nodes=nodes)
 
     def offers(self) -> Sequence[offer_values.Offer]:
         """Return one offer a pool: of the nodes of its partition, and of its queue."""
@@ -83,8 +86,8 @@ class SlurmAdapter(backends.BackendAdapter):
         key = str(placement.key)
         if not _KEY.fullmatch(key):
             raise errors.refused("invalid", "the key is none that this backend takes")
-        if placement.spec.nodes > 1:
-            raise errors.refused("invalid", "a job of several nodes is not run here")
+        if placement.spec.nodes > self._settings.nodes_max:
+            raise errors.refused("invalid", f"a job of more than {self._settings.nodes_max} nodes is not run here")
         identity = self._places.identity(placement.tenant)
         comment = self._bounds.comment(str(placement.spec_digest), placement.tenant)
         asked = self._places.submission(placement, identity, comment)
@@ -130,7 +133,11 @@ class SlurmAdapter(backends.BackendAdapter):
         patient = left.stopped_s is None or now_s < left.stopped_s + grace_s + _PATIENCE_S
         for job in self._jobs(age_s_max=0.0):
             if job.name == key and self._is_own(job) and not observe.is_over(job):
-                self._cancel(job, gently=patient and "RUNNING" in job.states)
+                gently = patient and "RUNNING" in job.states
+                if not (
+                    gently and max(job.node_count, left.nodes) > 1
+                ):  # of a gang each node looks for the mark: srun would kill
+                    self._cancel(job, gently=gently)
 
     def close(self) -> None:
         """Nothing is held. Attempts go on."""
@@ -138,19 +145,17 @@ class SlurmAdapter(backends.BackendAdapter):
     def read_logs(
         self, ref: backends.AttemptRef, *, cursor: str | None, node: int | None, limit: int
     ) -> tuple[Sequence[backends.LogChunk], str]:
-        """Return what stands in the log after ``cursor``, which is a place in its file."""
-        key, at = str(ref.key), cursor or "0"
-        if not _CURSOR.fullmatch(at):
-            raise errors.refused("cursor", "the cursor is none of this attempt's log")
-        if node not in (None, 0) or not _KEY.fullmatch(key) or limit <= 0:
-            return (), at
-        data = self._folder.log(key, int(at), limit)
-        if data is None:
+        """Return what stands in the log after ``cursor``, which is a place in the file of each node."""
+        key = str(ref.key)
+        if not _KEY.fullmatch(key) or limit <= 0:
+            return (), cursor or "0"
+        left = self._folder.look(key)
+        found = logs.read(self._folder, key, left, cursor=cursor, node=node, limit=limit)
+        if found is None:
             if ref.handle is not None and self._mine(key, folders.Left(), self._jobs(age_s_max=LIST_AGE_S)) is None:
                 raise errors.no_log(self._context.backend, key)
-            return (), at
-        end = str(int(at) + len(data))
-        return ([backends.LogChunk(data, end, 0)] if data else []), end
+            return (), cursor or "0"
+        return found
 
     def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
         """Return (path, size in bytes) of each file that was left in the shared folder."""

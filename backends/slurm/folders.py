@@ -17,8 +17,12 @@ from dataclasses import dataclass
 from backends.slurm import errors
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_END = re.compile(r"(?P<word>exited|late|told|stopped|folder|unpack|begin|lacking) (?P<code>[0-9]{1,3})\n", re.ASCII)
-_JOB = re.compile(r"(?P<number>[0-9]{1,12}) (?P<limit>[0-9]{1,9}) (?P<grace>[0-9]{1,9})\n", re.ASCII)
+_END = re.compile(
+    r"(?P<word>exited|late|told|stopped|folder|unpack|begin|lacking|gang|lost) (?P<code>[0-9]{1,3})\n", re.ASCII
+)
+_JOB = re.compile(
+    r"(?P<number>[0-9]{1,12}) (?P<limit>[0-9]{1,9}) (?P<grace>[0-9]{1,9})( (?P<nodes>[0-9]{1,5}))?\n", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,9 @@ class Left:
     code: int = 0
     began_s: float | None = None
     ended_s: float | None = None
+    nodes: int = 1
+    said: str = ""
+    """What srun said where a gang could not start, cut at 256 bytes."""
     lacking: str = ""
     """Names of declared outputs that it did not leave, cut at 256 bytes."""
 
@@ -83,8 +90,11 @@ class Folder:
         finally:
             os.close(root)
 
-    def log(self, key: str, place: int, limit: int) -> bytes | None:
-        """Return at most ``limit`` bytes of a log from ``place``; None where the attempt has no folder."""
+    def log(self, key: str, place: int, limit: int, rank: int | None = None) -> bytes | None:
+        """Return at most ``limit`` bytes of a log from ``place``; None where the attempt has no folder.
+
+        :param rank: of a gang, whose nodes have a log each; None: of an attempt on one node.
+        """
         root = self._open()
         try:
             try:
@@ -92,7 +102,7 @@ class Folder:
             except FileNotFoundError:
                 return None
             try:
-                fd = os.open("log", _FLAGS, dir_fd=home)
+                fd = _log(home, rank)
             except FileNotFoundError:
                 return b""
             finally:
@@ -124,6 +134,16 @@ class Folder:
         )
 
 
+def _log(home: int, rank: int | None) -> int:
+    if rank is None:
+        return os.open("log", _FLAGS, dir_fd=home)
+    inner = os.open(str(rank), _FLAGS | os.O_DIRECTORY, dir_fd=home)
+    try:
+        return os.open("log", _FLAGS, dir_fd=inner)
+    finally:
+        os.close(inner)
+
+
 def _written_s(root: int, name: str) -> float | None:
     try:
         return os.stat(name, dir_fd=root, follow_symlinks=False).st_mtime
@@ -148,12 +168,14 @@ def _read(home: int, stopped_s: float | None) -> Left:
         code=int(end["code"]) if end else 0,
         began_s=began[1] if began else None,
         ended_s=ended[1] if ended and end else None,
-        lacking=_lacking(home) if end and end["word"] == "lacking" else "",
+        nodes=int(job["nodes"] or 1) if job else 1,
+        said=_said(home, "srun") if end and end["word"] in ("gang", "lost") else "",
+        lacking=_said(home, "lacking") if end and end["word"] == "lacking" else "",
     )
 
 
-def _lacking(home: int) -> str:
-    found = _line(home, "lacking")
+def _said(home: int, name: str) -> str:
+    found = _line(home, name)
     return errors.shown(found[0].replace("\n", ", ").removesuffix(", ")) if found else ""
 
 

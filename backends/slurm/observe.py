@@ -35,6 +35,7 @@ _LATE_S = 120.0
 _NOT_BEGUN = {
     "folder": "its working folder could not be made on the node",
     "unpack": "its files could not be unpacked on the node",
+    "gang": "not all of its nodes could be started by srun",
     "begin": "the node could not start a process for it: are setsid, env and stdbuf there?",
 }
 
@@ -66,7 +67,9 @@ def ended(key: backends.AttemptRef, left: folders.Left, job: wire.Job | None) ->
         case "stopped":
             found = (kind.STOPPED, None, "stopped before it began")
         case word if word in _NOT_BEGUN:
-            found = (kind.START_FAILED, None, _NOT_BEGUN[word])
+            found = (kind.START_FAILED, None, ": ".join(filter(None, (_NOT_BEGUN[word], left.said))))
+        case "lost":
+            found = (kind.LOST, None, ": ".join(filter(None, ("a node of it ended without a word", left.said))))
         case "lacking":
             found = (kind.OUTPUT_MISSING, code, f"it ended well and left no {left.lacking or 'declared output'}")
         case "late":
@@ -169,10 +172,12 @@ def live(
 
 
 def whereabouts(job: wire.Job | None) -> tuple[offers.Whereabouts, ...]:
-    """Return the node that Slurm gave an attempt; it says nothing of a country."""
-    if job is None or not job.nodes or any(letter in job.nodes for letter in "[,( "):
+    """Return the nodes that Slurm gave an attempt, in the order of its ranks; it says nothing of a country."""
+    found = reservations.hosts(job.nodes) if job is not None else []
+    if job is None or len(found) != job.node_count:
         return ()
-    return (offers.Whereabouts(0, job.nodes[:253], source="nodes of the job, as slurmctld has them"),)
+    source = "nodes of the job, as slurmctld has them"
+    return tuple(offers.Whereabouts(rank, name[:253], source=source) for rank, name in enumerate(found))
 
 
 def _time(seconds: float | None) -> dt.datetime | None:

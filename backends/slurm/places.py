@@ -92,7 +92,7 @@ class Places:
             ),
             partition=self.partition(placement.pool),
             path=self._settings.path,
-            cpus=max(1, math.ceil(resources.cpu_milli / 1000)),
+            cpus=script.cpus(resources),
             memory_mib=math.ceil(resources.memory_bytes / rooms.MIB),
             minutes=minutes,
             gres=f"{self.gres(placement.pool)}:{count}" if count else "",
@@ -100,4 +100,5 @@ class Places:
             qos=identity.qos or share.qos,
             constraints=share.constraints,
             reservation=share.reservation,
+            nodes=placement.spec.nodes,
         )

@@ -47,7 +47,7 @@ def windows(found: Sequence[Mapping[str, Any]]) -> list[Window]:
         words = flags if isinstance(flags, list) else re.split(r"[\s,]+", flags) if isinstance(flags, str) else []
         end_s = wire.plain(one.get("end_time"))
         if "MAINT" in {str(word).upper() for word in words} and 0 < end_s < 2**33:
-            name, nodes = str(one.get("name", ""))[:64], hosts(str(one.get("node_list") or ""))
+            name, nodes = str(one.get("name", ""))[:64], frozenset(hosts(str(one.get("node_list") or "")))
             made.append(Window(name, nodes, wire.plain(one.get("start_time")), end_s))
     return sorted(made, key=lambda window: window.start_s)
 
@@ -72,17 +72,17 @@ def ahead(
     return min((one for one in reached if one.nodes & names), key=lambda window: window.end_s)
 
 
-def hosts(text: str) -> frozenset[str]:
-    """Return the names of a list of Slurm's: ``de-1,fr-[1-2,07-10]``; at most ``HOSTS_MAX``."""
-    made: set[str] = set()
+def hosts(text: str) -> list[str]:
+    """Return the names of a list of Slurm's, in its order: ``de-1,fr-[1-2,07-10]``; at most ``HOSTS_MAX``."""
+    made: dict[str, None] = {}
     for group in _GROUP.finditer(text):
         if group["plain"]:
-            made.add(group["plain"])
+            made[group["plain"]] = None
             continue
         for part in group["list"].split(","):
             low, _, high = part.partition("-")
             if not low or (high and not high.isdigit()) or len(made) + int(high or low) - int(low) > HOSTS_MAX:
                 continue
             for number in range(int(low), int(high or low) + 1):
-                made.add(f"{group['head']}{number:0{len(low)}d}{group['tail']}")
-    return frozenset(made)
+                made[f"{group['head']}{number:0{len(low)}d}{group['tail']}"] = None
+    return list(made)

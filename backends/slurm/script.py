@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from backends.slurm import errors, settings
 from orchestrator.domain import errors as port_errors
-from orchestrator.domain import ids
+from orchestrator.domain import ids, jobs
 from orchestrator.ports import backends
 
 ENTRIES_MAX = 20_000
@@ -35,20 +35,94 @@ mapfile -d '' -t words < <(base64 -d <<'COMITY_WORDS'
 @WORDS@
 COMITY_WORDS
 )
-base=${words[0]} key=${words[1]} limit=${words[2]} grace=${words[3]} most=${words[4]} pairs=${words[5]} outs=${words[6]}
-outputs=("${words[@]:7:outs}") variables=("${words[@]:7+outs:pairs}") command=("${words[@]:7+outs+pairs}")
-home=$base/$key
+base=${words[0]} key=${words[1]} limit=${words[2]} grace=${words[3]} most=${words[4]} nodes=${words[5]} cpus=${words[6]}
+outs=${words[7]} pairs=${words[8]}
+outputs=("${words[@]:9:outs}") variables=("${words[@]:9+outs:pairs}") command=("${words[@]:9+outs+pairs}")
+variables+=("MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))")
+home=$base/$key rank=''
 umask 007
-[ -e "$home.stopped" ] && exit 0
-# One of all that Slurm may ever start under this key: making the folder is the claim.
-mkdir -- "$home" || exit 75
-printf '%s %s %s\\n' "$SLURM_JOB_ID" "$limit" "$grace" > "$home/.job" && mv -- "$home/.job" "$home/job" || exit 76
 finish() {
     printf '%s %s\\n' "$1" "$2" > "$home/.end" && sync -- "$home/.end" && mv -- "$home/.end" "$home/end"
+    # To srun whoever was told to end did well: else it would kill the others before their grace is over.
+    [ -z "$rank" ] || [[ $1 != @(told|late) ]] || exit 0
     exit "$2"
 }
-[ -e "$home.stopped" ] && finish stopped 143
-mkdir -- "$home/out" "$home/work" && cd -- "$home/work" || finish folder 76
+if [ "$1" = rank ]; then
+    # One node of several: srun has started all of them, and what they share is in the attempt's folder.
+    rank=$SLURM_PROCID
+    read -r addresses < "$home/addresses" || exit 76
+    variables+=("COMITY_NODE_RANK=$rank" "COMITY_NODE_ADDRS=$addresses" "MASTER_ADDR=${addresses%%,*}")
+    home=$home/$rank
+    mkdir -- "$home" || exit 75
+else
+    [ -e "$home.stopped" ] && exit 0
+    # One of all that Slurm may ever start under this key: making the folder is the claim.
+    mkdir -- "$home" || exit 75
+    printf '%s %s %s %s\\n' "$SLURM_JOB_ID" "$limit" "$grace" "$nodes" > "$home/.job" || exit 76
+    mv -- "$home/.job" "$home/job" || exit 76
+    mkdir -- "$home/out" || finish folder 76
+fi
+[ -e "$base/$key.stopped" ] && finish stopped 143
+gather() {
+    # What was declared and lies in a working folder is left beside what was put where outputs belong.
+    lacking=''
+    for path in "${outputs[@]}"; do
+        for work in "$@"; do
+            [ -e "$home/out/$path" ] && continue 2
+            if [ -e "$work/$path" ] && [ ! -L "$work/$path" ]; then
+                mkdir -p -- "$home/out/./${path%"${path##*/}"}" && mv -- "$work/$path" "$home/out/$path" && continue 2
+            fi
+        done
+        lacking=1
+        printf '%s\\n' "$path" >> "$home/lacking"
+    done
+}
+if [ "$nodes" != 1 ] && [ -z "$rank" ]; then
+    told='' asked='' addresses='' works=()
+    trap 'told=1' TERM
+    [ "$SLURM_JOB_NUM_NODES" = "$nodes" ] || finish gang 71
+    for node in $(scontrol show hostnames); do
+        [[ " $(scontrol --oneliner show node "$node") " =~ ' NodeAddr='([A-Za-z0-9.:_-]+)' ' ]] || finish gang 71
+        addresses+=${addresses:+,}${BASH_REMATCH[1]}
+    done
+    printf '%s\\n' "$addresses" > "$home/addresses" && cp -- "$0" "$home/script" || finish folder 76
+    exec {ends}< <(
+        srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --cpus-per-task="$cpus" --mpi=none --input=none \\
+            --output=none --error=none --kill-on-bad-exit=1 --chdir=/ /bin/bash "$home/script" rank 2> "$home/srun"
+        echo "$?"
+    )
+    until read -r code <&"$ends"; do
+        [ -n "$told" ] || break
+        asked=1 told=''
+    done
+    first='' end='' begun='' ended=0
+    for ((rank = 0; rank < nodes; rank++)); do
+        works+=("$home/$rank/work")
+        [ -e "$home/$rank/pid" ] && begun=1
+        read -r word code < "$home/$rank/end" || continue
+        ended=$((ended + 1))
+        # What one says that ended by itself counts more than what that made of the others; of those, the first.
+        case $word in
+            late) value=4 ;;
+            exited) [ "$code" = 0 ] && continue; value=3 ;;
+            told) value=1 ;;
+            *) value=2 ;;
+        esac
+        if [ -z "$end" ] || [ "$value" -gt "${end%% *}" ] ||
+            { [ "$value" = "${end%% *}" ] && [ "$home/$rank/end" -ot "$first" ]; }; then
+            end="$value $word $code" first=$home/$rank/end
+        fi
+    done
+    gather "${works[@]}"
+    read -r value word code <<< "$end"
+    [ "${value:-0}" -gt 1 ] && finish "$word" "$code"
+    [ -n "$told$asked$value" ] && finish told 143
+    [ -z "$begun" ] && finish gang 71
+    [ "$ended" = "$nodes" ] || finish lost 71
+    [ -n "$lacking" ] && finish lacking 0
+    finish exited 0
+fi
+mkdir -- "$home/work" && cd -- "$home/work" || finish folder 76
 base64 -d <<'COMITY_TREE' | tar -xzf - || finish unpack 76
 @TREE@
 COMITY_TREE
@@ -65,7 +139,7 @@ told='' child='' clocks=()
 end_soon() {
     told=1
     [ -n "$child" ] || return
-    [ -r "$home.stopped" ] && read -r given < "$home.stopped" && [[ $given =~ ^[0-9]{1,9}$ ]] && grace=$given
+    [ -r "$base/$key.stopped" ] && read -r given < "$base/$key.stopped" && [[ $given =~ ^[0-9]{1,9}$ ]] && grace=$given
     kill -TERM -- "-$child"
     {
         read -r -t "$grace" -u 7
@@ -95,7 +169,15 @@ if [ "$limit" != 0 ]; then
     } &
     clocks+=("$!")
 fi
-[ -e "$home.stopped" ] && end_soon
+[ -e "$base/$key.stopped" ] && end_soon
+if [ -n "$rank" ]; then
+    : > "$home/pid"
+    {
+        until [ -e "$base/$key.stopped" ]; do read -r -t 1 -u 7; done
+        kill -TERM "$$"
+    } &
+    clocks+=("$!")
+fi
 asked=$told told=''
 until read -r code <&"$ends"; do
     [ -n "$told" ] || {
@@ -107,16 +189,7 @@ done
 [ -n "$told" ] && asked=1
 kill -KILL -- "-$child" "${clocks[@]}"
 wait "$writer"
-# What was declared and lies in the working folder is left beside what was put where outputs belong.
-lacking=''
-for path in "${outputs[@]}"; do
-    [ -e "$home/out/$path" ] && continue
-    if [ -e "$home/work/$path" ] && [ ! -L "$home/work/$path" ] && mkdir -p -- "$home/out/./${path%"${path##*/}"}"; then
-        mv -- "$home/work/$path" "$home/out/$path" && continue
-    fi
-    lacking=1
-    printf '%s\\n' "$path" >> "$home/lacking"
-done
+[ -n "$rank" ] || gather "$home/work"
 if [ -e "$home/late" ]; then
     finish late "$code"
 elif [ -n "$asked" ]; then
@@ -157,10 +230,13 @@ def environment(placement: backends.SealedPlacement, wanted: settings.SlurmSetti
     own = {
         "COMITY_JOB_ID": str(placement.job),
         "COMITY_ATTEMPT": str(placement.number),
+        "COMITY_NODES": str(placement.spec.nodes),
         "COMITY_GPUS_PER_NODE": str(accelerators.count if accelerators else 0),
         "COMITY_OUTPUT_DIR": f"{wanted.folder}/{placement.key}/out",
         **{f"COMITY_DATA_{_NOT_A_NAME.sub('_', name).upper()}": where for name, where in placement.data.items()},
     }
+    if placement.spec.nodes == 1:  # of several, the script knows when Slurm has given them
+        own |= {"COMITY_NODE_RANK": "0", "COMITY_NODE_ADDRS": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
     if index is not None:
         own["COMITY_ARRAY_INDEX"] = str(index)
     return {"PATH": wanted.path, **wanted.env, **dict(placement.spec.env), **own, **placement.environment}
@@ -175,14 +251,17 @@ def _words(
     if bad := sorted(name for name in variables if not _NAME.fullmatch(name)):
         raise errors.refused("invalid", f"{bad[0]!r} is no name of a variable")
     limit, outputs = placement.time_limit, [output(one.path) for one in placement.spec.outputs]
+    resources, spec = placement.spec.resources, placement.spec
     own = [
         folder,
         str(placement.key),
         str(max(1, math.ceil(limit.total_seconds()))) if limit is not None else "0",
         str(max(0, math.ceil(placement.stop_grace.total_seconds()))),
         str(log_bytes_max),
-        str(len(variables)),
+        str(spec.nodes),
+        str(cpus(resources)),
         str(len(outputs)),
+        str(len(variables)),
         *outputs,
     ]
     try:
@@ -196,6 +275,11 @@ def _words(
     if max(map(len, made)) > _ARGUMENT_BYTES_MAX or sum(map(len, made)) > _ARGUMENTS_BYTES_MAX:
         raise errors.refused("invalid", f"command and variables are longer than {_ARGUMENT_BYTES_MAX} bytes each")
     return made
+
+
+def cpus(resources: jobs.Resources) -> int:
+    """Return the whole CPUs that a node of an attempt gets."""
+    return max(1, math.ceil(resources.cpu_milli / 1000))
 
 
 def output(path: str) -> str:

@@ -103,6 +103,9 @@ class SlurmSettings(adapters.AdapterSettings):
     visibility_seconds: Annotated[int, pydantic.Field(ge=0, le=600)] = pydantic.Field(
         default=10, description="so long after a node wrote a file this server may not see it yet"
     )
+    nodes_max: Annotated[int, pydantic.Field(ge=1, le=10_000)] = pydantic.Field(
+        default=64, description="most nodes of one job, which srun starts; 1: jobs of several nodes are not taken"
+    )
     jobs_max: _Jobs | None = pydantic.Field(
         default=None,
         description="so many jobs of this backend in flight; more wait here, unseen by Slurm",

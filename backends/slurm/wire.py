@@ -44,7 +44,7 @@ TEXT_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is asked of Slurm for an attempt. Amounts are of its one node; memory in MiB, time in minutes."""
+    """What is asked of Slurm for an attempt. Amounts are of each of its nodes; memory in MiB, time in minutes."""
 
     name: str
     comment: str
@@ -60,6 +60,7 @@ class Submission:
     qos: str | None = None
     constraints: str | None = None
     reservation: str | None = None
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Job:
     states: frozenset[str]
     reason: str = ""
     nodes: str = ""
+    node_count: int = 1
     cpus: int = 0
     memory_mib: int = 0
     gres: Mapping[str, int] = field(default_factory=dict)
@@ -112,6 +114,11 @@ def encode(submission: Submission, version: str) -> dict[str, Any]:
         "cpus_per_task": submission.cpus,
         "requeue": False,
     }
+    if submission.nodes > 1:
+        # ``nodes`` as the specification of v0.0.38 has it is taken and ignored; one task a node is heeded.
+        job |= {"tasks": submission.nodes, "tasks_per_node": 1}
+        if version != OLD:
+            job |= {"minimum_nodes": submission.nodes, "maximum_nodes": submission.nodes}
     words = {"account": submission.account, "qos": submission.qos, "reservation": submission.reservation}
     job |= {name: text for name, text in words.items() if text}
     if submission.constraints:
@@ -147,6 +154,7 @@ def job(found: Mapping[str, Any]) -> Job | None:
     for detail in details if isinstance(details, list) else ():
         for name, count in amounts(str(detail)).items():
             gres[name] = gres.get(name, 0) + count
+    nodes = max(1, plain(found.get("node_count")))
     return Job(
         number=number,
         name=_text(found, "name"),
@@ -156,8 +164,9 @@ def job(found: Mapping[str, Any]) -> Job | None:
         states=frozenset(str(word).upper() for word in words),
         reason=_text(found, "state_reason"),
         nodes=_text(found, "nodes"),
+        node_count=nodes,
         cpus=plain(found.get("cpus")),
-        memory_mib=plain(found.get("memory_per_node")),
+        memory_mib=plain(found.get("memory_per_node")) * nodes,
         gres=gres,
         submit_s=plain(found.get("submit_time")),
         start_s=plain(found.get("start_time")),

@@ -1,5 +1,6 @@
 """One neutral model: what each version is sent, and what is read of it, as real servers wrote it (22.05.8, 24.11.5)."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -110,6 +111,22 @@ def test_what_is_not_asked_for_is_not_sent(version: str) -> None:
     """No empty account, no memory of 0."""
     job = wire.encode(wire.Submission("01k-1", "c", "s", "fr", "/bin"), version)["job"]
     assert set(job) == set(SAME) - {"account", "qos", "constraints", "reservation"} | {"environment"}
+
+
+@pytest.mark.parametrize("version", GOLDEN)
+def test_a_gang_is_one_task_a_node(version: str) -> None:
+    """Not the ``nodes`` of the specification, which v0.0.38 ignores; later versions are told how many nodes too."""
+    job = wire.encode(dataclasses.replace(ASKED, nodes=3), version)["job"]
+    counts = {} if version == "v0.0.38" else {"minimum_nodes": 3, "maximum_nodes": 3}
+    assert job == {**SAME, **GOLDEN[version], "tasks": 3, "tasks_per_node": 1, **counts}
+
+
+def test_memory_of_a_gang_is_that_of_all_its_nodes() -> None:
+    """And one that does not say how many nodes it has is on one."""
+    found = wire.job({**OLD_JOB, "node_count": 2})
+    assert found is not None
+    assert (found.node_count, found.memory_mib) == (2, 1000)
+    assert wire.job({**NEW_JOB, "node_count": number(2)}) == found
 
 
 def test_both_forms_of_a_job_are_one() -> None:
