@@ -108,8 +108,12 @@ class Published:
         self._lock = threading.Lock()
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._known: dict[str, tuple[str, str]] = {}
+        self._known: dict[str, str] = {}
+        """Attempt that was told of -> UID of its object."""
         self._foreign: set[str] = set()
+        """Attempts whose name is taken."""
+        self._tries: dict[str, int] = {}
+        """Attempt -> refusals; who was refused most often comes last, so that none is in the way of others."""
         self._listed_at: dt.datetime | None = None
         self._problem, self._since = "", dt.datetime.min.replace(tzinfo=dt.UTC)
         space = wanted.namespace if wanted is not None else ""
@@ -182,30 +186,32 @@ class Published:
         """Do a round; return what stays wrong. Raises StatusError, BackendError."""
         self._cluster.ready()
         jobs = {
-            name_of(self._mark, job.key): job
+            job.key: job
             for job in list(self._cluster.jobs.items.values())
             if self._cluster.ours(job) and _DIGEST.fullmatch(job.decision)
         }
         if self._listed_at is None or (self._now() - self._listed_at).total_seconds() > RELIST_S:
             self._list()
-        missing = [name for name in jobs if name not in self._known and name not in self._foreign]
-        extra = [name for name in self._known if name not in jobs]
-        for name in missing[:PER_ROUND_MAX]:
+        self._tries = {key: tries for key, tries in self._tries.items() if key in jobs}
+        missing = [key for key in jobs if key not in self._known and key not in self._foreign]
+        missing.sort(key=lambda key: self._tries.get(key, 0))
+        extra = [key for key in self._known if key not in jobs]
+        for key in missing[:PER_ROUND_MAX]:
             if self._closed.is_set():
                 return ""
-            self._create(name, jobs[name])
-        for name in extra[:PER_ROUND_MAX]:
+            self._create(jobs[key])
+        for key in extra[:PER_ROUND_MAX]:
             if self._closed.is_set():
                 return ""
-            self._remove(name)
+            self._remove(key)
         if len(missing) > PER_ROUND_MAX or len(extra) > PER_ROUND_MAX:
             self._wake.set()
-        taken = [name for name in self._foreign if name in jobs]
+        taken = [name_of(self._mark, key) for key in self._foreign if key in jobs]
         return f"{len(taken)} of their names are taken by objects that are not ours: {taken[0]}" if taken else ""
 
     def _list(self) -> None:
         found, _ = self._hub.items(self._path, labelSelector=f"{OWNER_LABEL}={self._mark}")
-        known: dict[str, tuple[str, str]] = {}
+        known: dict[str, str] = {}
         for each in found:
             meta = each.get("metadata")
             labels = meta.get("labels") if isinstance(meta, Mapping) else None
@@ -214,10 +220,10 @@ class Published:
             name, uid, key = (str(one or "") for one in (meta.get("name"), meta.get("uid"), labels.get(PLACEMENT_KEY)))
             # A label that somebody changed makes it none of ours: it is neither counted nor removed.
             if names.parse_key(key) is not None and name == name_of(self._mark, key):
-                known[name] = (key, uid)
+                known[key] = uid
         self._known, self._foreign, self._listed_at = known, set(), self._now()
 
-    def _create(self, name: str, job: views.Job) -> None:
+    def _create(self, job: views.Job) -> None:
         if self._wanted is None:
             return
         body = render(job, self._wanted, self._mark)
@@ -225,25 +231,28 @@ class Published:
             made = self._hub.post(self._path, body)
         except errors.StatusError as error:
             if error.status != 409 or error.reason != "AlreadyExists":
+                self._tries[job.key] = self._tries.get(job.key, 0) + 1
                 raise
-            made = self._hub.get(f"{self._path}/{name}")
+            made = self._hub.get(f"{self._path}/{body['metadata']['name']}")
             if not _same(made, body):
-                self._foreign.add(name)
+                self._foreign.add(job.key)
                 return
         meta = made.get("metadata")
-        self._known[name] = (job.key, str(meta.get("uid") or "") if isinstance(meta, Mapping) else "")
+        self._known[job.key] = str(meta.get("uid") or "") if isinstance(meta, Mapping) else ""
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, key: str) -> None:
         """Remove the object of an attempt whose Job is gone: asked for once more, and by UID."""
-        key, uid = self._known[name]
         if self._cluster.look(key) is not None:
             return
+        uid = self._known[key]
         try:
-            self._hub.delete(f"{self._path}/{name}", {"preconditions": {"uid": uid}} if uid else None)
+            self._hub.delete(
+                f"{self._path}/{name_of(self._mark, key)}", {"preconditions": {"uid": uid}} if uid else None
+            )
         except errors.StatusError as error:
             if error.status not in (404, 409):  # gone, or another one by now
                 raise
-        self._known.pop(name, None)
+        self._known.pop(key, None)
 
     def _said(self, error: errors.StatusError) -> str:
         if error.status == 404:

@@ -103,7 +103,8 @@ def test_the_api_server_takes_every_object(release, values) -> None:
         release.kubectl("apply", "--server-side", "-f", str(crd))
     for crd in crds:
         release.kubectl("wait", "--for=condition=Established", "-f", str(crd), "--timeout=180s")
-    values = values | {"jobNamespaces": [{"name": space, "create": False}]}
+    more = {"placementDecisions": space} if values else {}
+    values = values | more | {"jobNamespaces": [{"name": space, "create": False}]}
     rendered = [each for each in yaml.safe_load_all(release.helm("template", space=space, **values)) if each]
     if values.get("serviceMonitor") and not crds:
         rendered = [each for each in rendered if each["apiVersion"] != "monitoring.coreos.com/v1"]
@@ -205,6 +206,7 @@ def test_its_account_may_what_the_table_says_and_no_more(installed) -> None:
         ("patch", "nodes", ""),
         ("create", "serviceaccounts/token", ""),
         ("create", "decidedjobs", "fence.comity.dev"),
+        ("create", "placementdecisions", "multicluster.x-k8s.io"),
     ):
         assert not may(verb, resource, group, installed.jobs), (verb, resource)
         assert not may(verb, resource, group, installed.home), (verb, resource)

@@ -30,6 +30,7 @@ class Hub:
         self.objects: dict[str, dict[str, Any]] = {}
         self.before: Callable[[str, str], liar.Answer | None] = lambda method, path: None
         self.lost = 0
+        self.refused: set[str] = set()
         self.serial = 0
 
     def say(self, method: str, path: str, query: dict[str, str], body: Any) -> liar.Answer:
@@ -56,6 +57,8 @@ class Hub:
     def made(self, body: Any) -> liar.Answer:
         """Take an object; an answer may be lost behind it."""
         name = body["metadata"]["name"]
+        if body["metadata"]["labels"][published.PLACEMENT_KEY] in self.refused:
+            return 422, {"reason": "Invalid", "message": "admission webhook says no"}
         if name in self.objects:
             return 409, {"reason": "AlreadyExists", "message": "there"}
         self.serial += 1
@@ -131,6 +134,11 @@ def make(hub: Hub, jobs: Jobs, tmp_path: pathlib.Path) -> Iterator[Make]:
     server.close()
 
 
+def marks(key: str) -> dict[str, str]:
+    """Return the labels of the object of an attempt, which anybody may copy."""
+    return {published.OWNER_LABEL: MARK, published.PLACEMENT_KEY: key}
+
+
 def keys(hub: Hub) -> Sequence[str]:
     """Return the attempts that the hub was told of."""
     return sorted(one["metadata"]["labels"][published.PLACEMENT_KEY] for one in hub.objects.values())
@@ -167,8 +175,8 @@ def test_each_placement_is_told_once_and_forgotten_with_its_job(hub: Hub, jobs: 
     assert first.settle() == ""
     assert make().settle() == ""
     assert json.dumps(hub.objects) == before
-    del jobs.items[one]
-    assert (make().settle(), keys(hub)) == ("", [two])
+    del jobs.items[two]
+    assert (make().settle(), keys(hub)) == ("", [one])
 
 
 def test_only_placements_of_ours_are_told(hub: Hub, jobs: Jobs, make: Make) -> None:
@@ -189,6 +197,18 @@ def test_a_lost_answer_is_found_again(hub: Hub, jobs: Jobs, make: Make) -> None:
     assert (found.settle(), found.problem, keys(hub)) == ("", "", [key])
 
 
+def test_one_that_is_refused_is_in_nobodys_way(hub: Hub, jobs: Jobs, make: Make) -> None:
+    """A hub that refuses some objects, in its own words, gets all the others, round by round."""
+    made = [jobs.add(number) for number in range(1, 7)]
+    hub.refused = {made[0], made[3]}
+    found = make()
+    for _ in range(4):
+        assert "admission webhook says no" in found.settle()
+    assert set(keys(hub)) == set(made) - hub.refused
+    hub.refused.clear()
+    assert (found.settle(), set(keys(hub))) == ("", set(made))
+
+
 def test_what_somebody_else_made_is_neither_changed_nor_removed(hub: Hub, jobs: Jobs, make: Make) -> None:
     """A name that is taken is told and left; an object whose labels were changed is none of ours."""
     key = jobs.add(1)
@@ -196,12 +216,13 @@ def test_what_somebody_else_made_is_neither_changed_nor_removed(hub: Hub, jobs: 
     theirs = {"metadata": {"name": name, "uid": "x", "labels": {"owner": "them"}}, "decisions": []}
     hub.objects[name] = theirs
     marked = {"metadata": {"name": "a", "uid": "y", "labels": {published.OWNER_LABEL: MARK, "x": "y"}}}
-    hub.objects["a"] = marked
+    copied = {"metadata": {"name": "b", "uid": "z", "labels": {**marks(key)}}}
+    hub.objects |= {"a": marked, "b": copied}
     found = make()
     assert "taken by objects that are not ours" in found.settle()
     jobs.items.clear()
     assert found.settle() == ""
-    assert hub.objects == {name: theirs, "a": marked}
+    assert hub.objects == {name: theirs, "a": marked, "b": copied}
 
 
 def test_nothing_is_removed_on_the_word_of_what_is_not_known(hub: Hub, jobs: Jobs, make: Make) -> None:
@@ -253,7 +274,7 @@ def test_what_a_hub_refuses_is_told_since_when_and_costs_nothing(
     assert found.noted(offer) is offer
 
 
-def test_a_nudge_never_waits_for_the_hub(hub: Hub, jobs: Jobs, make: Make) -> None:
+def test_a_nudge_never_waits_for_the_hub(hub: Hub, jobs: Jobs, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the hub holds its answer, nudges return; when it answers, it was told. Without the setting nothing runs."""
     answer, asked, told = threading.Event(), threading.Event(), threading.Event()
 
@@ -267,9 +288,18 @@ def test_a_nudge_never_waits_for_the_hub(hub: Hub, jobs: Jobs, make: Make) -> No
     jobs.add(1)
     hub.before = held
     found = make()
+    who: list[threading.Thread] = []
+    settle = found.settle
+
+    def settled() -> str:
+        who.append(threading.current_thread())
+        return settle()
+
+    monkeypatch.setattr(found, "settle", settled)
     found.nudge()
     assert asked.wait(60)
     found.nudge()
+    assert threading.current_thread() not in who
     assert not told.is_set()
     answer.set()
     assert told.wait(60)
