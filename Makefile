@@ -78,12 +78,14 @@ image:  ## Build the container image: BASE=NAME@sha256:... [IMAGE=NAME:TAG]
 	$(ENGINE) build --file Containerfile --build-arg 'BASE=$(BASE)' --tag '$(IMAGE)' .
 
 # Two environments: what is listed, and the tool that lists it.
+SBOM ?= build/sbom
 sbom:  ## What an installation holds, by name, version and licence: build/sbom.cdx.json
-	rm -rf build/sbom && $(PYTHON) -m venv build/sbom/run && $(PYTHON) -m venv build/sbom/tool
-	build/sbom/run/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
-	build/sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt cyclonedx-bom
-	build/sbom/tool/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
-	  --output-file build/sbom.cdx.json build/sbom/run/bin/python
+	rm -rf '$(SBOM)' && $(PYTHON) -m venv '$(SBOM)/run' && $(PYTHON) -m venv '$(SBOM)/tool'
+	'$(SBOM)/run/bin/python' -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+	rm '$(SBOM)'/run/lib/python*/site-packages/comity-*.dist-info/direct_url.json # the folder it was built in
+	'$(SBOM)/tool/bin/python' -m pip install --quiet --disable-pip-version-check -c constraints.txt cyclonedx-bom
+	'$(SBOM)/tool/bin/cyclonedx-py' environment --gather-license-texts --output-reproducible \
+	  --output-format JSON --output-file '$(SBOM).cdx.json' '$(SBOM)/run/bin/python'
 
 demo-kind:  ## Comity on a kind cluster with nodes of two jurisdictions; needs kind, kubectl, helm; IMAGE as built
 	IMAGE='$(IMAGE)' examples/kind/demo.sh
