@@ -73,6 +73,8 @@ class SlurmAdapter(backends.BackendAdapter):
         """Return what a job on this cluster can use."""
         nodes = self._settings.nodes_max
         powers = POWERS | {offer_values.Capability.GANGS} if nodes > 1 else POWERS
+        if self._settings.container is not None:
+            powers |= {offer_values.Capability.CONTAINERS}
         lag = dt.timedelta(seconds=self._settings.visibility_seconds)
         return offer_values.Capabilities(powers, lag, max_nodes=nodes)
 

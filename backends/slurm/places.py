@@ -89,6 +89,7 @@ class Places:
                 variables,
                 log_bytes_max=self._settings.log_bytes_max,
                 bytes_max=self._settings.script_bytes_max,
+                container=self._settings.container,
             ),
             partition=self.partition(placement.pool),
             path=self._settings.path,

@@ -14,7 +14,7 @@ import re
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 
-from backends.slurm import errors, settings
+from backends.slurm import containers, errors, settings
 from orchestrator.domain import errors as port_errors
 from orchestrator.domain import ids, jobs
 from orchestrator.ports import backends
@@ -36,8 +36,9 @@ mapfile -d '' -t words < <(base64 -d <<'COMITY_WORDS'
 COMITY_WORDS
 )
 base=${words[0]} key=${words[1]} limit=${words[2]} grace=${words[3]} most=${words[4]} nodes=${words[5]} cpus=${words[6]}
-outs=${words[7]} pairs=${words[8]}
-outputs=("${words[@]:9:outs}") variables=("${words[@]:9+outs:pairs}") command=("${words[@]:9+outs+pairs}")
+outs=${words[7]} pairs=${words[8]} boxes=${words[9]}
+outputs=("${words[@]:10:outs}") variables=("${words[@]:10+outs:pairs}") box=("${words[@]:10+outs+pairs:boxes}")
+command=("${words[@]:10+outs+pairs+boxes}")
 variables+=("MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))")
 home=$base/$key rank=''
 umask 007
@@ -127,6 +128,18 @@ base64 -d <<'COMITY_TREE' | tar -xzf - || finish unpack 76
 @TREE@
 COMITY_TREE
 [ "${PIPESTATUS[*]}" = '0 0' ] || finish unpack 76
+if [ "$boxes" != 0 ]; then
+    # The runtime itself gets none of the job's variables; inside, they have the names that they have here.
+    given=("${variables[@]}") variables=("PATH=$PATH")
+    for name in CUDA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES; do
+        [ -n "${!name}" ] && given+=("$name=${!name}")
+    done
+    for pair in "${given[@]}"; do
+        variables+=("APPTAINERENV_$pair")
+    done
+    binds=(--bind "$home/work" --bind "$base/$key/out" --pwd "$home/work")
+    command=("${box[@]:0:boxes-1}" "${binds[@]}" "${box[boxes-1]}" "${command[@]}")
+fi
 # Slurm's TERM reaches every process here: the job must see it, what serves the job must outlive it.
 exec {log}> >(trap '' TERM; stdbuf -o0 head -c "$most" > "$home/log"; exec cat > /dev/null)
 writer=$!
@@ -208,12 +221,14 @@ def render(
     *,
     log_bytes_max: int,
     bytes_max: int,
+    container: settings.Container | None = None,
 ) -> str:
     """Return the script. Raises PermanentError for what no process or script can hold.
 
     :param folder: in which the attempt makes its own.
     """
-    words = _words(placement, folder, variables, log_bytes_max)
+    box = containers.words(placement.spec, container)
+    words = _words(placement, folder, variables, log_bytes_max, box)
     packed = tree(placement.spec.files, placement.workdir)
     made = TEMPLATE.replace("@WORDS@", _lines(b"".join(word + b"\0" for word in words)))
     made = made.replace("@TREE@", _lines(packed))
@@ -239,15 +254,21 @@ def environment(placement: backends.SealedPlacement, wanted: settings.SlurmSetti
         own |= {"COMITY_NODE_RANK": "0", "COMITY_NODE_ADDRS": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
     if index is not None:
         own["COMITY_ARRAY_INDEX"] = str(index)
+    if placement.spec.image is not None:  # where programs are is the image's to know
+        return {**wanted.env, **dict(placement.spec.env), **own, **placement.environment}
     return {"PATH": wanted.path, **wanted.env, **dict(placement.spec.env), **own, **placement.environment}
 
 
 def _words(
-    placement: backends.SealedPlacement, folder: str, variables: Mapping[str, str], log_bytes_max: int
+    placement: backends.SealedPlacement,
+    folder: str,
+    variables: Mapping[str, str],
+    log_bytes_max: int,
+    box: Sequence[str],
 ) -> Sequence[bytes]:
     command = placement.spec.command
-    if not command:
-        raise errors.refused("invalid", "a job on Slurm needs a command: images are not run here")
+    if not command and not box:
+        raise errors.refused("invalid", "a job on Slurm needs a command or an image")
     if bad := sorted(name for name in variables if not _NAME.fullmatch(name)):
         raise errors.refused("invalid", f"{bad[0]!r} is no name of a variable")
     limit, outputs = placement.time_limit, [output(one.path) for one in placement.spec.outputs]
@@ -262,10 +283,11 @@ def _words(
         str(cpus(resources)),
         str(len(outputs)),
         str(len(variables)),
+        str(len(box)),
         *outputs,
     ]
     try:
-        words = [*own, *(f"{name}={text}" for name, text in variables.items()), *command]
+        words = [*own, *(f"{name}={text}" for name, text in variables.items()), *box, *command]
         made = [word.encode() for word in words]
     except UnicodeEncodeError as error:
         raise errors.refused("invalid", "the command or a variable holds text that is not Unicode") from error

@@ -54,6 +54,22 @@ class Identity(adapters.AdapterSettings):
         return self
 
 
+class Container(adapters.AdapterSettings):
+    """What runs images on the nodes of the site."""
+
+    runtime: Literal["apptainer"] = pydantic.Field(description="what it is; its version must know --no-eval (1.1)")
+    program: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_./+-]{1,512}$")] = pydantic.Field(
+        default="apptainer", description="its program, by path or found in settings.path"
+    )
+    options: Annotated[list[_Text], pydantic.Field(max_length=32)] = pydantic.Field(
+        default_factory=list, description="further options, e.g. --nv; what they let in, jobs see"
+    )
+    env: Annotated[dict[_Name, _Text], pydantic.Field(max_length=32)] = pydantic.Field(
+        default_factory=dict,
+        description="variables of the runtime itself, e.g. APPTAINER_CACHEDIR; jobs do not see them",
+    )
+
+
 class SlurmSettings(adapters.AdapterSettings):
     """A Slurm cluster with slurmrestd."""
 
@@ -86,6 +102,9 @@ class SlurmSettings(adapters.AdapterSettings):
     )
     pools: Annotated[dict[_Pool, Share], pydantic.Field(max_length=64)] = pydantic.Field(
         default_factory=dict, description="pool -> partition, account, QoS, constraint, reservation, GRES"
+    )
+    container: Container | None = pydantic.Field(
+        default=None, description="what runs images there; without it jobs with images are not taken"
     )
     ca: Annotated[str, pydantic.Field(max_length=MIB)] | None = pydantic.Field(
         default=None, description="certificates, PEM, that vouch for an https url; default: those of this machine"
@@ -121,6 +140,12 @@ class SlurmSettings(adapters.AdapterSettings):
     @classmethod
     def _plain_url(cls, url: str) -> str:
         return checked_url(url)
+
+    @pydantic.model_validator(mode="after")
+    def _bindable(self) -> SlurmSettings:
+        if self.container is not None and set(self.folder) & {":", ","}:
+            raise ValueError("a folder with a colon or comma cannot be given to a container")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _no_power(self) -> SlurmSettings:
