@@ -76,9 +76,9 @@ def _away(job: wire.Job, nodes: Mapping[str, wire.Node]) -> str | None:
     """Return why it may still run although it was given up: its node cannot be asked."""
     for one in job.executions:
         known = nodes.get(one.node)
-        gone = known is None or not known.connected
+        gone = known is None or not known.connected or (VANISHED in one.message and not known.settled)
         if gone and (VANISHED in one.message or not one.over or one.state == wire.CANCELLED):
-            return f"node {one.node} is away: what began there may still run"
+            return f"node {one.node} is away, or just back: what began there may still run"
     return None
 
 

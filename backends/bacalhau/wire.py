@@ -8,6 +8,7 @@ differed would be a new version, which cancels what runs and runs again.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from orchestrator.ports import backends
 
 BYTES_MAX = 1_000_000
 """Of a submission. A job of about 1 MiB is accepted, and then blocks its node until the node's data is wiped."""
+SETTLE = dt.timedelta(seconds=5)
+"""A node that comes back ends within a second what was given up meanwhile (seen: 1.9.3)."""
 LABEL_MAX = 63
 SPEC, OWNER = "comity-spec", "comity-backend"
 MAGIC = b"\0asm\x01\0\0\0"
@@ -87,6 +90,8 @@ class Node:
     name: str
     labels: Mapping[str, str]
     connected: bool
+    settled: bool
+    """Connected for so long that it has been told what it is to end, and has been heard of since."""
     wasm: bool
     cpu_milli: int
     memory_bytes: int
@@ -153,6 +158,7 @@ def node(row: Mapping[str, Any]) -> Node | None:
             name=str(info["NodeID"]),
             labels={str(name): str(text) for name, text in (info.get("Labels") or {}).items()},
             connected=row["Connection"] == "CONNECTED",
+            settled=_settled(row),
             wasm="wasm" in (said.get("ExecutionEngines") or ()),
             cpu_milli=max(0, cpu),
             memory_bytes=max(0, memory),
@@ -161,6 +167,16 @@ def node(row: Mapping[str, Any]) -> Node | None:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _settled(row: Mapping[str, Any]) -> bool:
+    """Say whether a node has been connected for ``SETTLE`` by the orchestrator's own clock."""
+    try:
+        told = row["ConnectionState"]
+        since, heard = (dt.datetime.fromisoformat(told[name]) for name in ("ConnectedSince", "LastHeartbeat"))
+        return row["Connection"] == "CONNECTED" and since.year > 1 and heard - since >= SETTLE
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def document(

@@ -14,9 +14,9 @@ NS = 10**9
 NOW = 1_800_000_000 * NS
 
 
-def node(name: str = "a", *, connected: bool = True, country: str = "FR") -> wire.Node:
+def node(name: str = "a", *, connected: bool = True, country: str = "FR", settled: bool = True) -> wire.Node:
     """Return a node that says a country."""
-    return wire.Node(name, {"jurisdiction": country}, connected, True, 1000, 10**9, 0, 0)
+    return wire.Node(name, {"jurisdiction": country}, connected, settled and connected, True, 1000, 10**9, 0, 0)
 
 
 def execution(state: int, **more: Any) -> wire.Execution:
@@ -102,6 +102,38 @@ def test_what_was_given_up_on_a_node_that_is_away_may_still_run(found: wire.Job,
     """It is neither gone nor over."""
     told = seen(found, *nodes)
     assert (told.state, told.outcome, "away" in told.detail) == (State.UNKNOWN, None, True)
+
+
+def test_what_was_given_up_may_run_until_its_node_has_been_back_for_a_while() -> None:
+    """It is told then what to end; before that nobody can say that it is lost."""
+    found = job("Failed", execution(10, message="node has disappeared"))
+    assert seen(found, node(settled=False)).state is State.UNKNOWN
+    told = seen(found, node()).outcome
+    assert told is not None
+    assert told.kind is Kind.LOST
+
+
+@pytest.mark.parametrize(
+    ("since", "heard", "settled"),
+    [
+        ("2026-11-23T00:56:03.300055857Z", "2026-11-23T00:56:12.302803051Z", True),
+        ("2026-11-23T00:56:03.300055857Z", "2026-11-23T00:56:04.302803051Z", False),
+        ("0001-01-01T00:00:00Z", "2026-11-23T00:56:04.302803051Z", False),
+        ("yesterday", "2026-11-23T00:56:04Z", False),
+        (None, None, False),
+    ],
+)
+def test_a_node_settles_by_the_orchestrators_clock(since: str | None, heard: str | None, settled: bool) -> None:
+    """From when it connected until it was last heard of; what cannot be read is not settled."""
+    row = {
+        "Info": {"NodeID": "a", "NodeType": "Compute"},
+        "Membership": "APPROVED",
+        "Connection": "CONNECTED",
+        "ConnectionState": {"ConnectedSince": since, "LastHeartbeat": heard},
+    }
+    found = wire.node(row)
+    assert found is not None
+    assert (found.connected, found.settled) == (True, settled)
 
 
 def test_what_ended_by_its_nodes_own_word_stays_so_when_the_node_leaves() -> None:
