@@ -229,6 +229,15 @@ class Plane:
         plural = {"DataSet": "datasets", "Policy": "policies"}.get(given["kind"], f"{given['kind'].lower()}s")
         return self.call("PUT", f"/v1/{plural}/{given['metadata']['name']}", given, **more)
 
+    def until_reached(self, *names: str, seconds: float = READY_S) -> None:
+        """Wait until backends have answered: before that nothing is known of what they can do."""
+
+        def reached() -> bool:
+            sites = self.call("GET", "/v1/sites?limit=200").json["items"]
+            return all(any(one["backend"] == name and one["reachable"] for one in sites) for name in names)
+
+        wait_until(reached, seconds=seconds, what=f"an answer of {', '.join(names)}")
+
     def submit(self, given: Mapping[str, Any], key: str | None = None, **more: Any) -> Answer:
         """Submit a job."""
         return self.call("POST", "/v1/jobs", given, headers={"Idempotency-Key": key} if key else {}, **more)

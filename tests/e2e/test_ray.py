@@ -43,6 +43,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory, ray: rays.Cluster, shared: p
     found = make_plane(tmp_path_factory.mktemp("plane"), ray.token)
     answer = found.put(declared(ray.url, shared, logBytesMax=LOG_BYTES_MAX))
     assert answer.status in (200, 201), answer
+    found.until_reached("ray", seconds=PATIENCE_S)
     yield found
     found.close()
 

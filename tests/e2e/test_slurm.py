@@ -25,6 +25,7 @@ def plane(tmp_path: pathlib.Path, slurm: clusters.Cluster) -> Iterator[Plane]:
     made.start()
     settings["token"] = {"fromEnv": "COMITY_SECRET_SLURM"}
     assert made.put(backend("hpc", adapter="slurm", settings=settings, pools=POOLS)).status in (200, 201)
+    made.until_reached("hpc")
     yield made
     made.close()
 
