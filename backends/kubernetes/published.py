@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -33,6 +34,8 @@ IDLE_S = 60.0
 PAUSE_S, PAUSE_MAX_S = 5.0, 300.0
 PER_ROUND_MAX = 2_000
 """Calls of one round; what is left is done in the next."""
+_LOG = logging.getLogger(__name__)
+"""Standard library's: ``orchestrator.telemetry`` takes what it says into the server's log."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
@@ -177,10 +180,15 @@ class Published:
                 pause_s = self._pause_s
 
     def _note(self, said: str) -> None:
+        """Keep what is wrong, and since when; say in the log where that changes."""
         with self._lock:
-            if said and not self._problem:
+            before, self._problem = self._problem, said
+            if said and not before:
                 self._since = self._now()
-            self._problem = said
+        if said and not before:
+            _LOG.warning("PlacementDecisions are not written to %s: %s", self._hub.server, said)
+        elif before and not said:
+            _LOG.warning("PlacementDecisions are written again to %s", self._hub.server)
 
     def _round(self) -> str:
         """Do a round; return what stays wrong. Raises StatusError, BackendError."""

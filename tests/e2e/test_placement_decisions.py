@@ -148,6 +148,7 @@ def test_where_nobody_serves_the_kind_jobs_run_and_that_is_said(tmp_path: pathli
     try:
         assert run(plane, shell("alone", "true"))["status"]["phase"] == "SUCCEEDED"
         said(plane, "de", "has no placementdecisions.multicluster.x-k8s.io v1alpha1")
+        wait_until(lambda: "PlacementDecisions are not written" in plane.log, seconds=WAIT_S, what="a line of the log")
     finally:
         plane.close()
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import pathlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -254,13 +255,21 @@ def test_nothing_is_removed_on_the_word_of_what_is_not_known(hub: Hub, jobs: Job
     ],
 )
 def test_what_a_hub_refuses_is_told_since_when_and_costs_nothing(
-    hub: Hub, jobs: Jobs, make: Make, status: int, body: Any, said: str
+    hub: Hub,
+    jobs: Jobs,
+    make: Make,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    body: Any,
+    said: str,
 ) -> None:
     """The offer says what is wrong and takes what it took; when the hub answers again, all is written."""
+    caplog.set_level(logging.WARNING, logger=published.__name__)  # whatever level others have left behind
     key = jobs.add(1)
     found = make()
     hub.before = lambda method, path: (status, body) if method == "GET" and path == PATH else None
     text = found.settle()
+    assert found.settle() == text
     assert said in text
     assert len(text) < 600
     offer = offers.Offer(ids.SiteName("gra/p"), offers.Room(1), offers.Room(2), objects.NOW, detail="2 nodes")
@@ -270,8 +279,13 @@ def test_what_a_hub_refuses_is_told_since_when_and_costs_nothing(
         f"2 nodes; PlacementDecisions are not written since 2026-11-22T12:00:00Z: {text}" if said else "2 nodes"
     )
     hub.before = lambda method, path: None
-    assert (found.settle(), keys(hub)) == ("", [key])
+    assert found.settle() == found.settle() == ""
+    assert keys(hub) == [key]
     assert found.noted(offer) is offer
+    logged = [record.getMessage() for record in caplog.records if record.name == published.__name__]
+    assert [line.partition(" to http://")[0] for line in logged] == (
+        ["PlacementDecisions are not written", "PlacementDecisions are written again"] if said else []
+    )
 
 
 def test_a_nudge_never_waits_for_the_hub(hub: Hub, jobs: Jobs, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
