@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import time
 from collections.abc import Callable, Sequence
 
 from backends.kubernetes import (
@@ -19,6 +20,7 @@ from backends.kubernetes import (
     raystates,
     rayviews,
     rooms,
+    views,
 )
 from backends.kubernetes import settings as schema
 from orchestrator.domain import errors as port_errors
@@ -37,6 +39,10 @@ POWERS = frozenset(
     }
 )
 
+HEADLESS_S, HEADLESS_MAX = 30.0, 10_000
+FOLLOW_MAX = dt.timedelta(seconds=60)
+"""How long a submitter may go on after the end: it writes the rest of the log."""
+
 
 class RayJobAdapter(backends.BackendAdapter):
     """One namespace of one cluster with KubeRay. Safe to call from any thread."""
@@ -51,6 +57,8 @@ class RayJobAdapter(backends.BackendAdapter):
         self._cluster = raycluster.RayCluster(talk, wanted, context.backend, context.installation)
         self._launches = raylaunches.RayLaunches(talk, self._cluster, wanted, context)
         self._checks = checks.Checks(talk, wanted)
+        self._headless_s: dict[str, float] = {}
+        """Key -> since when its head is gone, monotonic."""
 
     def capabilities(self) -> offer_values.Capabilities:
         """Return what RayJobs can do. A gang runs its command on every node, a RayJob once: no gangs."""
@@ -161,20 +169,49 @@ class RayJobAdapter(backends.BackendAdapter):
         if ref.handle is not None and ref.handle != raystates.handle_of(job) and not job.job.stopped:
             return caches.gone(key, "another RayJob has its name now")
         pods = self._cluster.pods_of(key)
-        if not job.over and not job.ending:
+        if job.over:
+            self._headless_s.pop(key, None)
+            self._tidy(job, pods)
+        elif not job.ending:
             self._mend(job, pods)
         return raystates.observation(job, pods, self._cluster.base.nodes.items, self._wanted)
 
     def _mend(self, job: rayviews.RayJob, pods: Sequence[rayviews.Pod]) -> None:
-        """End one whose pods can never start. Failures are left to the next look."""
+        """End one whose pods can never start, or whose head is gone. Failures are left to the next look."""
+        if self._is_lost(job, pods):
+            self._end(job, f"{raystates.HEAD_LOST}its head is gone, and no other is made")
+            return
         patience = dt.timedelta(seconds=self._wanted.image_pull_seconds)
         for one in pods:
             if not one.pod.gone and (why := observe.hopeless(one.pod, self._context.now(), patience)):
-                try:
-                    self._launches.give_up(job, why)
-                except port_errors.BackendError:
-                    pass
+                self._end(job, why)
                 return
+
+    def _end(self, job: rayviews.RayJob, why: str) -> None:
+        try:
+            self._launches.give_up(job, why)
+        except port_errors.BackendError:
+            pass
+
+    def _is_lost(self, job: rayviews.RayJob, pods: Sequence[rayviews.Pod]) -> bool:
+        """Say whether its head has been gone for longer than its submitter takes to notice."""
+        if not raystates.headless(job, pods):
+            self._headless_s.pop(job.name, None)
+            return False
+        now_s = time.monotonic()
+        if len(self._headless_s) > HEADLESS_MAX:
+            self._headless_s.clear()
+        return now_s - self._headless_s.setdefault(job.name, now_s) > HEADLESS_S
+
+    def _tidy(self, job: rayviews.RayJob, pods: Sequence[rayviews.Pod]) -> None:
+        """End a submitter that does not see that all is over: where the head's node is lost its connection stays."""
+        if job.closed is None or self._context.now() - job.closed < FOLLOW_MAX:
+            return
+        if any(one.role == rayviews.SUBMITTER and _runs(one.pod) for one in pods):
+            try:
+                self._launches.end_submitter(job.name)
+            except port_errors.BackendError:
+                pass
 
     def _shared(self, found: offer_values.Offer) -> offer_values.Offer:
         """Return an offer in units of what jobs ask for: each takes as much again for each worker."""
@@ -194,3 +231,7 @@ class RayJobAdapter(backends.BackendAdapter):
             accelerators=room.accelerators // nodes,
             slots=None if room.slots is None else room.slots // (nodes + 1),
         )
+
+
+def _runs(pod: views.Pod) -> bool:
+    return not pod.gone and not pod.deleting and pod.exit_code is None and pod.phase in ("Pending", "Running")

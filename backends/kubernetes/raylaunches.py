@@ -168,6 +168,15 @@ class RayLaunches:
         if not job.over and not job.ending:
             self._mark(job, {names.GAVE_UP_ANNOTATION: why[:500]})
 
+    def end_submitter(self, key: str) -> None:
+        """End a pod that still follows a log to which nothing comes; its Job makes no other. Raises BackendError."""
+        selector = f"{names.JOB_NAME_LABEL}={rayjobs.name_of(key)},{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+        try:
+            self._client.delete(self._cluster.base.pods_path, {"gracePeriodSeconds": 1}, labelSelector=selector)
+        except errors.StatusError as error:
+            if error.status != 404:
+                raise errors.of_status(error, f"end the submitter of {key}", self._client.hint) from error
+
     def remove(self, job: rayviews.RayJob) -> None:
         """Remove a RayJob that is over, and all that goes with it; one that is gone, or another one, is fine."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": job.job.uid}}

@@ -51,6 +51,8 @@ _kind = jobs.OutcomeKind
 _state = offers.ObservedState
 _ORDER = {rayviews.HEAD: 0, rayviews.WORKER: 1, rayviews.SUBMITTER: 2}
 DETAIL_MAX = 500
+HEAD_LOST = "lost: "
+"""What the note of an attempt begins with that we ended because its head was gone."""
 
 
 def handle_of(job: rayviews.RayJob) -> str:
@@ -73,7 +75,12 @@ def observation(
             text = f"it is {job.deployment}, and its command {_shown(job.status) or 'is not known'}: not an end we know"
             return backends.Observation(key, _state.UNKNOWN, None, handle, job.ran, text, where)
         return backends.Observation(key, _state.ENDED, outcome, handle, outcome.started_at, outcome.detail, where)
-    state, reason, detail = _now(job, [pod.pod for pod in pods if not pod.pod.gone])
+    there = [pod.pod for pod in pods if not pod.pod.gone]
+    for pod in there:
+        if pod.deleting and pod.node and not (pod.node in nodes and nodes[pod.node].ready):
+            text = f"node {pod.node} does not answer: what runs there may still run"
+            return backends.Observation(key, _state.UNKNOWN, None, handle, job.ran, text, where)
+    state, reason, detail = _now(job, there)
     return backends.Observation(key, state, None, handle, job.ran, detail[:DETAIL_MAX], where, reason=reason)
 
 
@@ -95,6 +102,15 @@ def _now(job: rayviews.RayJob, pods: Sequence[views.Pod]) -> tuple[offers.Observ
             return _state.UNKNOWN, "", "the operator starts it again, which it was told not to"
         case other:
             return _state.UNKNOWN, "", f"jobDeploymentStatus {_shown(other)}, which this version does not know"
+
+
+def headless(job: rayviews.RayJob, pods: Sequence[rayviews.Pod]) -> bool:
+    """Say whether the command was handed to a head that is there no more. No other is made (ADR 0030).
+
+    The operator learns of it from the submitter alone, and that may wait for ever on a connection to nobody.
+    """
+    heads = [one.pod for one in pods if one.role == rayviews.HEAD and not one.pod.gone]
+    return job.deployment == "Running" and not any(pod.phase in ("Pending", "Running", "Unknown") for pod in heads)
 
 
 def _beginning(pods: Sequence[views.Pod]) -> tuple[offers.ObservedState, str, str]:
@@ -123,9 +139,9 @@ def ending(job: rayviews.RayJob, pods: Sequence[rayviews.Pod] = ()) -> jobs.Outc
     """Return how an attempt ended that is over; None where the words do not fit together."""
     kind, code, signal, detail = _UNTOLD
     if job.job.gave_up:
-        text = job.job.gave_up
-        short = text.startswith(names.NO_ROOM)
-        kind, detail = (_kind.NO_ROOM if short else _kind.START_FAILED), text.removeprefix(names.NO_ROOM)
+        kinds = {names.NO_ROOM: _kind.NO_ROOM, HEAD_LOST: _kind.LOST}
+        start = next((start for start in kinds if job.job.gave_up.startswith(start)), "")
+        kind, detail = kinds.get(start, _kind.START_FAILED), job.job.gave_up.removeprefix(start)
     elif job.job.stopped:
         kind, detail = _kind.STOPPED, ("" if job.ran is not None else "stopped before it began")
     elif job.deployment == "Complete":

@@ -30,6 +30,8 @@ class RayJob:
     ended: dt.datetime | None
     ran: dt.datetime | None
     """When Ray began to run the command."""
+    closed: dt.datetime | None = None
+    """When the operator said that it is over."""
 
     @property
     def version(self) -> int:
@@ -102,6 +104,7 @@ def rayjob(found: Mapping[str, Any]) -> RayJob | None:
         message=errors.plain(status.get("message"), MESSAGE_MAX),
         ended=views.time(told.get("endTime")) or views.time(status.get("endTime")),
         ran=views.time(told.get("startTime")),
+        closed=views.time(status.get("endTime")),
     )
 
 

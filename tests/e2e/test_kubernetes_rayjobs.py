@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backends.kubernetes import adapter as adapters
-from backends.kubernetes import names, permissions, rayadapter, rayjobs, raylaunches, raystates
+from backends.kubernetes import names, permissions, rayadapter, rayjobs, raystates
 from orchestrator.domain import errors, facts, ids, jobs, offers, sites
 from orchestrator.ports import backends
 from orchestrator.telemetry import clocks
@@ -155,8 +155,8 @@ def test_the_words_we_know_are_those_of_its_source() -> None:
     assert words("JobFailedReason") == raystates.REASONS
 
 
-def test_what_we_write_is_taken_as_it_is(site: Site) -> None:
-    """Strict validation knows every field, keeps every one, and refuses one that it does not know."""
+def test_what_we_write_is_taken_as_it_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strict validation knows every field and keeps every one; one that it does not know refuses the job by name."""
     adapter = site.adapter(rayjobs={"version": VERSION, "workers": 2})
     placement = dataclasses.replace(
         site.placement("python3", "a.py", files=(("a.py", b"x"),)), time_limit=dt.timedelta(hours=1)
@@ -166,9 +166,12 @@ def test_what_we_write_is_taken_as_it_is(site: Site) -> None:
     status, answer = site.cluster.api.request("POST", path, dict(made.job))
     assert status == 201, answer
     assert covers(answer["spec"], made.job["spec"]) == []
-    assert raylaunches.STRICT in path
-    status, answer = site.cluster.api.request("POST", path, {**made.job, "spec": {**made.job["spec"], "nobody": 1}})
-    assert (status, "nobody" in str(answer)) == (400, True)
+    spoilt = dataclasses.replace(made, job={**made.job, "spec": {**made.job["spec"], "nobody": 1}})
+    monkeypatch.setattr(rayjobs, "objects", lambda *_: spoilt)
+    with pytest.raises(errors.PermanentError) as caught:
+        adapter.submit(placement)
+    assert (caught.value.code, "spec.nobody" in caught.value.message) == ("kubernetes.invalid", True)
+    assert site.rayjobs() == []
 
 
 def covers(kept: Any, sent: Any, path: str = "spec") -> list[str]:

@@ -18,7 +18,7 @@ from tests.e2e import _kubernetes
 from tests.e2e._planes import wait_until
 from tests.e2e.kube import clusters, extras, fixtures, kuberay, runs
 from tests.e2e.test_kubernetes import Place, make_plane
-from tests.e2e.test_kubernetes_rayjobs import ENDED_S, VERSION, Kind, Site, State, stop, until
+from tests.e2e.test_kubernetes_rayjobs import ENDED_S, VERSION, Kind, Site, State, look, stop, until
 
 pytestmark = pytest.mark.skipif(os.environ.get("COMITY_TEST_SIZE") != "full", reason="at full size only")
 ASKED = jobs.Resources(cpu_milli=400, memory_bytes=2 * 2**30)
@@ -126,6 +126,12 @@ def test_one_that_runs_is_stopped(site: Site) -> None:
     assert seen.outcome.kind is Kind.STOPPED
     wait_until(lambda: not site.named("rayclusters", "/apis/ray.io/v1"), seconds=ENDED_S, what="its cluster's end")
 
+    def at_rest() -> bool:
+        look(adapter, placement)
+        return all(pod["status"]["phase"] in ("Succeeded", "Failed") for pod in site.named("pods"))
+
+    wait_until(at_rest, seconds=ENDED_S, every=0.5, what="that its submitter has ended")
+
 
 def test_a_head_that_dies_is_lost_and_never_comes_again(site: Site) -> None:
     """Nobody replaces it, and the command is not submitted a second time."""
@@ -141,6 +147,28 @@ def test_a_head_that_dies_is_lost_and_never_comes_again(site: Site) -> None:
     assert seen.outcome.kind is Kind.LOST, seen
     heads = {pod["metadata"]["name"] for pod in site.named("pods") if "ray.io/node-type" in pod["metadata"]["labels"]}
     assert heads <= {name}
+
+
+def test_a_head_that_dies_unseen_is_lost_too(site: Site) -> None:
+    """A submitter that hears nothing any more keeps nobody waiting: it is ended, and so is the attempt."""
+    adapter = site.adapter()
+    placement = python(site, "import time; time.sleep(3600)")
+    adapter.submit(placement)
+    until(adapter, placement, State.RUNNING)
+    roles = {pod["metadata"]["labels"].get("ray.io/node-type"): pod["metadata"]["name"] for pod in site.named("pods")}
+    inside = ("--namespace", site.namespace, roles[None], "--", "killall", "-STOP", "python3")
+    frozen = site.cluster.kubectl("exec", *inside)
+    assert frozen.returncode == 0, frozen.stderr
+    site.cluster.kubectl("delete", "pod", roles["head"], "--namespace", site.namespace, "--wait=false")
+    seen = until(adapter, placement, State.ENDED)
+    assert seen.outcome is not None
+    assert (seen.outcome.kind, "its head is gone" in seen.detail) == (Kind.LOST, True), seen
+
+    def tidied() -> bool:
+        look(adapter, placement)
+        return not any(pod["status"]["phase"] in ("Pending", "Running") for pod in site.named("pods"))
+
+    wait_until(tidied, seconds=ENDED_S, every=0.5, what="the end of its submitter")
 
 
 def test_its_time_is_up(site: Site) -> None:

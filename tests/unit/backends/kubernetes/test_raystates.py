@@ -1,5 +1,6 @@
 """What KubeRay says of a RayJob is told as one observation of the port; each of its words is known, and no other."""
 
+import dataclasses
 import datetime as dt
 import itertools
 from typing import Any
@@ -189,9 +190,29 @@ def test_one_that_was_stopped_before_it_came_is_over_from_the_start() -> None:
 
 def test_one_that_was_given_up_says_why() -> None:
     """An image that is not there is a failed start; no room is no room."""
-    for text, kind in (("ErrImageNeverPull: x", Kind.START_FAILED), (f"{names.NO_ROOM}x", Kind.NO_ROOM)):
+    kinds = {"ErrImageNeverPull: ": Kind.START_FAILED, names.NO_ROOM: Kind.NO_ROOM, raystates.HEAD_LOST: Kind.LOST}
+    for text, kind in ((f"{start}x", kind) for start, kind in kinds.items()):
         seen = look(job("Failed", "", "DeadlineExceeded", notes={names.GAVE_UP_ANNOTATION: text}))
         assert (seen.outcome.kind, seen.detail.endswith("x")) == (kind, True)
+
+
+def test_a_head_that_is_gone_is_seen_as_long_as_nothing_is_over() -> None:
+    """Only where the command was handed over: before that another head may come, after it nothing is left to end."""
+    gone = dataclasses.replace(pod(), pod=dataclasses.replace(pod().pod, gone=True))
+    submitter = pod(rayviews.SUBMITTER)
+    for pods in ((), (gone,), (pod(phase="Failed"),), (submitter, gone)):
+        assert raystates.headless(job("Running", "RUNNING"), pods)
+        assert not raystates.headless(job("Initializing"), pods)
+        assert not raystates.headless(job("Failed", "RUNNING"), pods)
+    assert not raystates.headless(job("Running", "RUNNING"), (gone, pod(phase="Pending")))
+
+
+def test_a_pod_on_a_node_that_does_not_answer_may_still_run() -> None:
+    """Nothing is said of it until the node is back or removed."""
+    silent = {"n1": objects.node(ready=False)}
+    assert look(job("Running", "RUNNING"), pod(deleting=True), **silent).state is State.UNKNOWN
+    assert look(job("Running", "RUNNING"), pod(), **silent).state is State.RUNNING
+    assert look(job("Running", "RUNNING"), pod(deleting=True)).state is State.RUNNING
 
 
 def test_a_head_that_was_killed_for_its_memory() -> None:
@@ -221,7 +242,8 @@ def test_the_head_is_where_it_runs_unless_another_pod_is_abroad() -> None:
 
 def test_a_rayjob_holds_what_all_its_pods_ask_for() -> None:
     """Head, workers and submitter count; marks and times are kept."""
-    found = job("Complete", "SUCCEEDED", workers=2, ran=True)
+    found = job("Complete", "SUCCEEDED", workers=2, ran=True, notes={names.ACCELERATORS_ANNOTATION: "4"})
+    assert found.job.accelerators == 3 * 4
     assert found.job.cpu_milli == 3 * 2000 + rayjobs.SUBMITTER_CPU_MILLI
     assert found.job.memory_bytes == 3 * 2**30 + rayjobs.SUBMITTER_MEMORY_BYTES
     assert (found.name, found.version, found.job.pool, found.job.backend) == (str(objects.KEY), 7, "p", "gra")
