@@ -17,6 +17,7 @@ from backends.slurm import (
     client,
     errors,
     folders,
+    hours,
     logs,
     looking,
     observe,
@@ -67,6 +68,7 @@ class SlurmAdapter(backends.BackendAdapter):
         self._left: dict[str, tuple[tuple[offer_values.OutputFile, ...] | None]] = {}
         self._mark = f"comity {context.installation} {context.backend} "
         self._places = places.Places(wanted, context.pools)
+        self._hours = hours.Hours(wanted, context.state_folder, context.now)
         self._bounds = bounds.Bounds(wanted, self._mark)
 
     def capabilities(self) -> offer_values.Capabilities:
@@ -105,6 +107,9 @@ class SlurmAdapter(backends.BackendAdapter):
                 raise errors.stopped()
             self._check_window(placement, asked.minutes)
             self._bounds.check(key, placement.tenant, filter(self._is_own, listed))
+            if self._hours.any:
+                seen = self._cluster.look(age_s_max=looking.AGE_S)
+                self._hours.promise(asked, placement.tenant, seen.given_minutes.get(asked.partition, 0))
             self._bounds.sent(key, placement.tenant)
             number = self._send(asked, self._places.who(identity.user))
         return backends.Handle(f"slurm:{number}:{key}")

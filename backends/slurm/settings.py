@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import ipaddress
 import json
 import urllib.parse
@@ -38,6 +39,31 @@ class Share(adapters.AdapterSettings):
     )
 
 
+class HoursLeft(adapters.AdapterSettings):
+    """How much a tenant may still use at the site, as its operator declares it."""
+
+    left: Annotated[float, pydantic.Field(ge=0, le=1e12, allow_inf_nan=False)] = pydantic.Field(
+        description="CPU hours left at the beginning of that day"
+    )
+    as_of: Annotated[str, pydantic.Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] = pydantic.Field(
+        description="day of which that is true, UTC, e.g. 2026-11-23"
+    )
+    good_days: Annotated[int, pydantic.Field(ge=1, le=366)] = pydantic.Field(
+        default=7, description="days for which that counts; afterwards nobody knows"
+    )
+
+    @pydantic.field_validator("as_of")
+    @classmethod
+    def _a_day(cls, text: str) -> str:
+        dt.date.fromisoformat(text)
+        return text
+
+    @property
+    def since(self) -> dt.datetime:
+        """Return the beginning of that day."""
+        return dt.datetime.combine(dt.date.fromisoformat(self.as_of), dt.time(), dt.UTC)
+
+
 class Identity(adapters.AdapterSettings):
     """As whom a tenant's jobs run, and what they are accounted to."""
 
@@ -46,6 +72,7 @@ class Identity(adapters.AdapterSettings):
     account: _Word | None = None
     qos: _Word | None = None
     jobs_max: _Jobs | None = pydantic.Field(default=None, description="so many jobs of it in flight; more wait here")
+    hours: HoursLeft | None = pydantic.Field(default=None, description="CPU hours that it may still use")
 
     @pydantic.model_validator(mode="after")
     def _both(self) -> Identity:
@@ -121,6 +148,9 @@ class SlurmSettings(adapters.AdapterSettings):
     )
     visibility_seconds: Annotated[int, pydantic.Field(ge=0, le=600)] = pydantic.Field(
         default=10, description="so long after a node wrote a file this server may not see it yet"
+    )
+    hours_required: bool = pydantic.Field(
+        default=False, description="take jobs of tenants only whose hours left are declared and not used up"
     )
     nodes_max: Annotated[int, pydantic.Field(ge=1, le=10_000)] = pydantic.Field(
         default=64, description="most nodes of one job, which srun starts; 1: jobs of several nodes are not taken"

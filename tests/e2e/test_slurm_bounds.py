@@ -1,4 +1,4 @@
-"""What a site's operator bounds is kept and told, on a real Slurm: jobs in flight, maintenance."""
+"""What a site's operator bounds is kept and told, on a real Slurm: jobs in flight, hours, maintenance."""
 
 import datetime as dt
 import pathlib
@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.domain import errors, jobs, offers
 from orchestrator.ports import backends
+from orchestrator.telemetry import clocks
 from tests.e2e import _slurm
 from tests.e2e._planes import wait_until
 from tests.e2e._slurm import Site
@@ -131,3 +132,16 @@ def test_a_maintenance_that_has_begun_queues_until_its_end(site: Site) -> None:
         (offer,) = adapter.offers()
         assert (offer.total, offer.free) == (before.total, offers.Room())
         assert "maintenance now from " in offer.detail
+
+
+def test_no_more_hours_are_promised_than_are_declared(site: Site) -> None:
+    """A job without a deadline may use what its partition gives it: an hour of its CPU, of one and a half."""
+    today = f"{clocks.SystemClock().now():%Y-%m-%d}"
+    more = {"hoursRequired": True, "tenants": {"t": {"hours": {"left": 1.5, "asOf": today}}, "u": {}}}
+    first = site.placement()
+    assert codes(site.adapter(**more), first) == [""]
+    adapter = site.adapter(**more)
+    assert codes(adapter, site.placement()) == ["slurm.hours"]
+    assert codes(adapter, first) == [""]
+    assert codes(adapter, site.placement(limit=dt.timedelta(minutes=10))) == [""]
+    assert codes(adapter, site.placement(tenant="u", limit=dt.timedelta(minutes=10))) == ["slurm.no-hours"]
