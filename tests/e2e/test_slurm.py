@@ -75,3 +75,17 @@ def test_files_and_limits_arrive(plane: Plane) -> None:
     (attempt,) = late["status"]["attempts"]
     assert late["status"]["phase"] == "FAILED"
     assert attempt["reason"] in ("TimedOut", "DeadlineExceeded"), attempt
+
+
+def test_several_nodes_and_what_they_leave_by_the_command_line(plane: Plane) -> None:
+    """A job of two nodes is one attempt; what each leaves is listed, and downloaded."""
+    rank = "$COMITY_NODE_RANK"
+    script = f'echo "rank {rank} of $COMITY_NODES"; echo "{rank}" > "$COMITY_OUTPUT_DIR/{rank}"'
+    id = submitted(plane, "pair", script, nodes=2, sovereignty={"countries": {"allow": ["FR"]}})
+    found = plane.ended(id)
+    assert (found["status"]["phase"], len(found["status"]["attempts"])) == ("SUCCEEDED", 1), found
+    said = plane.shell.run(f"comity logs {id}").stdout
+    assert all(f"rank {rank} of 2" in said for rank in range(2)), said
+    listed = plane.shell.run("comity cp pair:").stdout.split()
+    assert listed == ["2", "0", "2", "1"], listed
+    assert [plane.shell.run(f"comity cp pair:{rank} -").stdout for rank in range(2)] == ["0\n", "1\n"]
