@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 
 from backends.bacalhau import client, wire
 
-PAGE = 50
-PAGES_MAX = 20_000
+PAGE = 20
+"""Jobs come with their modules: up to 20 MB."""
+PAGES_MAX = 50_000
 OVERLAP_NS = 60 * 10**9
 """So far behind the newest change a list is read again: what was written late is not missed."""
-AGAIN_S = 600.0
+AGAIN_S = 6 * 3600.0
 """After so many seconds everything is read again."""
 KEPT_NS = 300 * 10**9
 """So long a job that is over is remembered: nodes go on to say that it takes room."""
