@@ -1,6 +1,7 @@
 """A real control plane in a child process, and a shell in which ``comity`` is the command line under test."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import signal
@@ -94,10 +95,19 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             process.wait(STOP_S)
 
 
+def _reached(shell: Shell) -> bool:
+    """Say whether the control plane answers, and its own machine has answered it: what it can do is known then."""
+    ran = shell.run("comity get sites -o json")
+    if ran.returncode != 0:
+        return False
+    found = json.loads(ran.stdout)["items"]
+    return bool(found) and all(one["reachable"] for one in found)
+
+
 def _wait_until_ready(shell: Shell, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
     wait = threading.Event().wait
     for _ in range(int(READY_S / 0.2)):
-        if shell.run("comity get sites").returncode == 0:
+        if _reached(shell):
             return
         if process.poll() is not None:
             break
