@@ -32,6 +32,7 @@ LINT = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(B
 # The tools of the test clusters are built beside everything else, at the lowest priority; the tests that need them wait.
 # What cannot be built or installed here those tests say, so nothing is said twice.
 BESIDE = $(BIN)/python -m tests.e2e.kube build >/dev/null 2>&1 & builder=$$!; \
+  $(BIN)/python -m tests.e2e.bacalhau build >/dev/null 2>&1 & builder="$$builder $$!"; \
   trap 'kill $$builder 2>/dev/null || true' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM;
 
 test: compiled  ## Everything that must hold

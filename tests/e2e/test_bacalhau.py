@@ -151,6 +151,30 @@ def test_another_document_under_a_known_key_is_refused(
 
 
 @pytest.mark.parametrize(
+    "told",
+    [None, wires.Lie(409, b'{"Status": 409, "Message": "in use", "Code": "ResourceInUse"}')],
+    ids=["no changes detected", "in use"],
+)
+def test_a_name_that_somebody_took_in_between_is_looked_up(
+    bacalhau: networks.Network, between: wires.Wire, tmp_path: pathlib.Path, told: wires.Lie | None
+) -> None:
+    """Who saw no job of that name and may not make one finds the one that is there; it is run once."""
+    made = _bacalhau.make(bacalhau, tmp_path, url=between.url, installation=tmp_path.as_posix())
+    placed = _bacalhau.placement(_bacalhau.spec("run", "1", "0"))
+    handle = made.submit(placed)
+    between.next("GET", "orchestrator/jobs/", wires.Lie(404, b'{"Status": 404, "Message": "job not found"}'))
+    if told is not None:
+        between.next("PUT", "orchestrator/jobs", told)
+    assert made.submit(placed) == handle
+    assert between.waiting == 0
+    assert [one.status for one in between.sent("PUT")] == [200, 409 if told else 500]
+    assert ended(made, placed).succeeded
+    job = bacalhau.job(placed.key, made._namespace)
+    assert job is not None
+    assert (job["Job"]["Version"], len(job["Executions"]["Items"])) == (1, 1)
+
+
+@pytest.mark.parametrize(
     ("spec", "code"),
     [
         (jobs.JobSpec(name="t", command=("true",)), "no-module"),
