@@ -180,3 +180,19 @@ def test_a_subject_is_of_spec_inputs_and_image():
     assert base == results.subject(spec=d[0], inputs=[("y", d[2]), ("x", d[1])], image=d[3])
     assert base != results.subject(spec=d[0], inputs=[("y", d[1]), ("x", d[2])], image=d[3])
     assert base != results.subject(spec=d[0], inputs=[("x", d[1]), ("y", d[2])], image=None)
+
+
+def test_trusted_runs_that_cannot_be_compared_settle_nothing_either():
+    def relation(one, other):
+        both = {one.role, other.role} == {results.Role.REFEREE}
+        return results.Answer.UNKNOWN if both else results.exact(one, other)
+
+    found = (replica("a", "1"), replica("b", "2"), replica("c", "3"), referee("r1", "1"), referee("r2", "2"))
+    assert decide(*found, relation=relation).outcome is Out.UNSETTLED
+
+
+def test_trusted_runs_are_no_independent_hands():
+    request = results.Request(SUBJECT, 3, 3)
+    found = (replica("a", "1"), replica("b", "1"), replica("c", "2"), referee("r1", "1"))
+    verdict = decide(*found, request=request)
+    assert (verdict.by, verdict.agreeing, verdict.independent) == (results.Role.REFEREE, ("a", "b", "r1"), 2)

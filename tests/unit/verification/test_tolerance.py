@@ -57,6 +57,9 @@ def header(text):
         ("a.npy", npy([1.0, 2.0]), npy([1.0001, 2.0], dtype="<f4"), A.SAME),
         ("a.npy", npy([1.0, 2.0], [3.0, 4.0]), npy([1.0, 2.0], [3.0, 4.0], order="F"), A.SAME),
         ("a.npy", npy([1.0, 2.0]), npy([1.0, 2.1]), A.DIFFERENT),
+        ("a.npy", npy(1000.0), npy(1001.0005), A.SAME),  # by the larger of the two
+        ("a.npy", npy(1000.0), npy(1001.0020), A.DIFFERENT),
+        ("a.json", b"[1000.0]", b"[1001.0005]", A.SAME),
         ("a.npy", npy([1.0, 2.0]), npy(1.0, 2.0), A.DIFFERENT),
         ("a.npy", npy(1_000_000, dtype="<i8"), npy(1_000_001, dtype="<i8"), A.DIFFERENT),
         ("a.npy", npy(1, dtype="<i8"), npy(1, dtype="<i4"), A.SAME),
