@@ -10,12 +10,14 @@ import os
 import pathlib
 import subprocess
 from collections.abc import Sequence
+from typing import Any
 
 from tests.e2e.kube import api, building, images, processes
 
 JURISDICTION = "node-restriction.kubernetes.io/jurisdiction"
 """The label that says in which country a node stands. NodeRestriction lets no kubelet set it."""
 KUBECTL_S = 300.0
+AUDIT_LOG = "audit.log"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,12 @@ class Cluster:
         """Say whether pods may go to a node: Ready, and without the taints that the node controller takes off later."""
         taints = self.api.get(f"/api/v1/nodes/{node}")["spec"].get("taints", ())
         return self.node_ready(node) and not any(found["key"].startswith("node.kubernetes.io/") for found in taints)
+
+    def calls_of(self, user: str) -> list[dict[str, Any]]:
+        """Return what the API server wrote down of a service account's calls (audit.k8s.io/v1 events)."""
+        lines = (self.folder / AUDIT_LOG).read_text().splitlines()
+        found = [json.loads(line) for line in lines if user in line and line.endswith("}")]
+        return [event for event in found if event["user"]["username"] == user]
 
     def log(self, part: str, lines: int = 40) -> str:
         """Return the end of a part's log."""
