@@ -52,7 +52,7 @@ def until(wanted: Callable[[], Any], what: str, *, timeout_s: float = READY_S, s
 def answers(cluster: clusters.Cluster) -> bool:
     """Say whether slurmrestd answers and finds the controller up."""
     status, body = cluster.request("GET", "ping")
-    return status == 200 and [ping["ping"] for ping in body["pings"]] == ["UP"]
+    return status == 200 and [ping.get("ping", ping.get("pinged")) for ping in body["pings"]] == ["UP"]
 
 
 def _listens(cluster: clusters.Cluster) -> bool:
@@ -88,7 +88,7 @@ def mend(cluster: clusters.Cluster) -> None:
 
     until(idle, "jobs", show=cluster.jobs)
     for node, state in cluster.nodes().items():
-        if state not in RUNNING:
+        if state.startswith(("drain", "down", "fail")):  # what a reservation or a plan leaves behind goes by itself
             cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
     ready(cluster)
 
