@@ -88,8 +88,9 @@ def mend(cluster: clusters.Cluster) -> None:
 
     until(idle, "jobs", show=cluster.jobs)
     for node, state in cluster.nodes().items():
-        if state.startswith(("drain", "down", "fail")):  # what a reservation or a plan leaves behind goes by itself
-            cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        if state not in RUNNING:
+            with contextlib.suppress(processes.ProcessError):  # what a reservation leaves behind goes by itself
+                cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
     ready(cluster)
 
 
