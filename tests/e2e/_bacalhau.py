@@ -15,8 +15,8 @@ _COUNT: Iterator[int] = itertools.count(secrets.randbelow(10**15) * 1000)
 
 
 def settings(network: networks.Network, **more: object) -> dict[str, Any]:
-    """Return settings with which a network is reached."""
-    return {"url": network.url, "key": network.key, **more}
+    """Return settings with which a network is reached, with patience for a slow machine."""
+    return {"url": network.url, "key": network.key, "timeoutSeconds": 60, **more}
 
 
 def spec(*words: str, **more: Any) -> jobs.JobSpec:

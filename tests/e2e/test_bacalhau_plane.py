@@ -36,7 +36,8 @@ class Site:
         self.plane.init()
         (self.plane.shell.folder / "comity.d" / "3-backend-local.yaml").unlink()
         self.plane.start(warm=True)
-        settings = _bacalhau.settings(network, url=wire.url, namespace=self.namespace)
+        # The server tries again by itself; with more patience it waits as long before it takes a job for gone.
+        settings = _bacalhau.settings(network, url=wire.url, namespace=self.namespace, timeoutSeconds=10)
         settings["key"] = {"fromEnv": "COMITY_SECRET_BACALHAU"}
         answer = self.plane.put(backend("net", adapter="bacalhau", settings=settings, pools=POOLS))
         assert answer.status in (200, 201), answer
