@@ -2,11 +2,12 @@
 
 import datetime as dt
 import json
+import socket
 from typing import Any
 
 import pytest
 
-from backends.bacalhau import settings, wire
+from backends.bacalhau import client, settings, wire
 from orchestrator.domain import errors, ids, jobs
 from orchestrator.ports import backends
 from orchestrator.settings import adapters
@@ -123,3 +124,12 @@ def test_addresses_that_are_no_orchestrators_are_refused(url: str) -> None:
     with pytest.raises(adapters.SettingsError) as caught:
         settings.BacalhauSettings.read({"url": url})
     assert "secret" not in str(caught.value)
+
+
+def test_a_name_that_leads_to_credentials_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is looked at each time, before anything is sent; another place may do."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(errors.TransientError) as caught:
+        client.Rest(WANTED).call("GET", "orchestrator/nodes", {})
+    assert (caught.value.code, caught.value.effects) == ("bacalhau.address-refused", errors.SideEffects.NONE)
