@@ -12,12 +12,13 @@ import numpy as np
 
 from orchestrator.domain import reasons
 from orchestrator.placement import columns, select
-from orchestrator.placement.filters import registry
+from orchestrator.placement.filters import capability, registry
 from orchestrator.policy import evaluator
 from orchestrator.scheduler import queues
 
 CODES_MAX = 6
 """Codes that a sentence names, the most frequent first."""
+_POWERS = np.uint64(sum(1 << bit for bit, one in enumerate(registry.FILTERS) if isinstance(one, capability.Capability)))
 ASKED_MAX = 50
 """Sites up to which a filter is asked for its code at each."""
 
@@ -50,7 +51,16 @@ def explain(selection: select.Selection, table: columns.Columns) -> Wait:
         counts |= judgement.codes()
         if _helped_by_waiting(verdict, judgement):
             return Wait(queues.WAITING, "NotYet", f"no site may take it yet: {_codes(counts)}")
+    if unasked := _unasked(verdict, table):
+        sites = "1 site has" if unasked == 1 else f"{unasked} sites have"
+        return Wait(queues.WAITING, "NotAsked", f"{sites} not been asked yet what it takes: {_codes(counts)}")
     return Wait(queues.UNPLACEABLE, "NoSiteMayTakeIt", f"no site may take it: {_codes(counts)}")
+
+
+def _unasked(verdict: select.Verdict, table: columns.Columns) -> int:
+    """Return how many sites are refused for powers alone whose adapter has not told of any: it was not asked yet."""
+    only_powers = (verdict.bits != 0) & ((verdict.bits & ~_POWERS) == 0)
+    return int(np.count_nonzero(only_powers & (table.capabilities == 0) & ~verdict.judgement.denied))
 
 
 def _helped_by_waiting(verdict: select.Verdict, judgement: evaluator.Judgement) -> bool:

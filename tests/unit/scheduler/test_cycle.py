@@ -159,6 +159,21 @@ def test_a_job_that_no_site_may_take_is_unplaceable() -> None:
     assert not found.decisions[waiting.decision].placeable
 
 
+def test_a_place_that_was_not_asked_yet_makes_nothing_unplaceable() -> None:
+    """Until its adapter has told what it can do a job waits there, unless something else keeps it away for good."""
+    new = replace(SITE, capabilities=frozenset())
+
+    def wait(site: sites.Site) -> tuple[str, str]:
+        queued = [samples.job(1)]
+        (found,) = cycle.plan(samples.snapshot([site], [], queued)).waiting
+        return found.wait.type, found.wait.reason
+
+    assert wait(new) == ("Waiting", "NotAsked")
+    known = replace(SITE, capabilities=SITE.capabilities - {offers.Capability.PROCESSES.value})
+    assert wait(known) == ("Unplaceable", "NoSiteMayTakeIt")
+    assert wait(replace(new, accelerator=None)) == ("Unplaceable", "NoSiteMayTakeIt")
+
+
 def test_a_condition_is_reported_once() -> None:
     """A job that carries its condition is not reported again; a newcomer is."""
     first = samples.job(1, samples.spec(16))
