@@ -128,7 +128,8 @@ def _build(
     )
     inbox = inboxes.Inbox(wake)
     door = arrivals.Arrivals(store, inbox, wake)
-    calls = executors.BulkheadExecutor()
+    counters = metrics.Metrics()
+    calls = executors.BulkheadExecutor(called=counters.backend_called)
     adapters = fleet.PluginFleet(
         registry.Registry(registry.installed()),
         secrets.Secrets(settings.secrets_dir, os.environ),
@@ -153,7 +154,6 @@ def _build(
     )
     shelf = signing.Shelf(settings.state_dir)
     sealed = checkpoints.Checkpoints(context, keyring, origin=origin, shelf=shelf)
-    counters = metrics.Metrics()
     parts = loops.Parts(
         *(store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, measures),
         *(_pace(settings), settings.stale_grace, held.halted),

@@ -28,10 +28,24 @@ IDLE_S = 30.0
 _Call = tuple[Callable[[], Any], "Future[Any]"]
 
 
+def outcome(done: Future[Any]) -> str:
+    """Return how a call was answered: ``ok``, ``error``, ``timeout``, or ``full`` for one that was never made."""
+    error = done.exception()
+    if error is None:
+        return "ok"
+    if isinstance(error, environment.BulkheadFullError):
+        return "full"
+    return "timeout" if isinstance(error, TimeoutError) else "error"
+
+
 class BulkheadExecutor:
     """Implements ``ports.environment.Executor``. Safe to call from any thread; never blocks the caller."""
 
-    def __init__(self, *, slots: int = SLOTS, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self, *, slots: int = SLOTS, idle_s: float = IDLE_S, called: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Make one; ``called`` is told of each call once it is answered: the bulkhead, and one word (``outcome``)."""
+        self._called = called
         self._slots = slots
         self._idle_s = idle_s
         self._lock = threading.Lock()
@@ -42,6 +56,8 @@ class BulkheadExecutor:
         """Start a call; see the port."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
+        if (called := self._called) is not None:
+            future.add_done_callback(lambda done: called(bulkhead, outcome(done)))
         with self._lock:
             there = self._bulkheads.get(bulkhead)
             if there is None:

@@ -113,8 +113,12 @@ class Metrics:
         self._tables.set(differ)
 
     def backend_called(self, backend: str, outcome: str) -> None:
-        """Count one call of an adapter; ``outcome`` is ``ok``, ``error``, ``timeout`` or ``full``."""
-        self._backend_calls.labels(self._bounded("backend", backend), outcome).inc()
+        """Count one call of an adapter; ``outcome`` is ``ok``, ``error``, ``timeout`` or ``full``.
+
+        What the control plane does beside its turns has a bulkhead too, with a slash in front: no backend's has.
+        """
+        if not backend.startswith("/"):
+            self._backend_calls.labels(self._bounded("backend", backend), outcome).inc()
 
     def phases(self, counts: Mapping[str, int]) -> None:
         """Set the number of jobs by phase."""

@@ -54,6 +54,7 @@ TOOLS = {
         Tool("helm", "helm.sh/helm/v4/cmd/helm", ("helm",)),
         Tool("coredns", "github.com/coredns/coredns", ("coredns",)),
         Tool("kueue", "sigs.k8s.io/kueue/cmd/kueue", ("kueue",)),
+        Tool("prometheus", "github.com/prometheus/prometheus/cmd/promtool", ("promtool",)),
         Tool("kuberay", "github.com/ray-project/kuberay/ray-operator", ("kuberay",)),
     )
 }

@@ -48,6 +48,32 @@ def test_a_full_bulkhead_refuses_at_once(executor: executors.BulkheadExecutor, g
     assert [one.result(WAIT_S) for one in busy] == [True, True]
 
 
+def test_each_call_is_told_once_with_how_it_was_answered(gate: threading.Event) -> None:
+    """What the metrics count: ok, error, timeout (once, also when it returns later), and full."""
+    told: list[tuple[str, str]] = []
+    made = executors.BulkheadExecutor(slots=1, called=lambda *words: told.append(words))
+
+    def fail() -> None:
+        raise ValueError("a fault")
+
+    try:
+        assert made.call("a", lambda: 1, timeout_s=WAIT_S).result(WAIT_S) == 1
+        with pytest.raises(ValueError, match="a fault"):
+            made.call("b", fail, timeout_s=WAIT_S).result(WAIT_S)
+        late = made.call("c", gate.wait, timeout_s=0.05)
+        full = made.call("c", gate.wait, timeout_s=WAIT_S)
+        assert isinstance(full.exception(WAIT_S), environment.BulkheadFullError)
+        assert isinstance(late.exception(WAIT_S), TimeoutError)
+    finally:
+        gate.set()
+        made.close()
+    wanted = {("a", "ok"), ("b", "error"), ("c", "timeout"), ("c", "full")}
+    deadline = time.monotonic() + WAIT_S
+    while len(told) < len(wanted) and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert (set(told), len(told)) == (wanted, len(wanted))
+
+
 def test_one_backend_never_starves_another(executor: executors.BulkheadExecutor, gate: threading.Event) -> None:
     """With every slot of one bulkhead hung, another answers."""
     for _ in range(5):
