@@ -114,7 +114,7 @@ def test_a_job_that_the_controller_forgot_is_never_gone_while_it_may_run(site: S
     adapter, placement = site.adapter(), site.placement("sleep 4; exit 5")
     with faults.power_cut(site.cluster):
         handle = adapter.submit(placement)
-        faults.until(lambda: site.runs(placement) == 1, "the start")
+        faults.until(lambda: site.runs(placement) == 1, "the start", show=site.cluster.jobs)
     assert _slurm.of(site.cluster, str(placement.key)) == []
     states = set()
     other = site.placement("sleep 1")
@@ -136,7 +136,7 @@ def test_a_number_that_is_given_again_is_not_mistaken(site: Site) -> None:
     """A controller that lost everything gives our number to somebody: it is neither observed nor cancelled as ours."""
     adapter, placement = site.adapter(), site.placement("sleep 3600")
     adapter.submit(placement)
-    faults.until(lambda: site.runs(placement) == 1, "the start")
+    faults.until(lambda: site.runs(placement) == 1, "the start", show=site.cluster.jobs)
     (ours,) = _slurm.of(site.cluster, str(placement.key))
     faults.forget(site.cluster)
     while (number := site.cluster.sbatch("#!/bin/sh\nsleep 3600\n", "--output=/dev/null")) < int(ours["JobID"]):
@@ -152,7 +152,7 @@ def test_a_dead_node_is_a_loss_and_runs_nothing_again(site: Site) -> None:
     """The attempt ends as lost; Slurm does not queue it again by itself."""
     adapter, placement = site.adapter(), site.placement("sleep 3600")
     adapter.submit(placement)
-    faults.until(lambda: site.runs(placement) == 1, "the start")
+    faults.until(lambda: site.runs(placement) == 1, "the start", show=site.cluster.jobs)
     node = faults.until(lambda: look(adapter, placement).whereabouts, "whereabouts")[0].node
     with faults.dead_node(site.cluster, node):
         seen = until(adapter, placement, State.ENDED)
@@ -174,7 +174,7 @@ def test_what_slurm_forgot_long_ago_ends_by_its_marker(site: Site) -> None:
     """A controller that was asked too late knows nothing; the outcome is what the job wrote."""
     adapter, placement = site.adapter(), site.placement("exit 9")
     adapter.submit(placement)
-    faults.until(lambda: site.runs(placement) == 1, "the run")
+    faults.until(lambda: site.runs(placement) == 1, "the run", show=site.cluster.jobs)
     faults.until(lambda: {job["State"] for job in _slurm.of(site.cluster, str(placement.key))} == {"FAILED"}, "the end")
     faults.forget(site.cluster)
     seen = until(site.adapter(), placement, State.ENDED)
