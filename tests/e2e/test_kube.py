@@ -259,7 +259,11 @@ def sleepers(nap: str) -> list[str]:
 
 def interfaces() -> set[int]:
     """Return the numbers of this machine's interfaces; a number is not used again soon, a name is."""
-    return {int((path / "ifindex").read_text()) for path in pathlib.Path("/sys/class/net").glob("comity*")}
+    found = set()
+    for path in pathlib.Path("/sys/class/net").glob("comity*"):
+        with contextlib.suppress(OSError):  # it went meanwhile
+            found.add(int((path / "ifindex").read_text()))
+    return found
 
 
 @contextlib.contextmanager
