@@ -5,7 +5,6 @@ that opens connections; one request a connection.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backends import addresses
 from backends.bacalhau import errors, settings
 
 ANSWER_BYTES_MAX = 64 * 2**20
@@ -103,7 +103,7 @@ class Rest:
                 raise http.client.IncompleteRead(b"")
             return response.status, b"".join(pieces)
         except (OSError, http.client.HTTPException) as error:
-            raise errors.no_answer(self.url, _why(error)) from error
+            raise errors.no_answer(self.url, addresses.why(error)) from error
         finally:
             if response is not None:
                 response.close()  # an answer given up holds the socket by itself
@@ -116,39 +116,17 @@ class Rest:
         return made if body is None else {**made, "Content-Type": "application/json"}
 
     def _connect(self) -> socket.socket:
-        """Connect to an address that was looked at: what a name means cannot change in between."""
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise errors.unreachable(self.url, f"its name is not known ({_why(error)})") from error
-        problem: Exception = OSError("no address")
-        for family, kind, protocol, _, where in found[:8]:
-            address = ipaddress.ip_address(str(where[0]).partition("%")[0])
-            if why := settings.address_problem(address):
-                raise errors.elsewhere("address-refused", f"{self.url} leads to {address}: {why}")
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(self._settings.timeout_seconds)
-                sock.connect(where)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return self._tls().wrap_socket(sock, server_hostname=self._host) if self._https else sock
-            except OSError as error:
-                sock.close()
-                problem = error
-        raise errors.unreachable(self.url, _why(problem)) from problem
+            return addresses.connect(
+                self._host, self._port, self._settings.timeout_seconds, self._tls() if self._https else None
+            )[0]
+        except addresses.UnreachableError as error:
+            raise errors.unreachable(self.url, str(error)) from error
+        except addresses.RefusedError as error:
+            raise errors.elsewhere("address-refused", f"{self.url} leads to {error}") from error
 
     def _tls(self) -> ssl.SSLContext:
         try:
             return ssl.create_default_context(cadata=self._settings.ca)
         except (ssl.SSLError, ValueError) as error:
             raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it takes too long"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__

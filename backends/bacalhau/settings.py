@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-import urllib.parse
 from typing import Annotated
 
 import pydantic
 
+from backends import addresses
 from orchestrator.settings import adapters
 
 MIB = 2**20
@@ -56,36 +55,4 @@ class BacalhauSettings(adapters.AdapterSettings):
     @pydantic.field_validator("url")
     @classmethod
     def _plain_url(cls, url: str) -> str:
-        return checked_url(url)
-
-
-def checked_url(url: str) -> str:
-    """Return a url without its last slash; raises ValueError for one that no orchestrator has."""
-    if any(ord(letter) <= 0x20 or ord(letter) >= 0x7F or letter == "\\" for letter in url):
-        raise ValueError("a url has no spaces, backslashes or control characters")
-    split = urllib.parse.urlsplit(url)
-    if split.scheme not in ("http", "https"):
-        raise ValueError("only http and https")
-    if split.username is not None or split.password is not None:
-        raise ValueError("no user and no password in a url: the key has a setting of its own")
-    if split.query or split.fragment or "?" in url or "#" in url:
-        raise ValueError("no query and no fragment")
-    if not split.hostname or split.port == 0:
-        raise ValueError("names no host")
-    if any(part in ("..", ".") for part in split.path.split("/")):
-        raise ValueError("no dots in its path")
-    try:
-        address = ipaddress.ip_address(split.hostname)
-    except ValueError:
-        return url.rstrip("/")
-    if problem := address_problem(address):
-        raise ValueError(problem)
-    return url.rstrip("/")
-
-
-def address_problem(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """Return why nothing is ever sent to an address; "" where it may be. Clouds keep credentials at link-local ones."""
-    real = getattr(address, "ipv4_mapped", None) or address
-    if real.is_link_local or real.is_multicast or real.is_unspecified or int(real) == 2**32 - 1:
-        return "a link-local, multicast or unspecified address is no orchestrator's"
-    return ""
+        return addresses.checked_url(url, whose="an orchestrator", setting="key")

@@ -7,10 +7,8 @@ tokens, who it is, in which session. The greeting is asked anew after ``GREETING
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import secrets
-import socket
 import ssl
 import threading
 import time
@@ -19,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backends import addresses
 from backends.ray import errors, settings
 from orchestrator.domain import errors as port_errors
 
@@ -169,7 +168,7 @@ class Head:
             response.read()  # nothing is left: this is how the library learns that the connection is free
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise errors.no_answer(self.url, _why(error)) from error
+            raise errors.no_answer(self.url, addresses.why(error)) from error
         except port_errors.BackendError:
             connection.close()
             raise
@@ -189,7 +188,7 @@ class Head:
                 place += len(piece)
         except (OSError, http.client.HTTPException) as error:
             if not found:
-                raise errors.no_answer(self.url, _why(error)) from error
+                raise errors.no_answer(self.url, addresses.why(error)) from error
         finally:
             connection.close()
         return Reply(response.status, bytes(found[:limit]))
@@ -226,7 +225,7 @@ class Head:
                 # A kept connection may have been closed meanwhile. The ids are ours, so what is sent twice is one.
                 if used and isinstance(error, ConnectionError | http.client.NotConnected) and self._clock_s() < until_s:
                     continue
-                raise errors.no_answer(self.url, _why(error)) from error
+                raise errors.no_answer(self.url, addresses.why(error)) from error
 
     def _piece(self, connection: _Connection, response: http.client.HTTPResponse, until_s: float) -> bytes:
         connection.wait_at_most(until_s - self._clock_s())
@@ -271,26 +270,12 @@ class _Connection(http.client.HTTPConnection):
     def open(self, url: str) -> None:
         """Connect. Raises TransientError ``ray.unreachable``, or PermanentError for an address nothing is sent to."""
         try:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise errors.unreachable(url, f"its name is not known ({_why(error)})") from error
-        problem: Exception = OSError("no address")
-        for family, kind, protocol, _, where in found[:8]:
-            address = ipaddress.ip_address(str(where[0]).partition("%")[0])
-            if why := settings.address_problem(address):
-                raise errors.elsewhere("address-refused", f"{url} leads to {address}: {why}")
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(self._timeout_s)
-                sock.connect(where)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.sock = self.tls.wrap_socket(sock, server_hostname=self.host) if self.tls else sock
-                self.alone = address.is_loopback
-                return
-            except OSError as error:
-                sock.close()
-                problem = error
-        raise errors.unreachable(url, _why(problem)) from problem
+            self.sock, address = addresses.connect(self.host, self.port, self._timeout_s, self.tls)
+        except addresses.UnreachableError as error:
+            raise errors.unreachable(url, str(error)) from error
+        except addresses.RefusedError as error:
+            raise errors.elsewhere("address-refused", f"{url} leads to {error}") from error
+        self.alone = address.is_loopback
 
     def connect(self) -> None:
         """Refuse to connect by itself: the address would not be looked at."""
@@ -302,13 +287,3 @@ class _Connection(http.client.HTTPConnection):
             raise TimeoutError("its time is up")
         if self.sock is not None:
             self.sock.settimeout(seconds)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it takes too long"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__

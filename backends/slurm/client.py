@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import collections
 import http.client
-import ipaddress
 import json
 import re
 import socket
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backends import addresses
 from backends.slurm import errors, settings
 from orchestrator.domain import errors as port_errors
 
@@ -136,7 +136,7 @@ class Rest:
                 raise http.client.IncompleteRead(b"")
             return response.status, b"".join(pieces)
         except (OSError, http.client.HTTPException) as error:
-            raise errors.no_answer(self.url, _why(error)) from error
+            raise errors.no_answer(self.url, addresses.why(error)) from error
         finally:
             if response is not None:
                 response.close()  # an answer given up holds the socket by itself
@@ -163,26 +163,14 @@ class Rest:
             self._calls.append(now_s)
 
     def _connect(self) -> socket.socket:
-        """Connect to an address that was looked at: what a name means cannot change in between."""
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise errors.unreachable(self.url, f"its name is not known ({_why(error)})") from error
-        problem: Exception = OSError("no address")
-        for family, kind, protocol, _, where in found[:8]:
-            address = ipaddress.ip_address(str(where[0]).partition("%")[0])
-            if why := settings.address_problem(address):
-                raise errors.elsewhere("address-refused", f"{self.url} leads to {address}: {why}")
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(self._settings.timeout_seconds)
-                sock.connect(where)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return self._tls().wrap_socket(sock, server_hostname=self._host) if self._https else sock
-            except OSError as error:
-                sock.close()
-                problem = error
-        raise errors.unreachable(self.url, _why(problem)) from problem
+            return addresses.connect(
+                self._host, self._port, self._settings.timeout_seconds, self._tls() if self._https else None
+            )[0]
+        except addresses.UnreachableError as error:
+            raise errors.unreachable(self.url, str(error)) from error
+        except addresses.RefusedError as error:
+            raise errors.elsewhere("address-refused", f"{self.url} leads to {error}") from error
 
     def _tls(self) -> ssl.SSLContext:
         try:
@@ -207,13 +195,3 @@ def _errors(found: object) -> list[tuple[int, str]]:
 def _warnings(found: object) -> list[str]:
     rows = found if isinstance(found, list) else ()
     return [str(one.get("description", one)) if isinstance(one, dict) else str(one) for one in rows]
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it takes too long"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from backends import addresses
 from backends.ray import client, errors, lineages, logs, parsing, settings
 from orchestrator.domain import errors as port_errors
 
@@ -195,7 +196,7 @@ def test_nobody_there_is_said_at_once_and_had_no_effect():
 def test_a_name_that_leads_to_a_forbidden_address_is_refused(monkeypatch):
     """A name is looked up once, and what it means is looked at before anything is sent."""
     where = [(2, 1, 6, "", ("169.254.169.254", 80))]
-    monkeypatch.setattr(client.socket, "getaddrinfo", lambda *a, **k: where)
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *a, **k: where)
     wanted = settings.RaySettings.read({"url": "http://innocent.example", "token": "t"})
     assert fails(client.Head(wanted).greet).code == "ray.address-refused"
 
