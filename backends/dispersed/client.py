@@ -1,0 +1,194 @@
+"""HTTP with the network: signed, bounded in time and size, no redirects, each address looked at before anything is
+sent. The only module that opens connections; one request a connection, one nonce a request.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import http.client
+import json
+import secrets
+import socket
+import ssl
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends import addresses
+from backends.dispersed import errors, settings, signing
+
+ANSWER_BYTES_MAX = 16 * 2**20
+"""Logs come inside JSON; what is longer is no answer."""
+SKEW_MAX = dt.timedelta(minutes=1)
+"""Clocks further apart than this: nothing is created, for a late request could still be taken by then."""
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer in JSON, of a status of success or 404."""
+
+    status: int
+    body: Mapping[str, Any]
+    skew: dt.timedelta = dt.timedelta(0)
+    """How far the server's clock is from ours, as far as it tells."""
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)
+
+
+class Rest:
+    """One account. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        wanted: settings.DispersedSettings,
+        now: Callable[[], dt.datetime],
+        nonce: Callable[[], str] = _nonce,
+    ) -> None:
+        split = urllib.parse.urlsplit(wanted.url)
+        self.url = wanted.url
+        self._https = split.scheme == "https"
+        self._host = split.hostname or ""
+        self._port = split.port or (443 if self._https else 80)
+        self._settings = wanted
+        self._now = now
+        self._nonce = nonce
+
+    def call(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None = None
+    ) -> Answer:
+        """Send one request and read the answer: one of success, or a 404 of the API's own. Raises BackendError.
+
+        :param path: from ``/v1``, quoted.
+        """
+        status, head, raw = self._send(method, path, signing.canonical_query(query), signing.canonical_body(body))
+        if 300 <= status < 400:
+            raise errors.of_answer(self.url, status, "")
+        skew = self._skew(head)
+        if status == 401 and skew > SKEW_MAX:
+            raise errors.elsewhere("clock", f"the clock of {self.url} is {skew.total_seconds():.0f} s from ours")
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            if status >= 400 and status != 404 and raw.lstrip()[:1] != b"<":
+                raise errors.of_answer(self.url, status, raw[:500].decode("utf-8", "replace")) from error
+            raise errors.unsure("not-json", f"what {self.url} answered, status {status}, is not JSON") from error
+        said = _said(found)
+        if status == 404 and said is None:  # somebody else's 404 says nothing of a job
+            raise errors.unsure("malformed", f"{self.url} answers 404, and not as Dispersed does: is it the API?")
+        if status >= 400 and status != 404:
+            raise errors.of_answer(self.url, status, said or "")
+        if not isinstance(found, dict):
+            raise errors.unsure("malformed", f"what {self.url} answered is no answer of Dispersed")
+        if status < 300 and (found.get("error") or found.get("errors")):
+            raise errors.unsure(
+                "error-inside", f"{self.url} answers {status} with an error: {errors.shown(said or '')}"
+            )
+        if not 200 <= status < 300 and status != 404:
+            raise errors.unsure("malformed", f"{self.url} answers with status {status}")
+        return Answer(status, found, skew)
+
+    def _skew(self, head: Mapping[str, str]) -> dt.timedelta:
+        try:
+            told = email.utils.parsedate_to_datetime(head.get("date", ""))
+        except (ValueError, TypeError):
+            return dt.timedelta(0)
+        return abs(told - self._now()) if told.tzinfo is not None else dt.timedelta(0)
+
+    def _send(self, method: str, path: str, query: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        until_s = time.monotonic() + self._settings.timeout_seconds
+        connection = http.client.HTTPConnection(self._host, self._port)
+        connection.sock = sock = self._connect()
+        connection.auto_open = 0
+        response: http.client.HTTPResponse | None = None
+        target = f"{path}?{query}" if query else path
+        try:
+            sock.settimeout(max(0.001, until_s - time.monotonic()))
+            connection.request(method, target, body or None, self._headers(method, path, query, body))
+            response = connection.getresponse()
+            raw = self._read(response, sock, until_s)
+            return response.status, {name.lower(): text for name, text in response.getheaders()}, raw
+        except http.client.IncompleteRead as error:
+            raise errors.unsure("truncated", f"the answer of {self.url} breaks off") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise errors.unsure("no-answer", f"{self.url} did not answer: {addresses.why(error)}") from error
+        finally:
+            if response is not None:
+                response.close()  # an answer given up holds the socket by itself
+            connection.close()
+
+    def _read(self, response: http.client.HTTPResponse, sock: socket.socket, until_s: float) -> bytes:
+        pieces, size = [], 0
+        while True:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            sock.settimeout(left_s)
+            piece = response.read1(_CHUNK_BYTES)
+            if not piece:
+                break
+            size += len(piece)
+            if size > ANSWER_BYTES_MAX:
+                raise errors.unsure("endless", f"the answer of {self.url} is longer than {ANSWER_BYTES_MAX} bytes")
+            pieces.append(piece)
+        if response.length:
+            raise http.client.IncompleteRead(b"")
+        return b"".join(pieces)
+
+    def _headers(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
+        made = signing.headers(
+            self._settings.public_key,
+            self._settings.secret_key,
+            now=self._now(),
+            nonce=self._nonce(),
+            method=method,
+            path=path,
+            query=query,
+            body=body,
+        )
+        made |= {"Accept": "application/json", "User-Agent": "comity", "Connection": "close"}
+        return made | ({"Content-Type": "application/json"} if body else {})
+
+    def _connect(self) -> socket.socket:
+        try:
+            # Looked at first and without TLS: nothing is sent to an address that is refused.
+            sock, address = addresses.connect(self._host, self._port, self._settings.timeout_seconds, None)
+        except addresses.UnreachableError as error:
+            raise errors.unsent("unreachable", f"nobody answers at {self.url}: {error}") from error
+        except addresses.RefusedError as error:
+            raise errors.elsewhere("address-refused", f"{self.url} leads to {error}") from error
+        if not self._settings.is_allowed(address):
+            sock.close()
+            text = f"{self.url} leads to {address}: no public address, and settings.networks does not name it"
+            raise errors.elsewhere("address-refused", text)
+        if not self._https:
+            return sock
+        try:
+            return self._tls().wrap_socket(sock, server_hostname=self._host)
+        except ssl.SSLCertVerificationError as error:
+            sock.close()
+            raise errors.elsewhere("certificate", f"{self.url}: {addresses.why(error)}") from error
+        except OSError as error:
+            sock.close()
+            raise errors.unsent("unreachable", f"nobody answers at {self.url}: {addresses.why(error)}") from error
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cadata=self._settings.ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
+
+
+def _said(found: object) -> str | None:
+    """Return what an answer says went wrong; None where it is no error of an API."""
+    if not isinstance(found, dict):
+        return None
+    told = found.get("error", found.get("message"))
+    if isinstance(told, dict):
+        told = told.get("message") or told.get("code")
+    return told if isinstance(told, str) else ("" if "error" in found else None)

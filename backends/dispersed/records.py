@@ -1,0 +1,108 @@
+"""What must outlive the process: that a job was about to be created, which id it got, and which attempts were stopped.
+
+The API has no idempotency key. So an intent is written down before a job is created; while the answer is missing, and
+a late request could still be taken, nothing is created again under that key.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import pathlib
+from dataclasses import dataclass
+
+from backends.dispersed import signing
+
+SETTLE = 2 * signing.WINDOW + dt.timedelta(seconds=30)
+"""So long after its signing a request may still be taken, by a server whose clock is as far from ours as it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An attempt that was, or may have been, created. ``cost_micro``: what was reserved for it."""
+
+    intended_at: dt.datetime
+    uuid: str | None = None
+    cost_micro: int = 0
+
+
+class Records:
+    """The state folder of one backend. Safe to call from any thread: each change is one rename."""
+
+    def __init__(self, folder: str) -> None:
+        self._records = pathlib.Path(folder) / "created"
+        self._stops = pathlib.Path(folder) / "stopped"
+
+    def read(self, key: str) -> Record | None:
+        """Return what is known of an attempt; None: nothing. What cannot be read was about to be created, long ago."""
+        try:
+            return _record(self._path(key).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return Record(dt.datetime.fromtimestamp(0, dt.UTC))
+
+    def write(self, key: str, record: Record) -> None:
+        """Keep what is known of an attempt, on disk when this returns."""
+        self._records.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(
+            {"intendedAt": record.intended_at.isoformat(), "uuid": record.uuid, "costMicro": record.cost_micro}
+        )
+        part = self._records / f".{key}.part"
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._path(key))
+        _sync(self._records)
+
+    def remove(self, key: str) -> None:
+        """Forget that an attempt was about to be created: it certainly was not."""
+        self._path(key).unlink(missing_ok=True)
+
+    def unsettled(self, key: str, now: dt.datetime) -> bool:
+        """Say whether a job of this key may still come to be without anybody sending anything."""
+        known = self.read(key)
+        return known is not None and known.uuid is None and abs(now - known.intended_at) < SETTLE
+
+    def reserved_micro(self, month: tuple[int, int]) -> int:
+        """Return what was reserved for all attempts begun in (year, month), UTC."""
+        total = 0
+        for path in self._records.glob("[!.]*") if self._records.is_dir() else ():
+            known = self.read(path.name)
+            began = known.intended_at.astimezone(dt.UTC) if known is not None else None
+            if known is not None and began is not None and (began.year, began.month) == month:
+                total += known.cost_micro
+        return total
+
+    def is_stopped(self, key: str) -> bool:
+        """Say whether this attempt was told to stop."""
+        return (self._stops / key).exists()
+
+    def stop(self, key: str) -> None:
+        """Remember that this attempt was told to stop."""
+        self._stops.mkdir(parents=True, exist_ok=True)
+        (self._stops / key).touch()
+        _sync(self._stops)
+
+    def _path(self, key: str) -> pathlib.Path:
+        return self._records / key
+
+
+def _record(text: str) -> Record:
+    found = json.loads(text)
+    uuid = found["uuid"]
+    return Record(
+        dt.datetime.fromisoformat(found["intendedAt"]),
+        uuid if isinstance(uuid, str) else None,
+        int(found["costMicro"]),
+    )
+
+
+def _sync(folder: pathlib.Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
