@@ -12,7 +12,7 @@ import os
 import pathlib
 from dataclasses import dataclass
 
-from backends.dispersed import signing
+from backends.dispersed import errors, signing
 
 SETTLE = 2 * signing.WINDOW + dt.timedelta(seconds=30)
 """So long after its signing a request may still be taken, by a server whose clock is as far from ours as it may be."""
@@ -35,13 +35,14 @@ class Records:
         self._stops = pathlib.Path(folder) / "stopped"
 
     def read(self, key: str) -> Record | None:
-        """Return what is known of an attempt; None: nothing. What cannot be read was about to be created, long ago."""
+        """Return what is known of an attempt; None: nothing. Raises BackendError for what cannot be read."""
         try:
             return _record(self._path(key).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            return Record(dt.datetime.fromtimestamp(0, dt.UTC))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            text = f"what was written down of {key} cannot be read ({type(error).__name__}): nobody knows what was made"
+            raise errors.elsewhere("state", text) from error
 
     def write(self, key: str, record: Record) -> None:
         """Keep what is known of an attempt, on disk when this returns."""
