@@ -113,7 +113,7 @@ class KubernetesAdapter(backends.BackendAdapter):
         self._cluster.pulse()
         self._checks.due()
         self._cluster.ready()
-        live, now = self._cluster.live(), self._context.now()
+        now = self._context.now()
         return [
             self._queued(
                 pool.name,
@@ -121,7 +121,7 @@ class KubernetesAdapter(backends.BackendAdapter):
                     self._context.backend,
                     pool,
                     self._cluster.nodes.items,
-                    live,
+                    self._cluster.held(pool.name),
                     self._wanted,
                     now,
                     declared=bool(self._context.pools),

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from backends.kubernetes import client, errors, names, news, observe, others, queues, slices, views, watching
+from backends.kubernetes import client, errors, names, news, observe, others, queues, slices, tallies, views, watching
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers
 from orchestrator.ports import backends
@@ -80,6 +80,9 @@ class Cluster:
         self.nodes = watching.Reflector(
             talk, "/api/v1/nodes", views.node, changed=self._node_changed, monotonic=monotonic
         )
+        self._tally = tallies.Tally(self.jobs.items, lambda job: self.ours(job) and not job.over, monotonic)
+        self._nodes_told: dict[str, views.Node] = {}
+        """Node -> what it was when what rests on it was last dropped; without its version."""
         self.queues = queues.Queues(talk, wanted, self._forget, monotonic)
         self.slices = slices.Slices(talk, wanted, monotonic)
         self.others = others.Others(talk, wanted, self._backend, self._installation, monotonic)
@@ -162,8 +165,11 @@ class Cluster:
 
     def live(self) -> Sequence[views.Job]:
         """Return our Jobs that are not over, in order of name."""
-        found = list(self.jobs.items.values())
-        return sorted((job for job in found if self.ours(job) and not job.over), key=lambda job: job.name)
+        return self._tally.live()
+
+    def held(self, pool: str) -> tallies.Held:
+        """Return what our live Jobs of a pool ask for."""
+        return self._tally.held(names.label(pool))
 
     def watch(self, nudge: Callable[[], None]) -> None:
         """Nudge from now on when an attempt gets on."""
@@ -177,6 +183,7 @@ class Cluster:
     # --- what changed -------------------------------------------------------------------------------------------------
 
     def _job_changed(self, job: views.Job) -> None:
+        self._tally.changed(job.name)
         if job.name not in self.jobs.items:
             with self._lock:
                 left = {name: pod for name, pod in self._pods_of.get(job.name, {}).items() if not pod.gone}
@@ -202,12 +209,22 @@ class Cluster:
         self._forget(pod.job)
 
     def _node_changed(self, node: views.Node) -> None:
+        """Drop what rests on a node; not where it only says again what it said, as each does every few minutes."""
+        present = self.nodes.items.get(node.name)
+        now = dataclasses.replace(present, version=0) if present is not None else None
         with self._lock:
+            if now is not None and now == self._nodes_told.get(node.name):
+                return
             touched = [
                 job for job, pods in self._pods_of.items() if any(pod.node == node.name for pod in pods.values())
             ]
         for job in touched:
             self._forget(job)
+        with self._lock:
+            if now is not None:
+                self._nodes_told[node.name] = now
+            else:
+                self._nodes_told.pop(node.name, None)
 
     def _forget(self, key: str) -> None:
         """Drop what was observed of an attempt, and nudge where it is another state now."""

@@ -13,6 +13,7 @@ from backends.kubernetes import (
     client,
     errors,
     logs,
+    names,
     observe,
     pieces,
     raycluster,
@@ -20,6 +21,7 @@ from backends.kubernetes import (
     raystates,
     rayviews,
     rooms,
+    tallies,
     views,
 )
 from backends.kubernetes import settings as schema
@@ -81,7 +83,7 @@ class RayJobAdapter(backends.BackendAdapter):
                 self._context.backend,
                 pool,
                 base.nodes.items,
-                live,
+                tallies.held(job for job in live if job.pool == names.label(pool.name)),
                 self._wanted,
                 now,
                 declared=bool(self._context.pools),

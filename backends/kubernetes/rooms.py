@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
-from backends.kubernetes import devices, egress, names, others, slices, views
+from backends.kubernetes import devices, egress, others, slices, tallies, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers, sites
 
@@ -55,14 +55,17 @@ def offer(
     backend: str,
     pool: sites.Pool,
     nodes: Mapping[str, views.Node],
-    live: Sequence[views.Job],
+    held: tallies.Held,
     wanted: schema.KubernetesSettings,
     at: dt.datetime,
     *,
     declared: bool,
     seen: Seen = NOTHING,
 ) -> offers.Offer:
-    """Return the offer of one pool. What the document declares is an upper bound of what is there."""
+    """Return the offer of one pool: what it has, less what our live Jobs of it hold (``held``).
+
+    What the document declares is an upper bound of what is there.
+    """
     chosen = nodes_of(pool.name, nodes, wanted)
     device = devices.device(pool.accelerator, wanted.accelerators) if pool.accelerator else None
     by_node = seen.devices.by_node if seen.devices is not None else {}
@@ -72,8 +75,7 @@ def offer(
     if seen.others is not None:
         used = [seen.others(node.name) for node in chosen]
         left = _sum([_without(room, one, device) for room, one in zip(each, used, strict=True)], pool)
-    mine = [job for job in live if job.pool == names.label(pool.name)]
-    free = _less(left, mine)
+    free = _less(left, held)
     alike = seen.devices.alike if seen.devices is not None else {}
     largest = offers.Room(
         cpu_milli=max((room.cpu_milli for room in each), default=0),
@@ -87,7 +89,7 @@ def offer(
         free=free,
         total=total,
         observed_at=at,
-        counted=frozenset(ids.AttemptKey(job.key) for job in mine),
+        counted=held.keys,
         largest_node=largest if each else None,
         queue=offers.QueueOffer(accepts=True) if queue else None,
         pool=None if declared else pool,
@@ -134,12 +136,12 @@ def _room(node: views.Node, device: schema.Device | None, by_node: Mapping[str, 
     )
 
 
-def _less(total: offers.Room, live: Sequence[views.Job]) -> offers.Room:
+def _less(total: offers.Room, held: tallies.Held) -> offers.Room:
     return offers.Room(
-        cpu_milli=max(0, total.cpu_milli - sum(job.cpu_milli * job.nodes for job in live)),
-        memory_bytes=max(0, total.memory_bytes - sum(job.memory_bytes * job.nodes for job in live)),
-        accelerators=max(0, total.accelerators - sum(job.accelerators * job.nodes for job in live)),
-        slots=max(0, (total.slots or 0) - sum(job.nodes for job in live)),
+        cpu_milli=max(0, total.cpu_milli - held.cpu_milli),
+        memory_bytes=max(0, total.memory_bytes - held.memory_bytes),
+        accelerators=max(0, total.accelerators - held.accelerators),
+        slots=max(0, (total.slots or 0) - held.pods),
     )
 
 

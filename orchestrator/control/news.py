@@ -1,8 +1,9 @@
 """Which attempts of one backend need not be asked for, because it would have said so if anything changed.
 
 An attempt rests once a read said that it runs and nothing of it was new: not before that is durable, so what a failed
-commit loses is asked for again. It rests until its backend has news of it, until it is to end, or until everything is
-asked for. News are asked for in the same call as observations, and before them: what changes in between is news again.
+commit loses is asked for again. It rests until its backend has news of it, until its job changes (a stop is a change
+too), or until everything is asked for. News are asked for in the same call as observations, and before them: what
+changes in between is news again.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class News:
     _cursor: str | None = None
     _all_at_s: float = float("-inf")
     _resting: dict[ids.AttemptKey, tuple[backends.AttemptRef, ids.JobId]] = field(default_factory=dict)
+    _rows: dict[ids.JobId, jobs.Job] = field(default_factory=dict)
+    """Job -> the very row whose attempt rests: whatever changes a job, its stop too, ends the rest of its attempt."""
 
     def of(self, adapter: backends.BackendAdapter) -> None:
         """Take the adapter of now; of another one nothing is known."""
@@ -49,21 +52,17 @@ class News:
     def distrust(self) -> None:
         """Let nothing rest."""
         self.due, self._cursor = False, None
-        self._resting = {}
+        self._resting, self._rows = {}, {}
         self._all_at_s = float("-inf")
 
     def round(self, here: Mapping[ids.JobId, jobs.Job], now_s: float, all_every_s: float) -> list[ids.JobId]:
         """Return the jobs to be asked for now, of those that are at the backend."""
         self.due = self._teller is not None
         if not self.due or self._cursor is None or now_s - self._all_at_s >= all_every_s:
-            self._all_at_s, self._cursor, self._resting = now_s, None, {}
+            self._all_at_s, self._cursor, self._resting, self._rows = now_s, None, {}, {}
             return list(here)
-        resting, running = self._resting, jobs.Phase.RUNNING
-        return [
-            id
-            for id, job in here.items()
-            if job.phase is not running or job.attempt is None or job.attempt.key not in resting
-        ]
+        resting = self._rows.get  # asked of every attempt, twice a second
+        return [id for id, job in here.items() if resting(id) is not job]
 
     def ask(self, refs: Sequence[backends.AttemptRef], limit: int) -> Callable[[], Told]:
         """Return the call that asks for news, then observes ``refs`` and at most ``limit`` of what there is news of."""
@@ -89,7 +88,9 @@ class News:
         elif isinstance(cursor, str) and len(cursor) <= CURSOR_MAX:
             self._cursor = cursor
         for key in keys or ():
-            self._resting.pop(key, None)
+            woken = self._resting.pop(key, None)
+            if woken is not None:
+                self._rows.pop(woken[1], None)
         return told.found
 
     def rest(self, same: Iterable[tuple[jobs.Job, jobs.Attempt]]) -> None:
@@ -97,6 +98,7 @@ class News:
         if self._teller is None or self._cursor is None:
             return
         for job, attempt in same:
+            self._rows[job.id] = job
             self._resting[attempt.key] = (
                 backends.AttemptRef(attempt.key, attempt.handle, attempt.submitted_at),
                 job.id,
