@@ -19,9 +19,13 @@ _KEY = re.compile(r"[0-9A-Za-z]{1,64}(-[0-9]{1,12}){1,2}", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,9}", re.ASCII)
 _OVER_MAX = 65_536
 _RUNS_MAX = 50
-_LIVE = "PENDING,ASSIGNED,RUNNING"
-"""What the API's reference lists as states of a job that is not over."""
+_REGION = re.compile(r"[a-z]{2}-[a-z]{2,20}-[0-9]", re.ASCII)
 _PREFIX = "dispersed:"
+VISIBILITY = dt.timedelta(minutes=1)
+"""How long a list may lag behind: the documentation does not say. What was sent and not answered is known here."""
+_ONE_ONLY = frozenset({"dispersed.reused-id", "dispersed.state"})
+_SOME = frozenset({"dispersed.malformed", "dispersed.failed", "dispersed.refused", "dispersed.error-inside"})
+"""Errors that may be one attempt's own; any other holds for all."""
 
 
 class DispersedAdapter(backends.BackendAdapter):
@@ -44,16 +48,18 @@ class DispersedAdapter(backends.BackendAdapter):
             powers.add(offer_values.Capability.PROCESSES)
         if self._settings.image_tags:
             powers |= {offer_values.Capability.CONTAINERS, offer_values.Capability.IMAGE_TAGS}
-        return offer_values.Capabilities(frozenset(powers), records.SETTLE)
+        return offer_values.Capabilities(frozenset(powers), VISIBILITY)
 
     def offers(self) -> Sequence[offer_values.Offer]:
         """Return one offer a region: of those that are declared as pools, else of those that the settings name."""
-        live = [(key, job) for key, job in self._live() if _KEY.fullmatch(key)]
+        live = [(key, job) for key, job in self._book.live() if _KEY.fullmatch(key)]
         declared = self._context.pools or rooms.discovered(self._settings)
         now, made = self._context.now(), []
         for pool in declared:
-            here = [(key, job) for key, job in live if job.region == self._region(pool.name)]
-            made.append(rooms.offer(self._context.backend, pool, self._settings, here, len(live), now))
+            region = self._region(pool.name)
+            here = [(key, job) for key, job in live if job.region == region]
+            problem = "" if region else f"settings.regions does not name the region of pool {pool.name}"
+            made.append(rooms.offer(self._context.backend, pool, self._settings, here, len(live), now, problem))
         if self._context.pools:
             return made
         return [dataclasses.replace(one, pool=pool) for one, pool in zip(made, declared, strict=True)]
@@ -64,8 +70,10 @@ class DispersedAdapter(backends.BackendAdapter):
         if not _KEY.fullmatch(key):
             raise errors.refused("invalid", "the key is none that this backend takes")
         region = self._region(placement.pool)
+        if not region:
+            raise errors.elsewhere("no-region", f"settings.regions does not name the region of pool {placement.pool}")
         body = wire.document(placement, self._settings, self._names, region)
-        with self._submitting:  # several calls with one key need one job
+        with self._submitting, self._records.alone():  # several calls with one key need one job
             known = self._find(key)
             if known is None:
                 known = self._create(placement, region, body)
@@ -75,7 +83,18 @@ class DispersedAdapter(backends.BackendAdapter):
 
     def observe(self, refs: Sequence[backends.AttemptRef]) -> Sequence[backends.Observation]:
         """Return what each attempt is now. What is over is not read again."""
-        return [self._observe(ref) for ref in refs]
+        made, failed = [], []
+        for ref in refs:
+            try:
+                made.append(self._observe(ref))
+            except port_errors.BackendError as error:
+                if error.code not in _ONE_ONLY | _SOME:
+                    raise
+                failed.append(error)
+                made.append(backends.Observation(ref.key, offer_values.ObservedState.UNKNOWN, detail=str(error)))
+        if failed and len(failed) == len(made) and failed[0].code in _SOME:
+            raise failed[0]
+        return made
 
     def stop(self, ref: backends.AttemptRef, fence: backends.Fence, grace: dt.timedelta) -> None:
         """Ask exactly this attempt to end; one that never came never will. What grace it gets the network decides."""
@@ -117,13 +136,16 @@ class DispersedAdapter(backends.BackendAdapter):
         """Return every attempt with our mark that is not over."""
         return [
             backends.AttemptRef(ids.AttemptKey(key), f"{_PREFIX}{job.uuid}")
-            for key, job in self._live()
+            for key, job in self._book.live()
             if _KEY.fullmatch(key)
         ]
 
     def forget(self, ref: backends.AttemptRef) -> None:
-        """Nothing is removed here: the records are what keeps a key from running twice, and count what was spent."""
-        self._over.pop(str(ref.key), None)
+        """Remove what is written down here of an attempt that is over. Its record at the network stays."""
+        key = str(ref.key)
+        if _KEY.fullmatch(key) and (known := self._find(key)) is not None and known.over:
+            self._records.forget(key)
+            self._over.pop(key, None)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -133,13 +155,12 @@ class DispersedAdapter(backends.BackendAdapter):
             return backends.Observation(ref.key, state.GONE, detail="not a key of this backend")
         if (told := self._over.get(key)) is not None:
             return told
-        try:
-            known = self._find(key)
-        except port_errors.BackendError as error:
-            if error.code != "dispersed.reused-id":
-                raise
-            return backends.Observation(ref.key, state.UNKNOWN, detail=error.message)
+        known = self._find(key)
         if known is None:
+            record = self._records.read(key)
+            if record is not None and record.uuid is not None:
+                text = f"it was created as {record.uuid}, which the network does not know any more: is it this account?"
+                return backends.Observation(ref.key, state.UNKNOWN, detail=text)
             if self._records.unsettled(key, self._context.now()):
                 text = "its creation was sent and not answered, and may still take effect"
                 return backends.Observation(ref.key, state.UNKNOWN, detail=text)
@@ -170,10 +191,8 @@ class DispersedAdapter(backends.BackendAdapter):
                     raise errors.elsewhere("reused-id", text)
                 return found
         with self._lock:
-            named = self._book.read().get(key, ())
-        if not named:
-            return None
-        fresh = [one for one in (self._job(row.uuid) for row in named) if one is not None]
+            named = self._book.read(key)
+        fresh = [one for one in (self._job(uuid) for uuid in named) if one is not None]
         mine = [one for one in fresh if one.title == self._names.title(key)]
         for one in mine[1:]:
             if not one.over:
@@ -214,22 +233,10 @@ class DispersedAdapter(backends.BackendAdapter):
         told = answer.body.get("logs")
         return told if isinstance(told, str) else ""
 
-    def _live(self) -> list[tuple[str, wire.Job]]:
-        """Return keys and jobs of ours that are not over, in order of key, each key once."""
-        found: dict[str, wire.Job] = {}
-        for page in range(1, books.PAGES_MAX + 1):
-            query = {"page": str(page), "limit": str(books.PAGE), "filter[status]": _LIVE, "sort": "created_at"}
-            rows = books.jobs_of(self._rest.url, self._rest.call("GET", "/v1/jobs", query))
-            for row in rows:
-                key = self._names.key(row.title)
-                if key is not None and not row.over:
-                    found.setdefault(key, row)
-            if len(rows) < books.PAGE:
-                break
-        return sorted(found.items())
-
     def _region(self, pool: str) -> str:
-        return self._settings.regions.get(pool, pool)
+        """Return the code of a pool's region; "" where nobody says it."""
+        code = self._settings.regions.get(pool, pool)
+        return code if _REGION.fullmatch(code) else ""
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -238,6 +245,10 @@ class DispersedAdapter(backends.BackendAdapter):
         key, now = str(placement.key), self._context.now()
         if self._records.is_stopped(key):
             raise errors.stopped()
+        record = self._records.read(key)
+        if record is not None and record.uuid is not None:
+            text = f"{key} was created as {record.uuid}, which the network does not know any more: not created again"
+            raise errors.refused("gone", text)
         if self._records.unsettled(key, now):
             raise errors.unsure(
                 "unsettled", f"the creation of {key} was sent, and may still take effect: not sent again"

@@ -16,20 +16,24 @@ PAGE = 50
 PAGES_MAX = 2000
 OVERLAP = dt.timedelta(minutes=15)
 """So far behind the newest that is known a list is read again: longer than a late request may be taken."""
+TRIES_MAX = 4
+LIVE = "PENDING,ASSIGNED,RUNNING"
+"""What the API's reference lists as states of a job that is not over."""
+_NOTHING: Mapping[str, str] = {}
 
 
 class Book:
-    """Not thread-safe: whoever calls holds a lock."""
+    """``read`` is not thread-safe: whoever calls it holds a lock."""
 
     def __init__(self, rest: client.Rest, names: wire.Names) -> None:
         self._rest = rest
         self._names = names
-        self._found: dict[str, dict[str, wire.Job]] = {}
+        self._found: dict[str, dict[str, float]] = {}
         self._newest: dt.datetime | None = None
         self.skew = dt.timedelta(0)
 
-    def read(self) -> Mapping[str, Sequence[wire.Job]]:
-        """Return jobs by key, each key's oldest first, as they were when they were read. Raises BackendError."""
+    def read(self, key: str) -> Sequence[str]:
+        """Return the ids of a key's jobs, the oldest first. Raises BackendError."""
         since = self._newest - OVERLAP if self._newest is not None else None
         newest = self._newest
         found: list[wire.Job] = []
@@ -44,14 +48,34 @@ class Book:
         else:
             raise errors.elsewhere("too-many", f"the account has more than {PAGES_MAX * PAGE} jobs: use one of its own")
         for row in found:
-            if (key := self._names.key(row.title)) is not None:
-                self._found.setdefault(key, {})[row.uuid] = row
+            if (own := self._names.key(row.title)) is not None:
+                began = row.created_at.timestamp() if row.created_at is not None else 0.0
+                self._found.setdefault(own, {})[row.uuid] = began
         self._newest = newest
-        return {key: sorted(rows.values(), key=_age) for key, rows in self._found.items()}
+        named = self._found.get(key, {})
+        return sorted(named, key=lambda uuid: (named[uuid], uuid))
 
-    def _page(self, page: int) -> tuple[list[wire.Job], int, dt.timedelta]:
+    def live(self) -> list[tuple[str, wire.Job]]:
+        """Return keys and jobs of ours that are not over, in order of key, each key once. Raises BackendError."""
+        found: dict[str, wire.Job] = {}
+        for _ in range(TRIES_MAX):
+            totals = set()
+            for page in range(1, PAGES_MAX + 1):
+                rows, total, _skew = self._page(page, {"filter[status]": LIVE})
+                totals.add(total)
+                for row in rows:
+                    own = self._names.key(row.title)
+                    if own is not None and not row.over:
+                        found.setdefault(own, row)
+                if len(rows) < PAGE:
+                    break
+            if len(totals) == 1:  # else one may have slipped from a page to the one before it
+                break
+        return sorted(found.items())
+
+    def _page(self, page: int, more: Mapping[str, str] = _NOTHING) -> tuple[list[wire.Job], int, dt.timedelta]:
         query = {"page": str(page), "limit": str(PAGE), "sort": "-created_at"}
-        answer = self._rest.call("GET", "/v1/jobs", query)
+        answer = self._rest.call("GET", "/v1/jobs", {**query, **more})
         return jobs_of(self._rest.url, answer), _total(answer), answer.skew
 
 
@@ -69,7 +93,3 @@ def jobs_of(url: str, answer: client.Answer) -> list[wire.Job]:
 def _total(answer: client.Answer) -> int:
     told = answer.body.get("total")
     return told if type(told) is int else PAGE * PAGES_MAX + 1
-
-
-def _age(job: wire.Job) -> tuple[float, str]:
-    return (job.created_at.timestamp() if job.created_at is not None else 0.0, job.uuid)

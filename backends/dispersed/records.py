@@ -6,11 +6,14 @@ a late request could still be taken, nothing is created again under that key.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime as dt
+import fcntl
 import json
 import os
 import pathlib
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from backends.dispersed import errors, signing
 
@@ -18,19 +21,29 @@ SETTLE = 2 * signing.WINDOW + dt.timedelta(seconds=30)
 """So long after its signing a request may still be taken, by a server whose clock is as far from ours as it may be."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """An attempt that was, or may have been, created. ``cost_micro``: what was reserved for it."""
+    """An attempt that was, or may have been, created. ``cost_micro``: what was reserved for it; ``kept``: for that
+    alone is it still here.
+    """
 
     intended_at: dt.datetime
     uuid: str | None = None
     cost_micro: int = 0
+    kept: bool = False
+
+    @property
+    def month(self) -> tuple[int, int]:
+        """Return year and month in which it was to be created, UTC."""
+        began = self.intended_at.astimezone(dt.UTC)
+        return began.year, began.month
 
 
 class Records:
     """The state folder of one backend. Safe to call from any thread: each change is one rename."""
 
     def __init__(self, folder: str) -> None:
+        self._folder = pathlib.Path(folder)
         self._records = pathlib.Path(folder) / "created"
         self._stops = pathlib.Path(folder) / "stopped"
 
@@ -47,9 +60,8 @@ class Records:
     def write(self, key: str, record: Record) -> None:
         """Keep what is known of an attempt, on disk when this returns."""
         self._records.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(
-            {"intendedAt": record.intended_at.isoformat(), "uuid": record.uuid, "costMicro": record.cost_micro}
-        )
+        fields = {"intendedAt": record.intended_at.isoformat(), "uuid": record.uuid, "costMicro": record.cost_micro}
+        text = json.dumps(fields | {"kept": record.kept})
         part = self._records / f".{key}.part"
         with part.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -67,15 +79,33 @@ class Records:
         known = self.read(key)
         return known is not None and known.uuid is None and abs(now - known.intended_at) < SETTLE
 
+    def forget(self, key: str) -> None:
+        """Remove what is known of an attempt that is over; what it costs is kept for its month."""
+        known = self.read(key)
+        if known is not None and known.cost_micro:
+            self.write(key, dataclasses.replace(known, kept=True))
+        else:
+            self.remove(key)
+        (self._stops / key).unlink(missing_ok=True)
+
     def reserved_micro(self, month: tuple[int, int]) -> int:
-        """Return what was reserved for all attempts begun in (year, month), UTC."""
+        """Return what was reserved for all attempts begun in (year, month), UTC. Others that are kept for it go."""
         total = 0
         for path in self._records.glob("[!.]*") if self._records.is_dir() else ():
             known = self.read(path.name)
-            began = known.intended_at.astimezone(dt.UTC) if known is not None else None
-            if known is not None and began is not None and (began.year, began.month) == month:
+            if known is not None and known.month == month:
                 total += known.cost_micro
+            elif known is not None and known.kept:
+                self.remove(path.name)
         return total
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder: neither another object nor another process creates anything meanwhile."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def is_stopped(self, key: str) -> bool:
         """Say whether this attempt was told to stop."""
@@ -98,6 +128,7 @@ def _record(text: str) -> Record:
         dt.datetime.fromisoformat(found["intendedAt"]),
         uuid if isinstance(uuid, str) else None,
         int(found["costMicro"]),
+        bool(found["kept"]),
     )
 
 

@@ -30,12 +30,18 @@ def offer(
     here: Sequence[tuple[str, wire.Job]],
     in_flight: int,
     now: dt.datetime,
+    problem: str = "",
 ) -> offers.Offer:
     """Return the offer of a region.
 
     :param here: keys and jobs of ours in it that are not over.
     :param in_flight: jobs of ours that are not over, in all regions.
+    :param problem: why nothing can be had there.
     """
+    if problem:
+        none = offers.Room(slots=0)
+        site = ids.SiteName(f"{backend}/{pool.name}")
+        return offers.Offer(site, none, none, now, queue=offers.QueueOffer(accepts=False), detail=problem)
     cpu, memory = wanted.node_cpus * 1000, wanted.node_memory_gb * wire.GB
     chips = (pool.count or 0) if pool.accelerator is not None else 0
     places = wanted.jobs_max if pool.accelerator is not None or pool.count is None else min(pool.count, wanted.jobs_max)

@@ -348,6 +348,92 @@ def test_an_id_that_is_anothers_now_is_not_touched(made: adapters.DispersedAdapt
     assert job.status == "RUNNING"
 
 
+def test_another_account_knows_nothing_and_that_is_no_end(
+    made: adapters.DispersedAdapter, server: doubles.Server, tmp_path: pathlib.Path
+) -> None:
+    """What was created and is not known any more may still run, and is not created again."""
+    placed = _dispersed.placement(_dispersed.sleeping(3600))
+    made.submit(placed)
+    with doubles.running() as other:
+        moved = _dispersed.make(other, tmp_path)
+        assert _dispersed.look(moved, placed).state is offers.ObservedState.UNKNOWN
+        assert code_of(lambda: moved.submit(placed)) == "dispersed.gone"
+        assert creations(other) == 0
+
+
+def test_one_bad_answer_spoils_no_other(made: adapters.DispersedAdapter, server: doubles.Server) -> None:
+    """The attempt that it is about is unknown; where all are so, it is an error."""
+    one, two = (_dispersed.placement(_dispersed.sleeping(3600)) for _ in range(2))
+    uuid = made.submit(one).value.removeprefix("dispersed:")
+    made.submit(two)
+    server.spoil("GET", f"/v1/jobs/{uuid}", says(200, {"uuid": 1}), says(500, {"error": "x"}), says(200, {"uuid": 1}))
+    refs = [backends.AttemptRef(each.key) for each in (one, two)]
+    for _ in range(2):
+        assert [seen.state for seen in made.observe(refs)] == [
+            offers.ObservedState.UNKNOWN,
+            offers.ObservedState.RUNNING,
+        ]
+    assert code_of(lambda: made.observe(refs[:1])) == "dispersed.malformed"
+
+
+def test_a_job_is_found_among_many(
+    made: adapters.DispersedAdapter, server: doubles.Server, tmp_path: pathlib.Path
+) -> None:
+    """Behind several pages of others; what was read once is not read again, and all that live are listed."""
+    placed = _dispersed.placement(_dispersed.sleeping(3600))
+    handle = made.submit(placed)
+    server.network.regions = set()
+    (mine,) = server.network.jobs.values()
+    mine.created_ms -= 3_600_000
+    names = made._names
+    for number in range(120):
+        server.network.create(mine.document | {"title": names.title(f"01other{number:03d}-1") if number % 2 else "x"})
+    again = _dispersed.make(server, tmp_path / "other")
+    assert _dispersed.look(again, placed).handle == handle.value
+    assert len(again.list_owned()) == 61
+    server.requests.clear()
+    assert _dispersed.look(again, _dispersed.placement(placed.spec)).state is offers.ObservedState.GONE
+    assert len(server.requests) == 3  # the others are newer than the overlap; the first was not read before
+    for job in server.network.jobs.values():
+        job.created_ms -= 7_200_000
+    server.network.create(mine.document | {"title": "new"})
+    for pages in (3, 1):
+        server.requests.clear()
+        assert _dispersed.look(again, _dispersed.placement(placed.spec)).state is offers.ObservedState.GONE
+        assert len(server.requests) <= pages
+
+
+def test_what_is_over_is_forgotten_and_its_cost_is_not(server: doubles.Server, tmp_path: pathlib.Path) -> None:
+    """Nothing of what runs is; an attempt that was forgotten is still what it was."""
+    pools = (sites.Pool(_dispersed.REGION, price_per_hour=money.Money(1_000_000, "EUR")),)
+    limits = {"spend": {"currency": "EUR", "perJob": 3, "perMonth": 4}, "minutesMax": 120}
+    made = _dispersed.make(server, tmp_path, pools=pools, **limits)
+    live, over = _dispersed.placement(_dispersed.sleeping(3600)), _dispersed.placement(_dispersed.spec("true"))
+    free = _dispersed.make(server, tmp_path / "free")
+    made.submit(live)
+    free.submit(over)
+    first = until_ended(free, over)
+    for one, placed in ((made, live), (free, over)):
+        one.forget(backends.AttemptRef(placed.key))
+    assert [path.name for path in (tmp_path / "created").iterdir()] == [live.key]
+    assert list((tmp_path / "free" / "created").iterdir()) == []
+    assert _dispersed.look(free, over) == first
+    made.stop(backends.AttemptRef(live.key), FENCE, dt.timedelta(0))
+    until_ended(made, live)
+    made.forget(backends.AttemptRef(live.key))
+    assert code_of(lambda: made.submit(_dispersed.placement(_dispersed.spec("true")))) == "dispersed.spend"
+
+
+def test_a_pool_without_a_region_takes_nothing(server: doubles.Server, tmp_path: pathlib.Path) -> None:
+    """And says why."""
+    made = _dispersed.make(server, tmp_path, pools=(sites.Pool("frankfurt"),))
+    (offer,) = made.offers()
+    assert (offer.free.slots, offer.detail) == (0, "settings.regions does not name the region of pool frankfurt")
+    assert code_of(lambda: made.submit(_dispersed.placement(_dispersed.spec("true"), "frankfurt"))) == (
+        "dispersed.no-region"
+    )
+
+
 def test_another_document_under_a_known_key_is_refused(made: adapters.DispersedAdapter, server: doubles.Server) -> None:
     """One key, one document."""
     placed = _dispersed.placement(_dispersed.sleeping(3600))
