@@ -21,8 +21,8 @@ _OVER_MAX = 65_536
 _RUNS_MAX = 50
 _REGION = re.compile(r"[a-z]{2}-[a-z]{2,20}-[0-9]", re.ASCII)
 _PREFIX = "dispersed:"
-VISIBILITY = dt.timedelta(minutes=1)
-"""How long a list may lag behind: the documentation does not say. What was sent and not answered is known here."""
+VISIBILITY = dt.timedelta(seconds=10)
+"""How long a list may lag behind, which nobody says. What was sent is known here before it leaves."""
 _ONE_ONLY = frozenset({"dispersed.reused-id", "dispersed.state"})
 _SOME = frozenset({"dispersed.malformed", "dispersed.failed", "dispersed.refused", "dispersed.error-inside"})
 """Errors that may be one attempt's own; any other holds for all."""
