@@ -32,7 +32,9 @@ class Pace:
     """Attempts of which their backend has no news are observed all the same, in case it lost some."""
     list_every_s: float = 30.0
     read_again_s: float = 60.0
-    """All live jobs are read from the store again, in case the inbox lost one."""
+    """Versions of all live jobs are compared with the store's, in case the inbox lost one."""
+    read_whole_s: float = 600.0
+    """All live jobs are read from the store again, in case a row is another under the same version."""
     call_timeout_s: float = 10.0
     submit_timeout_s: float = 30.0
     settle_s: float = 0.02

@@ -7,7 +7,7 @@ because everything is derived from the store and from what backends say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import arrivals, entries, index, retry
@@ -117,7 +117,9 @@ class Ledger:
         for step in steps:
             try:
                 self._apply(draft, step)
-            except Exception as error:  # noqa: BLE001 -- one row that contradicts itself must not stop all others
+            except Exception as error:  # one row that contradicts itself must not stop all others
+                if self._was_stale(step.job):
+                    raise stores.VersionConflictError(f"job/{step.job}") from error
                 self.broken[step.job] = f"{type(error).__name__}: {error}"
         if not draft.rows:
             return None
@@ -139,7 +141,7 @@ class Ledger:
         try:
             receipt = self._store.commit(changes)
         except stores.VersionConflictError:
-            self._read_again(draft)
+            self._read(draft.rows)
             raise
         if arrival is not None:
             arrival.receipt = receipt
@@ -174,11 +176,21 @@ class Ledger:
             draft.placements.append(step.placement)
             draft.counted += step.counted
 
-    def _read_again(self, draft: _Draft) -> None:
+    def _was_stale(self, job: ids.JobId) -> bool:
+        """Read a family again, and say whether it was not as known: an array and its elements, of different moments."""
+        family = ids.split_element(job)[0]
+        known = {id: row.version for id in self._family(family) if (row := self._live.get(id)) is not None}
+        self._read([job])
+        return known != {id: row.version for id in self._family(family) if (row := self._live.get(id)) is not None}
+
+    def _family(self, parent: ids.JobId) -> tuple[ids.JobId, ...]:
+        return (parent, *self._live.elements.get(parent, ()))
+
+    def _read(self, wanted: Collection[ids.JobId]) -> None:
         # An array counts its elements by phase: they are only right together, so a family is read whole.
-        families = {ids.split_element(id)[0] for id in draft.rows}
-        elements = (each for parent in families for each in self._live.elements.get(parent, ()))
-        for id in {*draft.rows, *families, *elements}:
+        families = {ids.split_element(id)[0] for id in wanted}
+        elements = (each for parent in families for each in self._family(parent))
+        for id in {*wanted, *elements}:
             stored = self._store.job(id)
             if stored is None:
                 self._live.drop(id)

@@ -30,6 +30,7 @@ from orchestrator.control import (
     orphans,
     planning,
     policy_clock,
+    readings,
     reviews,
     steady,
     warnings,
@@ -106,7 +107,6 @@ class Loop:
         self._lease = lease.Leadership(world.store, world.clock, holder)
         self._steady = steady.SteadyClock(world.clock)
         self._term: ids.Term | None = None
-        self._read_at_s = float("-inf")
         self._assemble()
 
     def _assemble(self) -> None:
@@ -115,6 +115,7 @@ class Loop:
         seen = w.inventory.sightings
         self._lanes = lanes.Lanes(w.fleet, w.executor, seen, w.clock, w.ids.jitter, w.pace)
         self._live = index.JobIndex(w.planner)
+        self._readings = readings.Readings(w.store, self._live, w.clock, w.pace)
         self._book = ledger.Ledger(w.store, self._live)
         self._touches = observer.Touches(w.clock)
         self._identities = identities.Identities(w.store, w.clock, w.inventory)
@@ -171,7 +172,6 @@ class Loop:
             self._dispatcher.is_fresh,
             self._compliance,
         )
-        self._read_at_s = float("-inf")
         self._fitted: worlds.World | None = None
         """The world for which the fleet was refreshed last."""
         self._settled: worlds.World | None = None
@@ -214,13 +214,13 @@ class Loop:
             return Report(leads=False, error=str(error))
         except stores.StoreError as error:
             # What was staged is lost and found again: from the store, and by asking backends.
-            self._read_at_s = float("-inf")
+            self._readings.distrust()
             self._dispatcher.distrust()
             return Report(leads=self._term is not None, error=f"{type(error).__name__}: {error}")
         in_flight = sum(len(lane.calls) for lane in self._lanes.all())
         broken, self._book.broken = self._book.broken, {}
         if broken:
-            self._read_at_s = float("-inf")
+            self._readings.distrust()
         due = self._dispatcher.due
         idle = self._settled is not None and not (self._live.waiting or placed or launched or due)
         took_s, self._compliance.took_s = self._compliance.took_s, None
@@ -283,16 +283,13 @@ class Loop:
         return _Grounds(self._w.inventory.world(), self._w.inventory.sightings.seen(), self._live.changes)
 
     def _absorb(self, arrival: arrivals.Arrival | None) -> bool:
-        """Take what the use cases committed; read everything again from time to time, and when something was lost.
+        """Take what the use cases committed, and what is to be read again.
 
         Return whether new jobs came, or just the one that arrives, nothing else did, and none waited before.
         """
         alone = not self._live.waiting
         changed, lost = self._w.inbox.drain()
-        now_s = self._w.clock.monotonic()
-        if lost or now_s - self._read_at_s >= self._w.pace.read_again_s:
-            self._live.replace_all(self._w.store.live_jobs())
-            self._read_at_s = now_s
+        if self._readings.read(lost=lost):
             alone = False
         for job in changed:
             known = self._live.get(job.id) is not None or job.parent is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import datetime as dt
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -264,6 +264,10 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def live_jobs(self) -> Sequence[jobs.Job]:
         """Return every job that is not terminal (arrays' parents and touched elements included)."""
+
+    @abc.abstractmethod
+    def live_versions(self) -> Mapping[ids.JobId, int]:
+        """Return the versions of the jobs that ``live_jobs`` would return: a row that changed has another one."""
 
     @abc.abstractmethod
     def job(self, job: ids.JobId) -> jobs.Job | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
 from orchestrator.domain import decisions, ids, jobs, journal, obligations
@@ -103,6 +103,11 @@ class MemoryStore(stores.Store):
         """See the port."""
         with self._lock:
             return sorted(self._live.values(), key=lambda job: job.queue_seq)
+
+    def live_versions(self) -> Mapping[ids.JobId, int]:
+        """See the port."""
+        with self._lock:
+            return {job.id: job.version for job in self._live.values()}
 
     def job(self, job: ids.JobId) -> jobs.Job | None:
         """See the port."""

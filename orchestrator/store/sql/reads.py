@@ -102,6 +102,11 @@ class Reader:
         made.sort(key=lambda job: job.queue_seq)
         return made
 
+    def live_versions(self) -> dict[ids.JobId, int]:
+        """See the port."""
+        found = self._rows(sa.select(schema.live_jobs.c.id, schema.live_jobs.c.version))
+        return {ids.JobId(id): version for id, version in found}
+
     def job(self, job: ids.JobId) -> jobs.Job | None:
         """See the port."""
         with self._connect() as connection:

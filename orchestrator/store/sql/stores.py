@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
 import sqlalchemy as sa
@@ -53,6 +53,10 @@ class SqlStore(port.Store):
     def live_jobs(self) -> Sequence[jobs.Job]:
         """See the port."""
         return self._reader.live_jobs()
+
+    def live_versions(self) -> Mapping[ids.JobId, int]:
+        """See the port."""
+        return self._reader.live_versions()
 
     def job(self, job: ids.JobId) -> jobs.Job | None:
         """See the port."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.domain import offers
+from orchestrator.domain import errors, offers
 from orchestrator.ports import backends
 from tests.unit.control.test_loop import P, Quiet
 
@@ -13,9 +13,9 @@ WAITING = offers.ObservedState.QUEUED
 class Informed(Quiet):
     """A world whose places tell news: what a test puts into ``said``, None for any; each read is noted by its keys."""
 
-    def __init__(self):
+    def __init__(self, **pace):
         self.reads, self.said, self.cursors = [], frozenset(), []
-        super().__init__(observe_all_every_s=ALL_EVERY_S)
+        super().__init__(observe_all_every_s=ALL_EVERY_S, **pace)
         for adapter in self.adapters.values():
             adapter.observe = self._noted(adapter.observe)
             adapter.news = self.news
@@ -165,3 +165,30 @@ def test_what_was_named_is_asked_for_until_a_read_says_something(world):
         adapter.inner.observe = kept[name]
     world.turns(3)
     assert world.phase(id) is P.SUCCEEDED
+
+
+def test_what_a_look_at_everything_did_not_answer_does_not_rest():
+    """Of a look in several reads one is lost: what it asked for is asked for again at once, though news came."""
+    world = Informed(observe_max=1)
+    keys = {world.running()[1] for _ in range(3)}
+    reads, lost = [], []
+
+    def failing(ask):
+        def observe(refs):
+            reads.append({ref.key for ref in refs})
+            if len(reads) == len(keys):
+                lost.append(reads[-1])
+                raise errors.TransientError("test.lost", "no answer")
+            return ask(refs)
+
+        return observe
+
+    for adapter in world.adapters.values():
+        adapter.observe = failing(adapter.observe)
+    while not lost:
+        world.turns(1)
+    assert set().union(*reads) == keys
+    del reads[:]
+    reads += [set()] * len(keys)
+    world.turns(4)
+    assert lost[0] in reads

@@ -50,6 +50,14 @@ def test_terminal_jobs_move(store: stores.Store) -> None:
         store.commit(stores.Changes(jobs=[samples.job(1)]))
 
 
+def test_versions_of_what_lives(store: stores.Store) -> None:
+    """Each live job has its version of now, elements and arrays too; one that ended has none."""
+    first, second, third = (store.commit(samples.submission(number)).jobs[0] for number in (1, 2, 3))
+    store.commit(stores.Changes(jobs=[replace(second, reason="x")]))
+    store.commit(stores.Changes(jobs=[replace(third, phase=jobs.Phase.FAILED)]))
+    assert store.live_versions() == {first.id: 1, second.id: 2} == {job.id: job.version for job in store.live_jobs()}
+
+
 def test_idempotency_keys(store: stores.Store) -> None:
     """A second use of a key says what the first one was for; another tenant's key is another key."""
     changes = samples.submission(1)
