@@ -31,7 +31,9 @@ LIVE, LIVE_QUICK = 10_000, 100
 THREADS = 6
 """Calls in flight: what the control loop has at most for one backend's submits."""
 BATCH, LOOK_EVERY_S, PATIENCE_S = 500, 0.5, 300.0
-WINDOW_S, WINDOW_QUICK_S = 60.0, 5.0
+WINDOW_S, WINDOW_QUICK_S = 120.0, 5.0
+"""As long as the loop's pause between two looks at every attempt, so that each window has one."""
+IDLE_WINDOW_S = 30.0
 ROOT = pathlib.Path(__file__).parents[1]
 _IMPORT = "import time; t = time.perf_counter(); import backends.kubernetes; backends.kubernetes.plugin"
 _SAY = "; print((time.perf_counter() - t) * 1e3); import sys; assert 'kubernetes' not in sys.modules"
@@ -47,10 +49,10 @@ def measure(options: figures.Options) -> figures.Result:
         with kubes.cluster() as cluster:
             own, bare = _throughput(cluster, options.repeats, count)
         with kubes.cluster() as cluster:
-            steady = _steady(cluster, options, live)
+            idle, steady = _steady(cluster, options, live)
     except kubes.MissingError as error:
         nothing = dict.fromkeys(
-            ("jobs_per_s", "ratio_to_bare", "submit_per_s", "submit_ratio_to_bare", "steady_percent")
+            ("jobs_per_s", "ratio_to_bare", "submit_per_s", "submit_ratio_to_bare", "steady_percent", "idle_percent")
         )
         return figures.Result({**nothing, "import_ms": import_ms}, bound_by="", notes=(f"no cluster here: {error}",))
     return figures.Result(
@@ -60,6 +62,7 @@ def measure(options: figures.Options) -> figures.Result:
             "submit_per_s": _rate(own, 0, count),
             "submit_ratio_to_bare": _ratio(own, bare, 0, target=None),
             "steady_percent": figures.metric(steady, "%", target=5, better="lower"),
+            "idle_percent": figures.metric(idle, "%", target=None, better="lower"),
             "import_ms": import_ms,
         },
         bound_by="the API server, its etcd and the Job controller, which share the cores with whoever asks them",
@@ -73,6 +76,7 @@ def measure(options: figures.Options) -> figures.Result:
             f"{count} Jobs a repeat, each one pod that completes at once; {THREADS} calls in flight, on one machine",
             "the bare client posts what the adapter posts, and watches Jobs only; it keeps, checks and adopts nothing",
             f"steady: a server with {live} Jobs that run; user and system time of its process over {WINDOW_S:g} s each",
+            f"idle: the same server before the first Job, with the same watches; over {IDLE_WINDOW_S:g} s each",
         ),
     )
 
@@ -206,8 +210,8 @@ def _until(check: object, what: str) -> None:
 # --- steady -----------------------------------------------------------------------------------------------------------
 
 
-def _steady(cluster: clusters.Cluster, options: figures.Options, live: int) -> list[float]:
-    """Return the percent of one core that a server took, a window each."""
+def _steady(cluster: clusters.Cluster, options: figures.Options, live: int) -> tuple[list[float], list[float]]:
+    """Return the percent of one core that a server took, a window each: with no Job, and with as many as ``live``."""
     pool = kubes.fakes(cluster, "steady", max(1, live // kubes.PODS_A_NODE))
     with kubes.namespace(cluster) as space:
         given = kubes.settings(cluster, space, **pool)
@@ -215,6 +219,9 @@ def _steady(cluster: clusters.Cluster, options: figures.Options, live: int) -> l
         secret = {"COMITY_SECRET_BENCH": cluster.kubeconfig.read_text()}
         with servers.comity("kubernetes", settings=given, pools=[{"name": "p"}], environment=secret) as server:
             client = server.connect()
+            threading.Event().wait(2 * WINDOW_QUICK_S)
+            idle_s = WINDOW_QUICK_S if options.quick else IDLE_WINDOW_S
+            idle = [_percent(server.process.pid, idle_s) for _ in range(options.repeats)]
             for at in range(0, live, BATCH):
                 documents = [
                     servers.job(f"live-{number}", "sleep", "inf", image=kubes.image())
@@ -229,7 +236,7 @@ def _steady(cluster: clusters.Cluster, options: figures.Options, live: int) -> l
                 threading.Event().wait(1.0)
             threading.Event().wait(2 * WINDOW_QUICK_S)
             window_s = WINDOW_QUICK_S if options.quick else WINDOW_S
-            return [_percent(server.process.pid, window_s) for _ in range(options.repeats)]
+            return idle, [_percent(server.process.pid, window_s) for _ in range(options.repeats)]
 
 
 def _percent(pid: int, window_s: float) -> float:

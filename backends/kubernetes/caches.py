@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from backends.kubernetes import client, errors, names, news, observe, others, queues, slices, tallies, views, watching
+from backends.kubernetes import client, errors, holdings, names, news, observe, others, queues, slices, views, watching
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers
 from orchestrator.ports import backends
@@ -80,7 +80,7 @@ class Cluster:
         self.nodes = watching.Reflector(
             talk, "/api/v1/nodes", views.node, changed=self._node_changed, monotonic=monotonic
         )
-        self._tally = tallies.Tally(self.jobs.items, lambda job: self.ours(job) and not job.over, monotonic)
+        self._holdings = holdings.Holdings(self.jobs.items, lambda job: self.ours(job) and not job.over, monotonic)
         self._nodes_told: dict[str, views.Node] = {}
         """Node -> what it was when what rests on it was last dropped; without its version."""
         self.queues = queues.Queues(talk, wanted, self._forget, monotonic)
@@ -165,11 +165,11 @@ class Cluster:
 
     def live(self) -> Sequence[views.Job]:
         """Return our Jobs that are not over, in order of name."""
-        return self._tally.live()
+        return self._holdings.live()
 
-    def held(self, pool: str) -> tallies.Held:
+    def held(self, pool: str) -> holdings.Held:
         """Return what our live Jobs of a pool ask for."""
-        return self._tally.held(names.label(pool))
+        return self._holdings.held(names.label(pool))
 
     def watch(self, nudge: Callable[[], None]) -> None:
         """Nudge from now on when an attempt gets on."""
@@ -183,7 +183,7 @@ class Cluster:
     # --- what changed -------------------------------------------------------------------------------------------------
 
     def _job_changed(self, job: views.Job) -> None:
-        self._tally.changed(job.name)
+        self._holdings.changed(job.name)
         if job.name not in self.jobs.items:
             with self._lock:
                 left = {name: pod for name, pod in self._pods_of.get(job.name, {}).items() if not pod.gone}

@@ -12,6 +12,7 @@ from backends.kubernetes import (
     checks,
     client,
     errors,
+    holdings,
     logs,
     names,
     observe,
@@ -21,7 +22,6 @@ from backends.kubernetes import (
     raystates,
     rayviews,
     rooms,
-    tallies,
     views,
 )
 from backends.kubernetes import settings as schema
@@ -83,7 +83,7 @@ class RayJobAdapter(backends.BackendAdapter):
                 self._context.backend,
                 pool,
                 base.nodes.items,
-                tallies.held(job for job in live if job.pool == names.label(pool.name)),
+                holdings.held(job for job in live if job.pool == names.label(pool.name)),
                 self._wanted,
                 now,
                 declared=bool(self._context.pools),

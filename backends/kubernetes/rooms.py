@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
-from backends.kubernetes import devices, egress, others, slices, tallies, views
+from backends.kubernetes import devices, egress, holdings, others, slices, views
 from backends.kubernetes import settings as schema
 from orchestrator.domain import ids, offers, sites
 
@@ -55,7 +55,7 @@ def offer(
     backend: str,
     pool: sites.Pool,
     nodes: Mapping[str, views.Node],
-    held: tallies.Held,
+    held: holdings.Held,
     wanted: schema.KubernetesSettings,
     at: dt.datetime,
     *,
@@ -136,7 +136,7 @@ def _room(node: views.Node, device: schema.Device | None, by_node: Mapping[str, 
     )
 
 
-def _less(total: offers.Room, held: tallies.Held) -> offers.Room:
+def _less(total: offers.Room, held: holdings.Held) -> offers.Room:
     return offers.Room(
         cpu_milli=max(0, total.cpu_milli - held.cpu_milli),
         memory_bytes=max(0, total.memory_bytes - held.memory_bytes),

@@ -1,7 +1,7 @@
 """How the use cases tell the control loop about a job they have just committed.
 
-Level beats edge: the loop reads all live jobs again from time to time, so what is lost here costs time, never truth.
-Bounded: when too much waits, everything waiting is dropped and the loop is told to read the store instead.
+Level beats edge: the loop compares what it knows with the store from time to time, so what is lost here costs time,
+never truth. Bounded: when too much waits, everything waiting is dropped and the loop is told to read the store instead.
 """
 
 from __future__ import annotations

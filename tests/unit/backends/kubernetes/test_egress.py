@@ -2,7 +2,7 @@
 
 import pytest
 
-from backends.kubernetes import adapter, egress, render, rooms, tallies
+from backends.kubernetes import adapter, egress, holdings, render, rooms
 from orchestrator.domain import errors, jobs, offers, sites
 from orchestrator.ports import backends
 from tests.unit.backends.kubernetes import objects
@@ -73,6 +73,6 @@ def test_an_offer_says_what_the_rules_are_worth() -> None:
     for said, words in (("enforced", "as its operator declares"), ("unchecked", "nobody says")):
         wanted = objects.wanted(networkPolicy=said)
         nodes = {"n1": objects.node()}
-        found = rooms.offer("gra", sites.Pool("p"), nodes, tallies.NOTHING, wanted, objects.NOW, declared=True)
+        found = rooms.offer("gra", sites.Pool("p"), nodes, holdings.NOTHING, wanted, objects.NOW, declared=True)
         assert words in found.detail
     assert egress.told(None) == ""

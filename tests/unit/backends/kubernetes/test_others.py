@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backends.kubernetes import client, names, others, rooms, tallies
+from backends.kubernetes import client, holdings, names, others, rooms
 from orchestrator.domain import sites
 from tests.unit.backends.kubernetes import objects
 
@@ -85,7 +85,9 @@ def test_what_others_hold_is_taken_from_each_node_and_never_more() -> None:
     def offered(**declared: Any) -> Any:
         seen = rooms.Seen(lambda node: held.get(node, {}))
         pool = sites.Pool("p", **declared)
-        return rooms.offer("gra", pool, nodes, tallies.NOTHING, objects.wanted(), objects.NOW, declared=True, seen=seen)
+        return rooms.offer(
+            "gra", pool, nodes, holdings.NOTHING, objects.wanted(), objects.NOW, declared=True, seen=seen
+        )
 
     found = offered()
     assert (found.total.cpu_milli, found.free.cpu_milli, found.free.slots) == (7800, 3900, 217)

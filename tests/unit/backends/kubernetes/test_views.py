@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.kubernetes import names, observe, quantities, rooms, tallies, views
+from backends.kubernetes import holdings, names, observe, quantities, rooms, views
 from orchestrator.domain import sites
 from tests.unit.backends.kubernetes import objects
 
@@ -48,7 +48,7 @@ def test_nothing_that_is_malformed_stops_anything(job: Any, pod: Any, node: Any)
         "gra",
         sites.Pool("p"),
         {"n1": kept_node},
-        tallies.held([kept_job]),
+        holdings.held([kept_job]),
         objects.wanted(),
         objects.NOW,
         declared=True,
@@ -95,19 +95,19 @@ def test_an_offer_is_what_nodes_allocate_less_what_runs() -> None:
     }
     live = [objects.job(notes={names.ACCELERATORS_ANNOTATION: "3"}, nodes=2)]
     pool = sites.Pool("p", accelerator="nvidia-h100-sxm", count=100)
-    found = rooms.offer("gra", pool, nodes, tallies.held(live), objects.wanted(), objects.NOW, declared=True)
+    found = rooms.offer("gra", pool, nodes, holdings.held(live), objects.wanted(), objects.NOW, declared=True)
     assert (found.total.accelerators, found.free.accelerators, found.total.cpu_milli) == (16, 10, 7800)
     assert (found.free.slots, found.counted) == (218, frozenset({objects.KEY}))
     assert found.largest_node is not None
     assert found.largest_node.accelerators == 8
     tolerant = objects.wanted(pools={"p": {"tolerations": [{"key": "k", "effect": "NoSchedule"}]}})
     assert (
-        rooms.offer("gra", pool, nodes, tallies.NOTHING, tolerant, objects.NOW, declared=True).total.accelerators == 24
+        rooms.offer("gra", pool, nodes, holdings.NOTHING, tolerant, objects.NOW, declared=True).total.accelerators == 24
     )
     less = sites.Pool("p", accelerator="nvidia-h100-sxm", count=4)
     assert (
         rooms.offer(
-            "gra", less, nodes, tallies.NOTHING, objects.wanted(), objects.NOW, declared=True
+            "gra", less, nodes, holdings.NOTHING, objects.wanted(), objects.NOW, declared=True
         ).total.accelerators
         == 4
     )
@@ -119,7 +119,7 @@ def test_an_offer_of_nothing_says_why() -> None:
 
     def detail(pool: sites.Pool, *nodes: views.Node) -> str:
         known = {node.name: node for node in nodes}
-        return rooms.offer("gra", pool, known, tallies.NOTHING, objects.wanted(), objects.NOW, declared=True).detail
+        return rooms.offer("gra", pool, known, holdings.NOTHING, objects.wanted(), objects.NOW, declared=True).detail
 
     assert "no ready node" in detail(pool)
     assert "none of 1 nodes allocates nvidia.com/gpu" in detail(pool, objects.node())

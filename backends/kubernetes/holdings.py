@@ -67,7 +67,7 @@ def held(jobs: Iterable[views.Job]) -> Held:
     return found.tell()
 
 
-class Tally:
+class Holdings:
     """Safe to call from several threads. ``items`` is what is known of Jobs, ``counts`` says which of them count."""
 
     def __init__(

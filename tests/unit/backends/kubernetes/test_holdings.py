@@ -4,7 +4,7 @@ import dataclasses
 import random
 from typing import Any
 
-from backends.kubernetes import caches, client, tallies, views
+from backends.kubernetes import caches, client, holdings, views
 from tests.unit.backends.kubernetes import objects
 
 POOLS = ("p", "q")
@@ -40,10 +40,10 @@ def started(clock: Clock) -> caches.Cluster:
     return caches.Cluster(client.Client(None, ""), objects.wanted(), "gra", "here", clock)
 
 
-def summed(cluster: caches.Cluster, pool: str) -> tallies.Held:
+def summed(cluster: caches.Cluster, pool: str) -> holdings.Held:
     """Return the same, added up from all that is known."""
     mine = [j for j in cluster.jobs.items.values() if cluster.ours(j) and not j.over and j.pool == pool]
-    return tallies.Held(
+    return holdings.Held(
         cpu_milli=sum(j.cpu_milli * j.nodes for j in mine),
         memory_bytes=sum(j.memory_bytes * j.nodes for j in mine),
         accelerators=sum(j.accelerators * j.nodes for j in mine),
@@ -78,7 +78,7 @@ def test_a_job_that_is_older_than_what_is_known_changes_nothing() -> None:
     cluster.jobs.put(made(1, version=10))
     before = cluster.held("q")
     cluster.jobs.put(made(1, version=9))
-    assert cluster.held("q") == before == summed(cluster, "q") != tallies.NOTHING
+    assert cluster.held("q") == before == summed(cluster, "q") != holdings.NOTHING
 
 
 def test_a_change_that_was_missed_is_counted_within_the_minute() -> None:
@@ -89,7 +89,7 @@ def test_a_change_that_was_missed_is_counted_within_the_minute() -> None:
     before = cluster.held("p")
     cluster.jobs.items["job-4"] = made(4, version=2)
     del cluster.jobs.items["job-2"]
-    clock.now_s += tallies.RECOUNT_S - 1
+    clock.now_s += holdings.RECOUNT_S - 1
     assert cluster.held("p") == before
     clock.now_s += 2
     assert cluster.held("p") == summed(cluster, "p") != before
