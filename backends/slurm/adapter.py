@@ -216,6 +216,11 @@ class SlurmAdapter(backends.BackendAdapter):
         if left.end:
             self._over.pop(key, None)
             return self._with_outputs(observe.ended(ref, left, job))
+        if job is not None and observe.is_not_launched(left, job):
+            # Whoever lets it go afterwards must not begin it; one that began meanwhile has made its claim by now.
+            self._folder.mark_stopped(key, 0)
+            if not (left := self._folder.look(key)).claimed:
+                return observe.not_launched(ref, job)
         if job is not None and not observe.is_over(job) and not observe.is_again(left, job):
             self._over.pop(key, None)
             return observe.live(ref, left, job, self._window(job))

@@ -32,6 +32,8 @@ ENDS = frozenset(
 SETTLE_S = 5.0
 """So long after Slurm says that a job is over its last word may still be on its way through the file system."""
 _LATE_S = 120.0
+_NOT_LAUNCHED = "launchfailed"
+"""What Slurm says of a job that it holds after a node did not confirm its start: `launch failed requeued held`."""
 _NOT_BEGUN = {
     "folder": "its working folder could not be made on the node",
     "unpack": "its files could not be unpacked on the node",
@@ -51,6 +53,15 @@ def is_again(left: folders.Left, job: wire.Job) -> bool:
     It does not begin again, for its claim is taken; and Slurm took the first run for over.
     """
     return left.claimed and bool(job.states & WAITING)
+
+
+def is_not_launched(left: folders.Left, job: wire.Job) -> bool:
+    """Say whether Slurm holds an attempt for good because its start was not confirmed, whatever was asked.
+
+    So it is where the controller goes while a node confirms: the node begins nothing, and nobody lets the job go.
+    """
+    said = "".join(filter(str.isalpha, job.said.lower()))
+    return not left.claimed and bool(job.states & WAITING) and said.startswith(_NOT_LAUNCHED)
 
 
 def handle_of(job: wire.Job) -> str:
@@ -131,6 +142,13 @@ def without_word(ref: backends.AttemptRef, left: folders.Left, job: wire.Job) ->
     )
 
 
+def not_launched(ref: backends.AttemptRef, job: wire.Job) -> backends.Observation:
+    """Return the observation of an attempt that a node did not begin, and that finds its mark if it ever did."""
+    detail = f"Slurm: {job.said[: wire.TEXT_MAX]}"
+    outcome = jobs.Outcome(jobs.OutcomeKind.START_FAILED, detail=detail)
+    return backends.Observation(ref.key, offers.ObservedState.ENDED, outcome, handle_of(job), detail=detail)
+
+
 def unknown_to_slurm(ref: backends.AttemptRef, left: folders.Left, now_s: float) -> backends.Observation:
     """Return the observation of an attempt that wrote no last word, and of which Slurm knows nothing."""
     state = offers.ObservedState
@@ -163,7 +181,8 @@ def live(
         detail = f"state {', '.join(sorted(job.states))[:100] or 'none'}, which this version does not know"
     if seen is states.QUEUED and job.reason not in ("", "None"):
         reason = "".join(letter for letter in job.reason if letter.isascii() and letter.isalnum())[:63]
-        detail = f"Slurm: {job.reason[: wire.TEXT_MAX]}"
+        more = f" ({job.said[: wire.TEXT_MAX]})" if job.said else ""
+        detail = f"Slurm: {job.reason[: wire.TEXT_MAX]}{more}"
     if seen is states.QUEUED and window is not None:
         reason, detail = reservations.REASON, f"{window.text} comes first; {detail or 'it waits'}"
     began = _time(left.began_s) if seen is states.RUNNING else None

@@ -74,6 +74,8 @@ class Job:
     partition: str
     states: frozenset[str]
     reason: str = ""
+    said: str = ""
+    """What Slurm adds to its state in words of its own, where it does."""
     nodes: str = ""
     node_count: int = 1
     cpus: int = 0
@@ -163,6 +165,7 @@ def job(found: Mapping[str, Any]) -> Job | None:
         partition=_text(found, "partition"),
         states=frozenset(str(word).upper() for word in words),
         reason=_text(found, "state_reason"),
+        said=_text(found, "state_description"),
         nodes=_text(found, "nodes"),
         node_count=nodes,
         cpus=plain(found.get("cpus")),

@@ -1,5 +1,6 @@
 """What goes wrong with a Slurm site: nothing is started twice, lost, or called ended before it has."""
 
+import contextlib
 import datetime as dt
 import pathlib
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def look(adapter: backends.BackendAdapter, placement: backends.SealedPlacement) 
 
 
 def until(
-    adapter: backends.BackendAdapter, placement: backends.SealedPlacement, state: State, seconds: float = 180.0
+    adapter: backends.BackendAdapter, placement: backends.SealedPlacement, state: State, seconds: float = 600.0
 ) -> backends.Observation:
     """Return the first observation of a state."""
     seen: list[backends.Observation] = []
@@ -59,16 +60,24 @@ def until(
     return seen[0]
 
 
-def submitted(adapter: backends.BackendAdapter, placement: backends.SealedPlacement) -> None:
-    """Submit until an attempt ends: a controller that is killed forgets what it acknowledged seconds before."""
+def submitted(site: Site, adapter: backends.BackendAdapter, placement: backends.SealedPlacement) -> None:
+    """Submit until an attempt ends: a controller that is killed forgets what it acknowledged seconds before.
+
+    It has run once and ended well; or, where the controller went while a node confirmed its start, never.
+    """
+    seen: list[backends.Observation] = []
 
     def over() -> bool:
-        seen = look(adapter, placement)
-        if seen.state is State.GONE:
+        seen[:] = [look(adapter, placement)]
+        if seen[0].state is State.GONE:
             adapter.submit(placement)
-        return seen.state is State.ENDED
+        return seen[0].state is State.ENDED
 
-    wait_until(over, seconds=300, every=0.1, what="the end")
+    faults.patiently(site.cluster, over, "the end")
+    assert seen[0].outcome is not None
+    never = seen[0].outcome.kind is Kind.START_FAILED
+    assert never or seen[0].outcome.exit_code == 0
+    assert site.runs(placement) == (0 if never else 1)
 
 
 @pytest.mark.parametrize("loss", list(wires.Loss))
@@ -105,8 +114,29 @@ def test_the_controller_goes_down_during_submissions(site: Site, kill: bool) -> 
             adapter.submit(placement)
         pending = pending[3:]
     for placement in placements:
-        submitted(adapter, placement)
-    assert [site.runs(placement) for placement in placements] == [1] * len(placements)
+        submitted(site, adapter, placement)
+
+
+def test_a_start_that_nobody_confirmed_has_failed_and_never_happens(site: Site) -> None:
+    """The controller goes while a node confirms: Slurm holds the job, and whoever lets it go starts nothing."""
+    adapter, placement = site.adapter(), site.placement()
+    key = str(placement.key)
+    with contextlib.ExitStack() as frozen:
+        for node in site.cluster.nodes():
+            frozen.enter_context(faults.frozen_node(site.cluster, node))
+        adapter.submit(placement)
+        faults.until(lambda: {job["State"] for job in _slurm.of(site.cluster, key)} == {"RUNNING"}, "the launch")
+        site.cluster.control.stop(faults.CONTROLLER)
+    site.cluster.control.restart(faults.CONTROLLER)
+    faults.ready(site.cluster)
+    for one in (adapter, site.adapter()):
+        seen = until(one, placement, State.ENDED)
+        assert seen.outcome is not None
+        assert (seen.outcome.kind, site.runs(placement)) == (Kind.START_FAILED, 0)
+    (held,) = _slurm.of(site.cluster, key)
+    site.cluster.run("scontrol", "release", held["JobID"])
+    faults.until(lambda: {job["State"] for job in _slurm.of(site.cluster, key)} == {"COMPLETED"}, "the release")
+    assert site.runs(placement) == 0
 
 
 def test_a_job_that_the_controller_forgot_is_never_gone_while_it_may_run(site: Site) -> None:
@@ -114,7 +144,7 @@ def test_a_job_that_the_controller_forgot_is_never_gone_while_it_may_run(site: S
     adapter, placement = site.adapter(), site.placement("sleep 4; exit 5")
     with faults.power_cut(site.cluster):
         handle = adapter.submit(placement)
-        faults.until(lambda: site.runs(placement) == 1, "the start", show=site.cluster.jobs)
+        faults.patiently(site.cluster, lambda: site.runs(placement) == 1, "the start")
     assert _slurm.of(site.cluster, str(placement.key)) == []
     states = set()
     other = site.placement("sleep 1")
@@ -125,7 +155,7 @@ def test_a_job_that_the_controller_forgot_is_never_gone_while_it_may_run(site: S
         states.add(seen.state)
         return seen.state is State.ENDED
 
-    wait_until(over, seconds=180, every=0.1, what=f"the end: {states}")
+    wait_until(over, seconds=600, every=0.1, what=f"the end: {states}")
     assert State.GONE not in states
     seen = look(site.adapter(), placement)
     assert seen.outcome is not None
@@ -136,7 +166,7 @@ def test_a_number_that_is_given_again_is_not_mistaken(site: Site) -> None:
     """A controller that lost everything gives our number to somebody: it is neither observed nor cancelled as ours."""
     adapter, placement = site.adapter(), site.placement("sleep 3600")
     adapter.submit(placement)
-    faults.until(lambda: site.runs(placement) == 1, "the start", show=site.cluster.jobs)
+    faults.patiently(site.cluster, lambda: site.runs(placement) == 1, "the start")
     (ours,) = _slurm.of(site.cluster, str(placement.key))
     faults.forget(site.cluster)
     while (number := site.cluster.sbatch("#!/bin/sh\nsleep 3600\n", "--output=/dev/null")) < int(ours["JobID"]):
@@ -152,7 +182,7 @@ def test_a_dead_node_is_a_loss_and_runs_nothing_again(site: Site) -> None:
     """The attempt ends as lost; Slurm does not queue it again by itself."""
     adapter, placement = site.adapter(), site.placement("sleep 3600")
     adapter.submit(placement)
-    faults.until(lambda: site.runs(placement) == 1, "the start", show=site.cluster.jobs)
+    faults.patiently(site.cluster, lambda: site.runs(placement) == 1, "the start")
     node = faults.until(lambda: look(adapter, placement).whereabouts, "whereabouts")[0].node
     with faults.dead_node(site.cluster, node):
         seen = until(adapter, placement, State.ENDED)
@@ -174,7 +204,7 @@ def test_what_slurm_forgot_long_ago_ends_by_its_marker(site: Site) -> None:
     """A controller that was asked too late knows nothing; the outcome is what the job wrote."""
     adapter, placement = site.adapter(), site.placement("exit 9")
     adapter.submit(placement)
-    faults.until(lambda: site.runs(placement) == 1, "the run", show=site.cluster.jobs)
+    faults.patiently(site.cluster, lambda: site.runs(placement) == 1, "the run")
     faults.until(lambda: {job["State"] for job in _slurm.of(site.cluster, str(placement.key))} == {"FAILED"}, "the end")
     faults.forget(site.cluster)
     seen = until(site.adapter(), placement, State.ENDED)

@@ -17,6 +17,8 @@ from tests.e2e.slurm import clusters
 
 CONTROLLER, REST = "slurmctld", "slurmrestd"
 READY_S = 180.0
+NUDGE_S = 60.0
+LOST_S = 600.0
 POLL_S = 0.05
 RUNNING = "idle", "mixed", "allocated"
 LIVE = "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED"
@@ -71,6 +73,28 @@ def ready(cluster: clusters.Cluster) -> None:
     until(lambda: _listens(cluster), f"slurmctld of {cluster.name}")
     until(lambda: answers(cluster), f"slurmrestd and slurmctld of {cluster.name}")
     until(lambda: all(state in RUNNING for state in cluster.nodes().values()), "nodes", show=cluster.nodes)
+
+
+def account(cluster: clusters.Cluster) -> str:
+    """Return what there is to say where something did not come: nodes, jobs, the last lines of the logs."""
+    said = [f"{cluster.nodes()}", cluster.run("scontrol", "--oneliner", "show", "job")]
+    parts = sorted(name for name in cluster.control.parts() if name.startswith("slurm"))
+    return "\n".join([*said, *(f"--- {part}\n{cluster.log(part)}" for part in parts)])
+
+
+def patiently(cluster: clusters.Cluster, wanted: Callable[[], Any], what: str) -> Any:
+    """Wait until a job has come to something, and return it, also where its launch was lost on the way.
+
+    Then Slurm finds at the node's next registration, up to twenty pings away, that nothing runs there, queues the job
+    again and lets it wait for two minutes. Nodes are made to register meanwhile.
+    """
+    end = time.monotonic() + LOST_S
+    while time.monotonic() < end:
+        with contextlib.suppress(AssertionError):
+            return until(wanted, what, timeout_s=NUDGE_S)
+        with contextlib.suppress(processes.ProcessError):
+            cluster.run("scontrol", "reconfigure")
+    raise AssertionError(f"{what}: not within {LOST_S:.0f} s\n{account(cluster)}")
 
 
 def mend(cluster: clusters.Cluster) -> None:
@@ -141,6 +165,17 @@ def frozen(cluster: clusters.Cluster, part: str = CONTROLLER) -> Iterator[None]:
     finally:
         cluster.control.send(part, signal.SIGCONT)
         ready(cluster)
+
+
+@contextlib.contextmanager
+def frozen_node(cluster: clusters.Cluster, node: str) -> Iterator[None]:
+    """Let a node accept connections and do nothing; what was sent meanwhile it does afterwards."""
+    part = f"slurmd-{node}"
+    cluster.control.send(part, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        cluster.control.send(part, signal.SIGCONT)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """What an attempt is said to be: by its own last word, else by Slurm, and never a success of Slurm's word."""
 
+import dataclasses
+
 import pytest
 
 from backends.slurm import folders, observe, wire
@@ -12,7 +14,7 @@ State, Kind = offers.ObservedState, jobs.OutcomeKind
 
 def told(*states: str, reason: str = "None", nodes: str = "fr-1") -> wire.Job:
     """Return a job as Slurm has it."""
-    return wire.Job(7, "01k-1", "comity here b sha256:0", "u", "fr", frozenset(states), reason, nodes)
+    return wire.Job(7, "01k-1", "comity here b sha256:0", "u", "fr", frozenset(states), reason, nodes=nodes)
 
 
 @pytest.mark.parametrize("claimed", [False, True])
@@ -71,6 +73,22 @@ def test_what_began_and_is_not_known_may_still_run() -> None:
         assert observe.unknown_to_slurm(REF, left, 5000.0).state is State.ENDED
     assert observe.unknown_to_slurm(REF, folders.Left(), 0.0).state is State.GONE
     assert observe.unknown_to_slurm(REF, folders.Left(stopped=True), 0.0).state is State.ENDED
+
+
+def test_what_is_held_after_its_start_failed_is_not_launched() -> None:
+    """By Slurm's own words, in either spelling; one that began, that is held by a person or that runs is not."""
+    for said in ("launch failed requeued held", "launch_failed_requeued_held"):
+        held = dataclasses.replace(told("PENDING", reason="JobHeldUser"), said=said)
+        assert observe.is_not_launched(folders.Left(), held)
+        assert not observe.is_not_launched(folders.Left(claimed=True), held)
+        seen = observe.not_launched(REF, held)
+        assert seen.outcome is not None
+        assert (seen.state, seen.outcome.kind) == (State.ENDED, Kind.START_FAILED)
+        assert said in seen.detail
+        assert not observe.is_not_launched(folders.Left(), dataclasses.replace(held, states=frozenset({"RUNNING"})))
+    person = dataclasses.replace(told("PENDING", reason="JobHeldUser"), said="look at this one")
+    assert not observe.is_not_launched(folders.Left(), person)
+    assert observe.live(REF, folders.Left(), person).detail == "Slurm: JobHeldUser (look at this one)"
 
 
 def test_what_is_queued_again_does_not_begin_again() -> None:
