@@ -4,7 +4,6 @@ that opens connections; one request a connection.
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import ssl
@@ -14,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends import addresses
+from backends import addresses, answers
 from backends.bacalhau import errors, settings
 
 ANSWER_BYTES_MAX = 64 * 2**20
 """A job comes back with its module, once and once more an execution."""
-_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,39 +76,25 @@ class Rest:
     def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         until_s = time.monotonic() + self._settings.timeout_seconds
         sock = self._connect()
-        connection = http.client.HTTPConnection(self._host, self._port)
-        connection.sock = sock
-        connection.auto_open = 0
-        response: http.client.HTTPResponse | None = None
         try:
-            sock.settimeout(max(0.001, until_s - time.monotonic()))
-            connection.request(method, path, body, self._headers(body))
-            response = connection.getresponse()
-            pieces, size = [], 0
-            while True:
-                left_s = until_s - time.monotonic()
-                if left_s <= 0:
-                    raise TimeoutError
-                sock.settimeout(left_s)
-                piece = response.read1(_CHUNK_BYTES)
-                if not piece:
-                    break
-                size += len(piece)
-                if size > ANSWER_BYTES_MAX:
-                    raise errors.malformed(self.url, f"answer: it is longer than {ANSWER_BYTES_MAX} bytes")
-                pieces.append(piece)
-            if response.length:
-                raise http.client.IncompleteRead(b"")
-            return response.status, b"".join(pieces)
-        except (OSError, http.client.HTTPException) as error:
-            raise errors.no_answer(self.url, addresses.why(error)) from error
-        finally:
-            if response is not None:
-                response.close()  # an answer given up holds the socket by itself
-            connection.close()
+            found = answers.ask(
+                sock,
+                (self._host, self._port),
+                method,
+                path,
+                body,
+                self._headers(body),
+                until_s=until_s,
+                bytes_max=ANSWER_BYTES_MAX,
+            )
+        except answers.EndlessError as error:
+            raise errors.malformed(self.url, f"answer: {error}") from error
+        except answers.NoAnswerError as error:
+            raise errors.no_answer(self.url, str(error)) from error
+        return found.status, found.body
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
-        made = {"Accept": "application/json", "User-Agent": "comity", "Connection": "close"}
+        made = {"Accept": "application/json", "User-Agent": "comity"}
         if self._settings.key is not None:
             made["Authorization"] = f"Bearer {self._settings.key}"
         return made if body is None else {**made, "Content-Type": "application/json"}
@@ -127,6 +111,6 @@ class Rest:
 
     def _tls(self) -> ssl.SSLContext:
         try:
-            return ssl.create_default_context(cadata=self._settings.ca)
-        except (ssl.SSLError, ValueError) as error:
+            return answers.context(self._settings.ca)
+        except ValueError as error:
             raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error

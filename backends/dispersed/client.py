@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import http.client
 import json
 import secrets
 import socket
@@ -17,14 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends import addresses
+from backends import addresses, answers
 from backends.dispersed import errors, settings, signing
 
 ANSWER_BYTES_MAX = 16 * 2**20
 """Logs come inside JSON; what is longer is no answer."""
 SKEW_MAX = dt.timedelta(minutes=1)
 """Clocks further apart than this: nothing is created, for a late request could still be taken by then."""
-_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,43 +100,25 @@ class Rest:
 
     def _send(self, method: str, path: str, query: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         until_s = time.monotonic() + self._settings.timeout_seconds
-        connection = http.client.HTTPConnection(self._host, self._port)
-        connection.sock = sock = self._connect()
-        connection.auto_open = 0
-        response: http.client.HTTPResponse | None = None
-        target = f"{path}?{query}" if query else path
+        sock = self._connect()
         try:
-            sock.settimeout(max(0.001, until_s - time.monotonic()))
-            connection.request(method, target, body or None, self._headers(method, path, query, body))
-            response = connection.getresponse()
-            raw = self._read(response, sock, until_s)
-            return response.status, {name.lower(): text for name, text in response.getheaders()}, raw
-        except http.client.IncompleteRead as error:
+            found = answers.ask(
+                sock,
+                (self._host, self._port),
+                method,
+                f"{path}?{query}" if query else path,
+                body or None,
+                self._headers(method, path, query, body),
+                until_s=until_s,
+                bytes_max=ANSWER_BYTES_MAX,
+            )
+        except answers.TruncatedError as error:
             raise errors.unsure("truncated", f"the answer of {self.url} breaks off") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise errors.unsure("no-answer", f"{self.url} did not answer: {addresses.why(error)}") from error
-        finally:
-            if response is not None:
-                response.close()  # an answer given up holds the socket by itself
-            connection.close()
-
-    def _read(self, response: http.client.HTTPResponse, sock: socket.socket, until_s: float) -> bytes:
-        pieces, size = [], 0
-        while True:
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            sock.settimeout(left_s)
-            piece = response.read1(_CHUNK_BYTES)
-            if not piece:
-                break
-            size += len(piece)
-            if size > ANSWER_BYTES_MAX:
-                raise errors.unsure("endless", f"the answer of {self.url} is longer than {ANSWER_BYTES_MAX} bytes")
-            pieces.append(piece)
-        if response.length:
-            raise http.client.IncompleteRead(b"")
-        return b"".join(pieces)
+        except answers.EndlessError as error:
+            raise errors.unsure("endless", f"the answer of {self.url}: {error}") from error
+        except answers.NoAnswerError as error:
+            raise errors.unsure("no-answer", f"{self.url} did not answer: {error}") from error
+        return found.status, found.head, found.body
 
     def _headers(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
         made = signing.headers(
@@ -151,7 +131,7 @@ class Rest:
             query=query,
             body=body,
         )
-        made |= {"Accept": "application/json", "User-Agent": "comity", "Connection": "close"}
+        made |= {"Accept": "application/json", "User-Agent": "comity"}
         return made | ({"Content-Type": "application/json"} if body else {})
 
     def _connect(self) -> socket.socket:
@@ -179,8 +159,8 @@ class Rest:
 
     def _tls(self) -> ssl.SSLContext:
         try:
-            return ssl.create_default_context(cadata=self._settings.ca)
-        except (ssl.SSLError, ValueError) as error:
+            return answers.context(self._settings.ca)
+        except ValueError as error:
             raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
 
 

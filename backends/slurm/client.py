@@ -5,7 +5,6 @@ minute than the site allows. The only module that opens connections; one request
 from __future__ import annotations
 
 import collections
-import http.client
 import json
 import re
 import socket
@@ -17,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends import addresses
+from backends import addresses, answers
 from backends.slurm import errors, settings
 from orchestrator.domain import errors as port_errors
 
@@ -25,7 +24,6 @@ ANSWER_BYTES_MAX = 128 * 2**20
 """A job is about 3 kB in a list: tens of thousands of them."""
 VERSIONS = ("v0.0.42", "v0.0.41", "v0.0.40", "v0.0.38")
 """Those that are spoken here, best first."""
-_CHUNK_BYTES = 64 * 1024
 _OFFERED = re.compile(r"/slurm\\?/(v0\.0\.[0-9]{2})\\?/", re.ASCII)
 
 
@@ -111,40 +109,27 @@ class Rest:
         self._count()
         until_s = self._clock_s() + self._settings.timeout_seconds
         sock = self._connect()
-        connection = http.client.HTTPConnection(self._host, self._port)
-        connection.sock = sock
-        connection.auto_open = 0
-        response: http.client.HTTPResponse | None = None
         try:
-            sock.settimeout(max(0.001, until_s - self._clock_s()))
-            connection.request(method, self._prefix + path, body, self._headers(who, body))
-            response = connection.getresponse()
-            pieces, size = [], 0
-            while True:
-                left_s = until_s - self._clock_s()
-                if left_s <= 0:
-                    raise TimeoutError
-                sock.settimeout(left_s)
-                piece = response.read1(_CHUNK_BYTES)
-                if not piece:
-                    break
-                size += len(piece)
-                if size > ANSWER_BYTES_MAX:
-                    raise errors.malformed(self.url, f"answer: it is longer than {ANSWER_BYTES_MAX} bytes")
-                pieces.append(piece)
-            if response.length:
-                raise http.client.IncompleteRead(b"")
-            return response.status, b"".join(pieces)
-        except (OSError, http.client.HTTPException) as error:
-            raise errors.no_answer(self.url, addresses.why(error)) from error
-        finally:
-            if response is not None:
-                response.close()  # an answer given up holds the socket by itself
-            connection.close()
+            found = answers.ask(
+                sock,
+                (self._host, self._port),
+                method,
+                self._prefix + path,
+                body,
+                self._headers(who, body),
+                until_s=until_s,
+                bytes_max=ANSWER_BYTES_MAX,
+                clock_s=self._clock_s,
+            )
+        except answers.EndlessError as error:
+            raise errors.malformed(self.url, f"answer: {error}") from error
+        except answers.NoAnswerError as error:
+            raise errors.no_answer(self.url, str(error)) from error
+        return found.status, found.body
 
     def _headers(self, who: tuple[str, str] | None, body: bytes | None) -> dict[str, str]:
         user, token = who or (self._settings.user, self._settings.token)
-        made = {"Accept": "application/json", "User-Agent": "comity", "Connection": "close"}
+        made = {"Accept": "application/json", "User-Agent": "comity"}
         if self._settings.auth == "bearer":
             made["Authorization"] = f"Bearer {token}"
         else:
@@ -174,8 +159,8 @@ class Rest:
 
     def _tls(self) -> ssl.SSLContext:
         try:
-            return ssl.create_default_context(cadata=self._settings.ca)
-        except (ssl.SSLError, ValueError) as error:
+            return answers.context(self._settings.ca)
+        except ValueError as error:
             raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
 
 
