@@ -19,6 +19,10 @@ class UnreachableError(Exception):
     """Nobody answers there; nothing was sent. The text says why."""
 
 
+class CertificateError(UnreachableError):
+    """Somebody answers there with a certificate that is not trusted; nothing was sent."""
+
+
 class RefusedError(Exception):
     """The name leads where nothing is sent. The text says where and why."""
 
@@ -62,7 +66,7 @@ def problem(address: Address) -> str:
 def connect(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None) -> tuple[socket.socket, Address]:
     """Connect to an address that was looked at: what a name means cannot change in between.
 
-    :raises UnreachableError: where nobody answers, or the name is not known.
+    :raises UnreachableError: where nobody answers, or the name is not known; :class:`CertificateError`.
     :raises RefusedError: where the name leads to an address that nothing is sent to.
     """
     try:
@@ -83,7 +87,8 @@ def connect(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None) 
         except OSError as error:
             sock.close()
             last = error
-    raise UnreachableError(why(last)) from last
+    untrusted = isinstance(last, ssl.SSLCertVerificationError)
+    raise (CertificateError if untrusted else UnreachableError)(why(last)) from last
 
 
 def why(error: Exception) -> str:

@@ -18,15 +18,21 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class NoAnswerError(Exception):
-    """It was sent, and nobody knows what came of it. The text says why there is no answer."""
+    """It was sent, and nobody knows what came of it. The text says what is wrong with the answer; ``code`` in short."""
+
+    code = "no-answer"
 
 
 class TruncatedError(NoAnswerError):
     """The answer breaks off."""
 
+    code = "truncated"
+
 
 class EndlessError(NoAnswerError):
     """The answer is longer than is read. The text says how many bytes are."""
+
+    code = "endless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +94,15 @@ def ask(
                 break
             size += len(piece)
             if size > bytes_max:
-                raise EndlessError(f"it is longer than {bytes_max} bytes")
+                raise EndlessError(f"its answer is longer than {bytes_max} bytes")
             pieces.append(piece)
         if response.length:
-            raise TruncatedError("it breaks off")
+            raise TruncatedError("its answer breaks off")
         return Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, b"".join(pieces))
     except http.client.IncompleteRead as error:
-        raise TruncatedError("it breaks off") from error
+        raise TruncatedError("its answer breaks off") from error
     except (OSError, http.client.HTTPException) as error:
-        raise NoAnswerError(addresses.why(error)) from error
+        raise NoAnswerError(f"it did not answer: {addresses.why(error)}") from error
     finally:
         if response is not None:
             response.close()  # an answer given up holds the socket by itself

@@ -91,7 +91,7 @@ class BacalhauAdapter(backends.BackendAdapter):
                 self._put(body)
                 known = self._job(key)
         if known is None:
-            raise errors.no_answer(self._rest.url, "it took a job, and does not know it")
+            raise errors.no_answer(self._rest.url, "no-answer", "it took a job, and does not know it")
         if known.labels.get(wire.SPEC) != wire.fingerprint(placement.spec_digest):
             raise errors.refused("conflict", f"a job {key} of another document is already there")
         return backends.Handle(f"bacalhau:{known.id}")

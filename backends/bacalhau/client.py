@@ -55,10 +55,12 @@ class Rest:
         except (ValueError, RecursionError) as error:
             if status >= 400:
                 raise errors.of_answer(self.url, status, raw[:500].decode("utf-8", "replace")) from error
-            raise errors.malformed(self.url, "JSON") from error
+            raise errors.not_json(self.url) from error
         if not isinstance(found, dict):
             raise errors.malformed(self.url, "answer")
         said = found.get("Message")
+        if status < 300 and isinstance(said, str) and "Code" in found:
+            raise errors.error_inside(self.url, status, said)
         if status == 404 and "Status" not in found:  # somebody else's 404 says nothing of a job
             raise errors.of_answer(self.url, status, str(said or ""))
         return Answer(status, found, said if isinstance(said, str) else "")
@@ -87,10 +89,8 @@ class Rest:
                 until_s=until_s,
                 bytes_max=ANSWER_BYTES_MAX,
             )
-        except answers.EndlessError as error:
-            raise errors.malformed(self.url, f"answer: {error}") from error
         except answers.NoAnswerError as error:
-            raise errors.no_answer(self.url, str(error)) from error
+            raise errors.no_answer(self.url, error.code, str(error)) from error
         return found.status, found.body
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
@@ -104,6 +104,8 @@ class Rest:
             return addresses.connect(
                 self._host, self._port, self._settings.timeout_seconds, self._tls() if self._https else None
             )[0]
+        except addresses.CertificateError as error:
+            raise errors.elsewhere("certificate", f"{self.url}: {error}") from error
         except addresses.UnreachableError as error:
             raise errors.unreachable(self.url, str(error)) from error
         except addresses.RefusedError as error:

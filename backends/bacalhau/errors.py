@@ -25,14 +25,26 @@ def unreachable(url: str, why: str) -> errors.TransientError:
     return errors.TransientError("bacalhau.unreachable", text, effects=errors.SideEffects.NONE)
 
 
-def no_answer(url: str, why: str) -> errors.TransientError:
-    """Return the error for a request that was sent, and whose effect nobody knows."""
-    return errors.TransientError("bacalhau.no-answer", f"the orchestrator at {url} did not answer: {why}")
+def no_answer(url: str, code: str, why: str) -> errors.TransientError:
+    """Return the error for a request that was sent, and whose effect nobody knows. ``why`` begins with *it*."""
+    return errors.TransientError(f"bacalhau.{code}", f"the orchestrator at {url}: {why}")
+
+
+def not_json(url: str) -> errors.TransientError:
+    """Return the error for an answer that is not JSON: a page of whatever stands before it."""
+    return errors.TransientError(
+        "bacalhau.not-json", f"what {url} answered is not JSON: does something stand before it?"
+    )
 
 
 def malformed(url: str, what: str) -> errors.TransientError:
     """Return the error for an answer that is none of an orchestrator."""
     return errors.TransientError("bacalhau.malformed", f"what {url} answered is no {what} of a Bacalhau orchestrator")
+
+
+def error_inside(url: str, status: int, said: str) -> errors.TransientError:
+    """Return the error for an answer of success that is an error."""
+    return errors.TransientError("bacalhau.error-inside", f"{url} answers {status} with an error: {shown(said)}")
 
 
 def stopped() -> errors.PermanentError:

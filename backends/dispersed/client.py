@@ -112,12 +112,8 @@ class Rest:
                 until_s=until_s,
                 bytes_max=ANSWER_BYTES_MAX,
             )
-        except answers.TruncatedError as error:
-            raise errors.unsure("truncated", f"the answer of {self.url} breaks off") from error
-        except answers.EndlessError as error:
-            raise errors.unsure("endless", f"the answer of {self.url}: {error}") from error
         except answers.NoAnswerError as error:
-            raise errors.unsure("no-answer", f"{self.url} did not answer: {error}") from error
+            raise errors.unsure(error.code, f"{self.url}: {error}") from error
         return found.status, found.head, found.body
 
     def _headers(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:

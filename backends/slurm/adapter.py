@@ -59,7 +59,7 @@ class SlurmAdapter(backends.BackendAdapter):
     def __init__(self, wanted: settings.SlurmSettings, context: backends.AdapterContext) -> None:
         self._settings = wanted
         self._context = context
-        self._rest = client.Rest(wanted)
+        self._rest = client.Rest(wanted, context.now)
         self._cluster = looking.Cluster(self._rest)
         self._folder = folders.Folder(wanted.folder)
         self._lock = threading.Lock()

@@ -5,6 +5,7 @@ minute than the site allows. The only module that opens connections; one request
 from __future__ import annotations
 
 import collections
+import datetime as dt
 import json
 import re
 import socket
@@ -45,7 +46,12 @@ class Answer:
 class Rest:
     """One slurmrestd. Safe to call from any thread."""
 
-    def __init__(self, wanted: settings.SlurmSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wanted: settings.SlurmSettings,
+        now: Callable[[], dt.datetime],
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         split = urllib.parse.urlsplit(wanted.url)
         self.url = wanted.url
         self._https = split.scheme == "https"
@@ -53,6 +59,7 @@ class Rest:
         self._port = split.port or (443 if self._https else 80)
         self._prefix = split.path.rstrip("/")
         self._settings = wanted
+        self._now = now
         self._clock_s = clock_s
         self._lock = threading.Lock()
         self._calls: collections.deque[float] = collections.deque()
@@ -79,6 +86,8 @@ class Rest:
         """
         sent = None if body is None else json.dumps(body).encode()
         status, raw = self._send(method, f"/slurm/{self.version()}/{path}", sent, who)
+        if status in (401, 403, 511) or status >= 500:
+            self._check_token((who or (self._settings.user, self._settings.token))[1])
         if status == 404:
             self._version = None  # another slurmrestd may answer there now
         if 300 <= status < 400 or (status == 404 and not raw.startswith(b"{")):
@@ -90,7 +99,7 @@ class Rest:
                 raise errors.of_answer(
                     self.url, status, [(0, errors.shown(raw[:200].decode("utf-8", "replace")))]
                 ) from error
-            raise errors.malformed(self.url, "JSON") from error
+            raise errors.not_json(self.url) from error
         if not isinstance(found, dict) or not isinstance(found.get("errors"), list | None):
             raise errors.malformed(self.url, "answer")
         return Answer(status, found, _errors(found.get("errors")), _warnings(found.get("warnings")))
@@ -121,11 +130,22 @@ class Rest:
                 bytes_max=ANSWER_BYTES_MAX,
                 clock_s=self._clock_s,
             )
-        except answers.EndlessError as error:
-            raise errors.malformed(self.url, f"answer: {error}") from error
         except answers.NoAnswerError as error:
-            raise errors.no_answer(self.url, str(error)) from error
+            raise errors.no_answer(self.url, error.code, str(error)) from error
         return found.status, found.body
+
+    def _check_token(self, token: str) -> None:
+        """Say of a request that failed whether its token could be why: Slurm 22.05 says ``Unspecified error``."""
+        first_s, last_s = settings.lifetime(token)
+        now_s = self._now().timestamp()
+        if last_s is not None and last_s <= now_s:
+            when = dt.datetime.fromtimestamp(last_s, dt.UTC).isoformat(timespec="seconds")
+            raise errors.no_answer(self.url, "token-expired", f"it refuses the token, which expired at {when}")
+        if first_s is not None and first_s > now_s:
+            text = (
+                f"it refuses the token, which begins in {first_s - now_s:.0f} s by the clock here: is one clock wrong?"
+            )
+            raise errors.no_answer(self.url, "clock", text)
 
     def _headers(self, who: tuple[str, str] | None, body: bytes | None) -> dict[str, str]:
         user, token = who or (self._settings.user, self._settings.token)
@@ -152,6 +172,8 @@ class Rest:
             return addresses.connect(
                 self._host, self._port, self._settings.timeout_seconds, self._tls() if self._https else None
             )[0]
+        except addresses.CertificateError as error:
+            raise errors.elsewhere("certificate", f"{self.url}: {error}") from error
         except addresses.UnreachableError as error:
             raise errors.unreachable(self.url, str(error)) from error
         except addresses.RefusedError as error:

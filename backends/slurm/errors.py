@@ -40,9 +40,14 @@ def unreachable(url: str, why: str) -> errors.TransientError:
     return errors.TransientError("slurm.unreachable", text, effects=errors.SideEffects.NONE)
 
 
-def no_answer(url: str, why: str) -> errors.TransientError:
-    """Return the error for a request that was sent, and whose effect nobody knows."""
-    return errors.TransientError("slurm.no-answer", f"slurmrestd at {url} did not answer: {why}")
+def no_answer(url: str, code: str, why: str) -> errors.TransientError:
+    """Return the error for a request that was sent, and whose effect nobody knows. ``why`` begins with *it*."""
+    return errors.TransientError(f"slurm.{code}", f"slurmrestd at {url}: {why}")
+
+
+def not_json(url: str) -> errors.TransientError:
+    """Return the error for an answer that is not JSON: a page of whatever stands before it."""
+    return errors.TransientError("slurm.not-json", f"what {url} answered is not JSON: does something stand before it?")
 
 
 def malformed(url: str, what: str) -> errors.TransientError:
@@ -72,8 +77,10 @@ def of_answer(url: str, status: int, said: Sequence[tuple[int, str]]) -> errors.
         return elsewhere("version", f"slurmrestd at {url} does not speak the version that it spoke before")
     if numbers & _DOWN:
         return errors.TransientError("slurm.controller", f"slurmctld behind {url} cannot be asked: {text}")
-    if status in (408, 429) or 200 <= status < 300:
-        return errors.TransientError("slurm.failed", f"slurmrestd at {url} answers {status}, and errors: {text}")
+    if 200 <= status < 300:
+        return errors.TransientError("slurm.error-inside", f"slurmrestd at {url} answers {status}, and errors: {text}")
+    if status in (408, 429):
+        return errors.TransientError("slurm.failed", f"slurmrestd at {url} answers {status}: {text or 'and no more'}")
     if status >= 500 and not any(number > 0 for number in numbers):
         # A bad token and a controller that is away look alike in v0.0.38: both "Unspecified error".
         why = text or f"status {status}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -195,10 +196,26 @@ class SlurmSettings(adapters.AdapterSettings):
 
 def subject(token: str) -> str | None:
     """Return the user that a JSON web token names (claim ``sun``); None where it cannot be read. Slurm verifies it."""
+    claims = _claims(token)
+    named = claims.get("sun", claims.get("username"))
+    return None if named is None else str(named)
+
+
+def lifetime(token: str) -> tuple[float | None, float | None]:
+    """Return from when and until when a JSON web token holds (claims ``iat`` and ``exp``), seconds since 1970."""
+    claims = _claims(token)
+    first, last = (claims.get(name) for name in ("iat", "exp"))
+    return _seconds(first), _seconds(last)
+
+
+def _seconds(found: object) -> float | None:
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _claims(token: str) -> Mapping[str, Any]:
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (ValueError, IndexError, RecursionError):
-        return None
-    named = claims.get("sun", claims.get("username")) if isinstance(claims, dict) else None
-    return None if named is None else str(named)
+        return {}
+    return claims if isinstance(claims, dict) else {}

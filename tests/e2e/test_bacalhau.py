@@ -202,11 +202,11 @@ def test_what_cannot_run_is_refused_before_anything_is_sent(
 
 JSON = {"Content-Type": "application/json"}
 LIES = {
-    "an error in a 200": (wires.Lie(body=b'{"Message": "no", "Code": "InternalError"}'), "malformed"),
-    "HTML": (wires.Lie(body=b"<html>sign in</html>"), "malformed"),
+    "an error in a 200": (wires.Lie(body=b'{"Message": "no", "Code": "InternalError"}'), "error-inside"),
+    "HTML": (wires.Lie(body=b"<html>sign in</html>"), "not-json"),
     "HTML with an error": (wires.Lie(502, b"<html>bad gateway</html>"), "failed"),
     "a list": (wires.Lie(body=b"[]"), "malformed"),
-    "cut": (wires.Lie(body=b'{"Job": {', length=1000), "no-answer"),
+    "cut": (wires.Lie(body=b'{"Job": {', length=1000), "truncated"),
     "an error": (wires.Lie(500, b'{"Status": 500, "Message": "disk full"}'), "failed"),
     "a refusal": (wires.Lie(401, b'{"Status": 401, "Message": "invalid API key"}'), "denied"),
     "somebody else's 404": (wires.Lie(404, b'{"detail": "Not Found"}'), "failed"),
@@ -215,7 +215,7 @@ LIES = {
         wires.Lie(body=b'{"Job": {"ID": "j-1", "Name": "other", "Namespace": "x"}, "Executions": {"Items": []}}'),
         "malformed",
     ),
-    "deep": (wires.Lie(body=b'{"a":' * 20_000), "malformed"),
+    "deep": (wires.Lie(body=b'{"a":' * 20_000), "not-json"),
 }
 
 
@@ -247,7 +247,7 @@ def test_an_answer_without_end_is_given_up(
     between.next("GET", "orchestrator/nodes", wires.Lie(body=b" " * 100_000))
     with pytest.raises(errors.TransientError) as caught:
         made.offers()
-    assert caught.value.code == "bacalhau.malformed"
+    assert caught.value.code == "bacalhau.endless"
 
 
 def test_a_key_that_is_not_good_is_named_as_such(bacalhau: networks.Network, tmp_path: pathlib.Path) -> None:

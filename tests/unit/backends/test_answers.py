@@ -1,13 +1,23 @@
 """A whole answer or none: what breaks off, never ends or comes too late is no answer, and the connection is closed."""
 
+import contextlib
+import pathlib
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from backends import answers
+from backends import addresses, answers
+from backends.bacalhau import client as bacalhau
+from backends.bacalhau import settings as of_bacalhau
+from backends.slurm import client as slurm
+from backends.slurm import settings as of_slurm
+from orchestrator.domain import errors
+from orchestrator.testing import fakes
+from tests.e2e.kube import certificates
 
 REQUEST = b"GET /x?y=1 HTTP/1.1\r\n"
 
@@ -106,3 +116,55 @@ def test_what_is_no_certificate_is_said() -> None:
     """A setting that holds something else is the operator's to mend."""
     with pytest.raises(ValueError, match="PEM"):
         answers.context("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
+
+
+@pytest.fixture
+def strange(tmp_path: pathlib.Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Give the port of a server whose certificate nobody here trusts, and what was sent to it."""
+    pair = certificates.Authority(tmp_path / "strange", "strange").issue("s", user="s", addresses=["127.0.0.1"])
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.certificate, pair.key)
+    told: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as ours:
+                told.append(tls.wrap_socket(ours, server_side=True).recv(65536))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1], told
+        thread.join(60)
+
+
+def ask_slurm(url: str, folder: pathlib.Path) -> object:
+    """Ask a Slurm site for its jobs."""
+    wanted = of_slurm.SlurmSettings(url=url, user="u", token="t", folder=str(folder))
+    return slurm.Rest(wanted, lambda: fakes.START).get("jobs", "jobs")
+
+
+def ask_bacalhau(url: str, folder: pathlib.Path) -> object:
+    """Ask an orchestrator for its nodes; it needs no folder."""
+    assert folder.exists()
+    return bacalhau.Rest(of_bacalhau.BacalhauSettings(url=url)).get("orchestrator/nodes", {}, "Nodes")
+
+
+@pytest.mark.parametrize(("ask", "code"), [(ask_slurm, "slurm"), (ask_bacalhau, "bacalhau")])
+def test_a_certificate_of_somebody_else_is_said(
+    strange: tuple[int, list[bytes]], tmp_path: pathlib.Path, ask: Callable[[str, pathlib.Path], object], code: str
+) -> None:
+    """With a code of its own, before a byte of a request is sent."""
+    port, told = strange
+    with pytest.raises(errors.TransientError) as caught:
+        ask(f"https://127.0.0.1:{port}", tmp_path)
+    assert (caught.value.code, caught.value.effects) == (f"{code}.certificate", errors.SideEffects.NONE)
+    assert told == []
+
+
+def test_the_reason_of_a_connection_that_fails_is_kept_apart() -> None:
+    """Nobody there is not somebody with another certificate."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(addresses.UnreachableError) as caught:
+        addresses.connect("127.0.0.1", port, 60.0, answers.context(None))
+    assert not isinstance(caught.value, addresses.CertificateError)

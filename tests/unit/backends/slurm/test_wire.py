@@ -56,18 +56,18 @@ def error(*rows: object) -> bytes:
 
 
 CASES = {
-    "errors in 200": (200, JSON, error({"error_number": -1, "error": "no"}), "slurm.failed"),
-    "a verdict in 200": (200, JSON, error({"error_code": 2000, "error": "no"}), "slurm.failed"),
+    "errors in 200": (200, JSON, error({"error_number": -1, "error": "no"}), "slurm.error-inside"),
+    "a verdict in 200": (200, JSON, error({"error_code": 2000, "error": "no"}), "slurm.error-inside"),
     "a verdict": (500, JSON, error({"error_code": 2000, "error": "Invalid partition name"}), "slurm.refused"),
     "500 that says why": (500, JSON, error({"error_number": -1, "error": "Unspecified"}), "slurm.failed"),
     "500 without errors": (500, JSON, CLEAN, "slurm.failed"),
     "an unknown field": (400, JSON, error({"error": "Unknown key"}), "slurm.refused"),
-    "HTML": (200, {"Content-Type": "text/html"}, b"<html>hello</html>", "slurm.malformed"),
+    "HTML": (200, {"Content-Type": "text/html"}, b"<html>hello</html>", "slurm.not-json"),
     "a list": (200, JSON, b"[]", "slurm.malformed"),
     "errors that are none": (200, JSON, b'{"errors": "all", "job_id": 7}', "slurm.malformed"),
     "no number": (200, JSON, b'{"errors": [], "job_id": "7"}', "slurm.malformed"),
     "number zero": (200, JSON, b'{"errors": [], "job_id": 0}', "slurm.malformed"),
-    "cut off": (200, {**JSON, "Content-Length": "1000"}, CLEAN, "slurm.no-answer"),
+    "cut off": (200, {**JSON, "Content-Length": "1000"}, CLEAN, "slurm.truncated"),
     "elsewhere": (307, {"Location": "http://169.254.169.254/"}, b"", "slurm.redirected"),
     "no token": (401, JSON, b"{}", "slurm.denied"),
     "no such version": (404, JSON, b"{}", "slurm.version"),
@@ -116,14 +116,14 @@ def test_an_answer_without_end_is_cut(url: str, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(Liar, "answer", (200, JSON, b" " * 2000 + CLEAN))
     with pytest.raises(errors.BackendError) as caught:
         place(url, tmp_path).list_owned()
-    assert caught.value.code == "slurm.malformed"
+    assert caught.value.code == "slurm.endless"
 
 
 def test_no_more_calls_than_the_site_allows(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """What is over the bound is not sent, and says so."""
     monkeypatch.setattr(Liar, "answer", (200, JSON, b'{"errors": [], "jobs": []}'))
     wanted = settings.SlurmSettings(url=url, user="u", token="t", folder=str(tmp_path), calls_per_minute=6)
-    rest = client.Rest(wanted)
+    rest = client.Rest(wanted, lambda: fakes.START)
     for _ in range(5):
         assert rest.get("jobs", "jobs") == []
     with pytest.raises(errors.TransientError) as caught:
@@ -141,10 +141,37 @@ def test_a_version_that_nobody_speaks_here_is_refused(
     assert caught.value.code == "slurm.version"
 
 
-def token(user: object) -> str:
+def token(user: object, **more: object) -> str:
     """Return a token that names a user; nobody checks its signature here."""
-    claims = base64.urlsafe_b64encode(json.dumps({"sun": user}).encode()).decode().rstrip("=")
+    claims = base64.urlsafe_b64encode(json.dumps({"sun": user, **more}).encode()).decode().rstrip("=")
     return f"e30.{claims}.x"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({}, "slurm.failed"),
+        ({"exp": 60}, "slurm.failed"),
+        ({"exp": 0}, "slurm.token-expired"),
+        ({"exp": -1}, "slurm.token-expired"),
+        ({"iat": 1, "exp": 60}, "slurm.clock"),
+        ({"iat": True, "exp": "soon"}, "slurm.failed"),
+    ],
+)
+def test_a_token_that_could_be_why_is_named(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, claims: dict[str, object], code: str
+) -> None:
+    """Where a request fails, and only there: whether a token is good Slurm knows, by a clock of its own."""
+    begins = int(fakes.START.timestamp())
+    at = {name: begins + one if type(one) is int else one for name, one in claims.items()}
+    wanted = settings.SlurmSettings(url=url, user="u", token=token("u", **at), folder=str(tmp_path))
+    rest = client.Rest(wanted, lambda: fakes.START)
+    monkeypatch.setattr(Liar, "answer", (500, JSON, error({"error_number": -1, "error": "Unspecified error"})))
+    with pytest.raises(errors.TransientError) as caught:
+        rest.get("jobs", "jobs")
+    assert caught.value.code == code
+    monkeypatch.setattr(Liar, "answer", (200, JSON, b'{"errors": [], "jobs": []}'))
+    assert rest.get("jobs", "jobs") == []
 
 
 @pytest.mark.parametrize(
