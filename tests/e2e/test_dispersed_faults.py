@@ -336,6 +336,33 @@ def test_a_stop_that_overtakes_a_creation_holds(
     assert seen.outcome.kind is jobs.OutcomeKind.STOPPED
 
 
+def test_a_stop_before_or_within_a_creation_holds(made: adapters.DispersedAdapter, server: doubles.Server) -> None:
+    """Before it nothing is created; within it what was created is ended before the answer is given."""
+    before, within = (_dispersed.placement(_dispersed.sleeping(3600)) for _ in range(2))
+    made.stop(backends.AttemptRef(before.key), FENCE, dt.timedelta(0))
+    assert code_of(lambda: made.submit(before)) == "dispersed.stopped"
+    assert creations(server) == 0
+
+    def stopped_meanwhile(handler: doubles.Handler, honest: Honest) -> None:
+        made.stop(backends.AttemptRef(within.key), FENCE, dt.timedelta(0))
+        handler.say(*honest())
+
+    server.spoil("POST", "/v1/jobs", stopped_meanwhile)
+    made.submit(within)
+    assert [job.status for job in server.network.jobs.values()] == ["CANCELLED"]
+
+
+@pytest.mark.parametrize("how", [says(404, {"detail": "no route"}), html(404)], ids=["json", "html"])
+def test_somebody_elses_404_says_nothing_of_a_job(
+    how: doubles.Spoiler, made: adapters.DispersedAdapter, server: doubles.Server
+) -> None:
+    """It is an error, and no answer about the attempt."""
+    placed = _dispersed.placement(_dispersed.sleeping(3600))
+    made.submit(placed)
+    server.spoil("GET", "/v1/jobs/", how)
+    assert code_of(lambda: _dispersed.look(made, placed)) in ("dispersed.malformed", "dispersed.not-json")
+
+
 def test_an_id_that_is_anothers_now_is_not_touched(made: adapters.DispersedAdapter, server: doubles.Server) -> None:
     """Neither its state nor its end is told as ours, and it is not stopped."""
     placed = _dispersed.placement(_dispersed.sleeping(3600))

@@ -273,6 +273,17 @@ def test_a_month_holds_what_began_in_it(tmp_path: Any) -> None:
     assert spending.reserve(placement("a"), priced(1_200_000), limited(5, 5), known, later) == 1_300_000
 
 
+def test_what_is_kept_for_its_month_goes_with_it(tmp_path: Any) -> None:
+    """And what may still run stays."""
+    known = records.Records(str(tmp_path))
+    for number in range(2):
+        known.write(f"01k-{number}", records.Record(NOON, "u" * 8, 1))
+    known.forget("01k-0")
+    assert known.reserved_micro((2026, 11)) == 2
+    assert known.reserved_micro((2026, 12)) == 0
+    assert [known.read(f"01k-{number}") is None for number in range(2)] == [True, False]
+
+
 def test_a_damaged_record_is_no_permission(tmp_path: Any) -> None:
     """Nobody knows what was made under it; what was removed counts no more."""
     known = records.Records(str(tmp_path))
