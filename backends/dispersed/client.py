@@ -64,11 +64,11 @@ class Rest:
 
         :param path: from ``/v1``, quoted.
         """
-        status, head, raw = self._send(method, path, signing.canonical_query(query), signing.canonical_body(body))
+        told = self._send(method, path, signing.canonical_query(query), signing.canonical_body(body))
+        status, raw, skew = told.status, told.body, self._skew(told.head)
         if 300 <= status < 400:
             raise errors.of_answer(self.url, status, "")
-        skew = self._skew(head)
-        if status == 401 and skew > SKEW_MAX:
+        if status == 401 and skew > signing.WINDOW - SKEW_MAX:
             raise errors.elsewhere("clock", f"the clock of {self.url} is {skew.total_seconds():.0f} s from ours")
         try:
             found = json.loads(raw)
@@ -98,12 +98,11 @@ class Rest:
             return dt.timedelta(0)
         return abs(told - self._now()) if told.tzinfo is not None else dt.timedelta(0)
 
-    def _send(self, method: str, path: str, query: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    def _send(self, method: str, path: str, query: str, body: bytes) -> answers.Answer:
         until_s = time.monotonic() + self._settings.timeout_seconds
-        sock = self._connect()
         try:
-            found = answers.ask(
-                sock,
+            return answers.ask(
+                self._connect(),
                 (self._host, self._port),
                 method,
                 f"{path}?{query}" if query else path,
@@ -114,7 +113,6 @@ class Rest:
             )
         except answers.NoAnswerError as error:
             raise errors.unsure(error.code, f"{self.url}: {error}") from error
-        return found.status, found.head, found.body
 
     def _headers(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
         made = signing.headers(
