@@ -52,15 +52,20 @@ def explain(selection: select.Selection, table: columns.Columns) -> Wait:
         if _helped_by_waiting(verdict, judgement):
             return Wait(queues.WAITING, "NotYet", f"no site may take it yet: {_codes(counts)}")
     if unasked := _unasked(verdict, table):
-        sites = "1 site has" if unasked == 1 else f"{unasked} sites have"
+        sites = "1 site has" if len(unasked) == 1 else f"{len(unasked)} sites have"
+        states = (table.items[row].backend for row in unasked)
+        if failing := sorted({state.detail for state in states if state is not None and state.detail}):
+            text = f"{sites} not said what it takes, for its backend fails ({', '.join(failing[:CODES_MAX])})"
+            return Wait(queues.WAITING, "NotAnswering", f"{text}: {_codes(counts)}")
         return Wait(queues.WAITING, "NotAsked", f"{sites} not been asked yet what it takes: {_codes(counts)}")
     return Wait(queues.UNPLACEABLE, "NoSiteMayTakeIt", f"no site may take it: {_codes(counts)}")
 
 
-def _unasked(verdict: select.Verdict, table: columns.Columns) -> int:
-    """Return how many sites are refused for powers alone whose adapter has not told of any: it was not asked yet."""
+def _unasked(verdict: select.Verdict, table: columns.Columns) -> list[int]:
+    """Return which sites are refused for powers alone whose adapter has not told of any: it was not asked yet."""
     only_powers = (verdict.bits != 0) & ((verdict.bits & ~_POWERS) == 0)
-    return int(np.count_nonzero(only_powers & (table.capabilities == 0) & ~verdict.judgement.denied))
+    found: list[int] = np.flatnonzero(only_powers & (table.capabilities == 0) & ~verdict.judgement.denied).tolist()
+    return found
 
 
 def _helped_by_waiting(verdict: select.Verdict, judgement: evaluator.Judgement) -> bool:

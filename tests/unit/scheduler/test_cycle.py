@@ -163,11 +163,16 @@ def test_a_place_that_was_not_asked_yet_makes_nothing_unplaceable() -> None:
     """Until its adapter has told what it can do a job waits there, unless something else keeps it away for good."""
     new = replace(SITE, capabilities=frozenset())
 
-    def wait(site: sites.Site) -> tuple[str, str]:
+    def wait(site: sites.Site, **backends: rows.BackendState) -> tuple[str, str]:
         queued = [samples.job(1)]
-        (found,) = cycle.plan(samples.snapshot([site], [], queued)).waiting
+        (found,) = cycle.plan(
+            samples.snapshot([site], [], queued, **({"backends": backends} if backends else {}))
+        ).waiting
+        assert all(state.detail in found.wait.message for state in backends.values())
         return found.wait.type, found.wait.reason
 
+    broken = rows.BackendState(new.backend, reachable=False, detail="backend.broken")
+    assert wait(new, **{new.backend: broken}) == ("Waiting", "NotAnswering")
     assert wait(new) == ("Waiting", "NotAsked")
     known = replace(SITE, capabilities=SITE.capabilities - {offers.Capability.PROCESSES.value})
     assert wait(known) == ("Unplaceable", "NoSiteMayTakeIt")
