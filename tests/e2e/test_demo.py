@@ -35,15 +35,16 @@ def _start(tmp_path: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:
 
 def _left_behind(tmp_path: pathlib.Path) -> list[str]:
     """Return processes and files that mention the demonstration's folder."""
-    found = [str(path) for path in tmp_path.glob("comity-demo-*")]
+    found = [str(path) for path in tmp_path.glob("comity-*")]
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
                 words = (entry / "cmdline").read_bytes() + bytes((entry / "cwd").readlink())
+                words += (entry / "environ").read_bytes()
             except OSError:
                 continue
             if str(tmp_path).encode() in words:
-                found.append(f"process {entry.name}: {words!r}")
+                found.append(f"process {entry.name}: {words[:300]!r}")
     return found
 
 
@@ -94,7 +95,7 @@ def test_a_port_that_somebody_took_is_left_for_another(tmp_path: pathlib.Path) -
 def test_demo_fails_where_a_claim_does_not_hold() -> None:
     """A step whose outcome is another one raises, with what it was."""
     with pytest.raises(machines.DemoError, match="chose"):
-        story._claim(False, "the plan chose x")
+        story.claim(False, "the plan chose x")
     sites = [
         {"site": "a/b", "allowed": False, "reasons": [{"code": "x", "effect": "deny"}]},
         {"site": "c", "allowed": True},

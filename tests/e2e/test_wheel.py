@@ -74,3 +74,11 @@ def test_the_code_that_runs_is_that_of_the_wheel(unpacked, tmp_path):
         check=True,
     )
     assert all(line.startswith(str(unpacked)) for line in run.stdout.split())
+
+
+def test_what_only_a_checkout_starts_is_said_by_the_wheel(unpacked, tmp_path):
+    """The demonstration says in one line that no cluster is started from here, and how to name one."""
+    run = _comity(unpacked, "demo", "--with", "slurm", cwd=tmp_path)
+    assert (run.returncode, len(run.stderr.splitlines())) == (1, 2), run.stderr
+    assert "no slurm for the demonstration: this installation starts none" in run.stderr
+    assert "COMITY_DEMO_SLURM=FILE" in run.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 
-NAMES = ("digits", "hospital")
+NAMES = ("digits", "hospital", "networks")
 
 
 def folder() -> pathlib.Path:

@@ -36,8 +36,10 @@ class DemoError(Exception):
 class World:
     """A temporary folder with documents, state and one control plane."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, secrets: Mapping[str, str] | None = None) -> None:
+        """Make the folders. ``secrets``: variables of the control plane to which documents refer."""
         self.folder = folder
+        self.secrets = dict(secrets or {})
         self.state = folder / "state"
         self.documents = folder / "comity.d"
         self.port = 0
@@ -50,7 +52,11 @@ class World:
     def environment(self) -> Mapping[str, str]:
         """Return the environment of every child: ours, pointed at this world."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("COMITY_")}
-        return kept | {"COMITY_STATE_DIR": str(self.state), "COMITY_SERVER": self.server, "PYTHONUNBUFFERED": "1"}
+        return (
+            kept
+            | self.secrets
+            | {"COMITY_STATE_DIR": str(self.state), "COMITY_SERVER": self.server, "PYTHONUNBUFFERED": "1"}
+        )
 
     def client(self) -> clients.Client:
         """Return a client with the administrator's token that the server wrote."""
@@ -78,7 +84,7 @@ class World:
 
     def _started(self) -> subprocess.Popen[bytes]:
         """Start the control plane, and wait until it is ready or has ended."""
-        with (self.folder / "server.log").open("ab") as log, _held():
+        with (self.folder / "server.log").open("ab") as log, held():
             self.process = subprocess.Popen(  # noqa: S603 -- our own program, fixed arguments
                 [
                     *comity(),
@@ -113,7 +119,7 @@ class World:
         looks = {"FORCE_COLOR": "1"} if colour else {"NO_COLOR": "1"}
         process: subprocess.Popen[str] | None = None
         try:
-            with _held():
+            with held():
                 process = subprocess.Popen(  # noqa: S603 -- our own program, fixed arguments
                     [*comity(), *arguments],
                     cwd=self.folder,
@@ -163,24 +169,29 @@ class World:
 
 
 @contextlib.contextmanager
-def world() -> Iterator[World]:
+def world(secrets: Mapping[str, str] | None = None) -> Iterator[World]:
     """Make a world in a temporary folder; leave nothing of it behind."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="comity-demo-"))
-    made = World(folder)
-    for number in _ENDINGS:
-        signal.signal(number, signal.default_int_handler)
+    made = World(folder, secrets)
+    interruptible()
     try:
         yield made
     finally:
-        with _deaf():
+        with deaf():
             try:
                 made.close()
             finally:
                 shutil.rmtree(folder, onerror=_make_writable)
 
 
+def interruptible() -> None:
+    """From now on a closed terminal and a polite kill are what Ctrl-C is: everything is cleaned up."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.default_int_handler)
+
+
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """Take no notice of a second Ctrl-C while cleaning up; it takes seconds."""
     before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, *_ENDINGS)]
     try:
@@ -191,7 +202,7 @@ def _deaf() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held() -> Iterator[None]:
+def held() -> Iterator[None]:
     """Hold an interruption back until a child that is being made is known by its process id, then let it happen."""
     caught: list[int] = []
     before = [

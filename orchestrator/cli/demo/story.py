@@ -46,45 +46,45 @@ class Story:
     def health(self) -> None:
         """French health data lands in France."""
         self.say.heading("French health data goes where French law lets it: to the dearest place")
-        plan = self._show_plan("hospital/health.yaml", placeable=True)
-        _claim(plan.chosen == PARIS, f"the plan chose {plan.chosen}, not {PARIS}")
+        plan = self.show_plan("hospital/health.yaml", placeable=True)
+        claim(plan.chosen == PARIS, f"the plan chose {plan.chosen}, not {PARIS}")
         codes = refusals(plan.sites)
-        _claim("fr-hds.certificate" in codes.get(FRANKFURT, ()), f"frankfurt is refused for {codes.get(FRANKFURT)}")
-        _claim("exposure.US" in codes.get(FRANKFURT, ()), f"frankfurt is refused for {codes.get(FRANKFURT)}")
-        _claim("fr-hds.certificate" in codes.get(SINGAPORE, ()), f"singapore is refused for {codes.get(SINGAPORE)}")
+        claim("fr-hds.certificate" in codes.get(FRANKFURT, ()), f"frankfurt is refused for {codes.get(FRANKFURT)}")
+        claim("exposure.US" in codes.get(FRANKFURT, ()), f"frankfurt is refused for {codes.get(FRANKFURT)}")
+        claim("fr-hds.certificate" in codes.get(SINGAPORE, ()), f"singapore is refused for {codes.get(SINGAPORE)}")
         self._run_training("hospital/health.yaml", "health", PARIS)
 
     def free(self) -> None:
         """Without data and constraints the price decides."""
         self.say.heading("The same work without personal data goes to the cheapest")
-        plan = self._show_plan("hospital/free.yaml", placeable=True)
-        _claim(plan.chosen == SINGAPORE, f"the plan chose {plan.chosen}, not {SINGAPORE}")
-        _claim(all(site["allowed"] for site in plan.sites), "some site was refused though nothing was asked for")
+        plan = self.show_plan("hospital/free.yaml", placeable=True)
+        claim(plan.chosen == SINGAPORE, f"the plan chose {plan.chosen}, not {SINGAPORE}")
+        claim(all(site["allowed"] for site in plan.sites), "some site was refused though nothing was asked for")
         self._run_training("hospital/free.yaml", "free", SINGAPORE)
 
     def impossible(self) -> None:
         """What nobody meets is refused with every reason and the nearest change."""
         self.say.heading("What no place meets is refused, with every reason and the nearest change")
-        plan = self._show_plan("hospital/impossible.yaml", placeable=False)
+        plan = self.show_plan("hospital/impossible.yaml", placeable=False)
         codes = refusals(plan.sites)
-        _claim(len(codes) == 3, f"only {sorted(codes)} are refused")
-        _claim(set(codes[PARIS]) == {"limits.price"}, f"paris is refused for {codes[PARIS]}, not for the price alone")
+        claim(len(codes) == 3, f"only {sorted(codes)} are refused")
+        claim(set(codes[PARIS]) == {"limits.price"}, f"paris is refused for {codes[PARIS]}, not for the price alone")
         changes = plan.document.get("nearestChange") or []
-        _claim(bool(changes), "no nearest change is named")
-        _claim(not any(change.get("dropsConstraint") for change in changes), "the nearest change gives up a constraint")
+        claim(bool(changes), "no nearest change is named")
+        claim(not any(change.get("dropsConstraint") for change in changes), "the nearest change gives up a constraint")
         arguments = ["submit", "-f", "hospital/impossible.yaml", "--wait", "--cancel-if-unplaceable"]
         self.say.command(" ".join(arguments))
-        answer = self._run(arguments, expected=3)
+        answer = self.run(arguments, expected=3)
         self.say.output(answer.stderr)
         with self.world.client() as client:
             job = client.find("impossible")
-        _claim(not job.attempts, f"the refused job was tried {len(job.attempts)} times")
+        claim(not job.attempts, f"the refused job was tried {len(job.attempts)} times")
         self.say.checked("refused at every site; exit code 3; no attempt was made anywhere")
 
     def survive(self) -> None:
         """The control plane is killed while a job runs, and adopts it when it is back."""
         self.say.heading("The control plane is killed while a job runs; the job does not notice")
-        id_ = self._run(["submit", "-f", "hospital/long.yaml"], expected=0).stdout.strip()
+        id_ = self.run(["submit", "-f", "hospital/long.yaml"], expected=0).stdout.strip()
         self.say.command("submit -f hospital/long.yaml")
         self.say.output(id_)
         with self.world.client() as client:
@@ -94,44 +94,44 @@ class Story:
             before = client.job(id_)
         killed_at = self._clock.now()
         self.world.kill()
-        _claim(before.phase == "RUNNING", f"the job was {before.phase} when the control plane was killed")
+        claim(before.phase == "RUNNING", f"the job was {before.phase} when the control plane was killed")
         self.say.told("kill -9 of the control plane, while the job is RUNNING")
         self.say.waiting("starting it again")
         pid = self.world.start()
         self.say.done_waiting()
         self.say.told(f"started again: process {pid}")
         with self.world.client() as client:
-            job = self._ended(client, id_)
+            job = self.ended(client, id_)
             text = _output(client, id_)
             metrics = self._metrics(client, id_)
-        _claim(job.succeeded, f"the job ended {job.phase} {job.reason}")
-        _claim(len(job.attempts) == 1, f"the job needed {len(job.attempts)} attempts")
-        _claim(job.site == PARIS, f"the job ran on {job.site}")
+        claim(job.succeeded, f"the job ended {job.phase} {job.reason}")
+        claim(len(job.attempts) == 1, f"the job needed {len(job.attempts)} attempts")
+        claim(job.site == PARIS, f"the job ran on {job.site}")
         ended_at = dt.datetime.fromisoformat(str(job.attempts[0]["endedAt"]))
-        _claim(ended_at > killed_at, "the job had ended before the control plane was killed")
+        claim(ended_at > killed_at, "the job had ended before the control plane was killed")
         epochs = [line.split()[1] for line in text.splitlines() if line.startswith("epoch")]
-        _claim(len(epochs) == len(set(epochs)) == 11, f"the output is not that of one run: {epochs}")
+        claim(len(epochs) == len(set(epochs)) == 11, f"the output is not that of one run: {epochs}")
         self.say.command("get jobs")
-        self.say.output(self._run(["get", "jobs"], expected=0).stdout)
+        self.say.output(self.run(["get", "jobs"], expected=0).stdout)
         self.say.checked(f"adopted: one attempt, one run, no lost line of output, accuracy {metrics['accuracy']:.3f}")
 
     def prove(self) -> None:
         """Explain shows facts with source and date; the journal's chain holds."""
         self.say.heading("Every answer can be asked for its reasons, and the record for its chain")
         self.say.command("explain long --backend frankfurt")
-        text = self._run(["explain", "long", "--backend", "frankfurt"], expected=0).stdout
+        text = self.run(["explain", "long", "--backend", "frankfurt"], expected=0).stdout
         self.say.output(text)
         for words in ("invented for the demonstration", "as of 2026-11-01", "ultimateParentHq = US"):
-            _claim(words in text, f"the explanation does not say {words!r}")
+            claim(words in text, f"the explanation does not say {words!r}")
         self.say.told("")
         self.say.command("log verify")
-        self.say.output(self._run(["log", "verify", "--state", str(self.world.state)], expected=0).stdout)
+        self.say.output(self.run(["log", "verify", "--state", str(self.world.state)], expected=0).stdout)
         self.say.checked("facts named with source and date; the journal's chain holds from the first entry to the last")
 
-    def _show_plan(self, file: str, *, placeable: bool) -> results.PlanView:
+    def show_plan(self, file: str, *, placeable: bool) -> results.PlanView:
         """Print a plan as the command line shows it, and return the same answer as data."""
         self.say.command(f"plan -f {file}")
-        text = self._run(["plan", "-f", file], expected=0 if placeable else 3, colour=self.say.colour).stdout
+        text = self.run(["plan", "-f", file], expected=0 if placeable else 3, colour=self.say.colour).stdout
         self.say.output(text)
         path = self.world.folder / file
         (loaded,) = yaml_loader.load(path.read_bytes(), file=file)
@@ -139,24 +139,25 @@ class Story:
         with self.world.client() as client:
             answer = client.plan(job)
         digest = answer.digest.removeprefix("sha256:")[: answers.DIGEST_DIGITS]
-        _claim(f"plan {digest}" in text, f"the same question twice has two answers: {digest} is not what is shown")
+        claim(f"plan {digest}" in text, f"the same question twice has two answers: {digest} is not what is shown")
         return answer
 
     def _run_training(self, file: str, name: str, site: str) -> None:
         self.say.command(f"submit -f {file} --wait")
         self.say.waiting("training")
-        answer = self._run(["submit", "-f", file, "--wait"], expected=0)
+        answer = self.run(["submit", "-f", file, "--wait"], expected=0)
         self.say.done_waiting()
         self.say.output("\n".join(answer.stdout.splitlines()[-2:]))
         with self.world.client() as client:
             job = client.find(name)
             metrics = self._metrics(client, job.id)
-        _claim(job.succeeded and job.site == site, f"{name} ended {job.phase} on {job.site}, not SUCCEEDED on {site}")
+        claim(job.succeeded and job.site == site, f"{name} ended {job.phase} on {job.site}, not SUCCEEDED on {site}")
         accuracy, unseen = metrics["accuracy"], metrics["unseen_digits"]
-        _claim(accuracy >= LEAST_ACCURACY, f"the classifier reads only {accuracy:.0%} of the digits")
+        claim(accuracy >= LEAST_ACCURACY, f"the classifier reads only {accuracy:.0%} of the digits")
         self.say.checked(f"ran on {site}: reads {accuracy:.1%} of {unseen} handwritten digits it had never seen")
 
-    def _ended(self, client: clients.Client, id_: str) -> results.JobView:
+    def ended(self, client: clients.Client, id_: str) -> results.JobView:
+        """Wait for the end of a job, and return it."""
         self.say.waiting("waiting for its end")
         until(lambda: client.job(id_).ended, JOB_S, "the job did not end")
         self.say.done_waiting()
@@ -164,10 +165,11 @@ class Story:
 
     def _metrics(self, client: clients.Client, id_: str) -> Mapping[str, Any]:
         found = json.loads(b"".join(client.read_output(id_, "metrics.json")))
-        _claim(isinstance(found, dict) and "accuracy" in found, "the job left no metrics")
+        claim(isinstance(found, dict) and "accuracy" in found, "the job left no metrics")
         return dict(found)
 
-    def _run(self, arguments: Sequence[str], *, expected: int, colour: bool = False) -> Any:
+    def run(self, arguments: Sequence[str], *, expected: int, colour: bool = False) -> Any:
+        """Run a command, and return what it printed. Raises DemoError where it ends otherwise than expected."""
         answer = self.world.run(arguments, colour=colour)
         if answer.returncode != expected:
             self.say.done_waiting()
@@ -204,6 +206,7 @@ def _output(client: clients.Client, id_: str) -> str:
         cursor = page.cursor
 
 
-def _claim(holds: bool, otherwise: str) -> None:
+def claim(holds: bool, otherwise: str) -> None:
+    """Raise DemoError where something does not hold."""
     if not holds:
         raise DemoError(otherwise)

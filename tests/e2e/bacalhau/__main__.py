@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from tests.e2e import demonstrations
 from tests.e2e.bacalhau import building, networks
 from tests.e2e.kube import building as kube_building
 
@@ -19,34 +20,51 @@ def main(argv: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("doctor", help="say what is missing, one line each")
     commands.add_parser("build", help="build Bacalhau into the cache")
-    commands.add_parser("up", help="start a network and keep it")
+    up = commands.add_parser("up", help="start a network and keep it")
+    up.add_argument(
+        "--for-demo", action="store_true", help="print what `comity demo` registers, as JSON; end with stdin"
+    )
     given = parser.parse_args(argv)
     if given.command == "doctor":
         lines = building.missing()
         print("\n".join(lines) or "nothing is missing")
         return 1 if lines else 0
+    problem = "; ".join(building.missing())
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         building.ensure()
         if given.command == "up":
-            _up()
+            _up(for_demo=given.for_demo)
     except (kube_building.BuildError, networks.NetworkError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        pass
     return 0
 
 
-def _up() -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+
+def _up(*, for_demo: bool) -> None:
+    # An end that is asked for meanwhile waits until every part is known by its process; a start is bounded.
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     network = networks.Network()
-    network.start()
     try:
+        network.start()
+        signal.signal(signal.SIGTERM, _interrupt)
+        if asked:
+            return
+        if for_demo:
+            demonstrations.bacalhau(network)
+            return
         print(network.url, network.key, network.folder, flush=True)
         threading.Event().wait()
-    except KeyboardInterrupt:
-        pass
     finally:
         network.stop()
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from tests.e2e import demonstrations
 from tests.e2e.kube import processes
 from tests.e2e.slurm import clusters, packages, places, runs
 
@@ -27,6 +28,9 @@ def main(argv: Sequence[str]) -> int:
     up.add_argument("--suite", default="", help="of Debian, as trixie; default: that of this machine")
     up.add_argument("--line", action="append", default=[], help="one more line of slurm.conf")
     up.add_argument("--run", default=secrets.token_hex(3), help="name of the run, which `down` takes; default: random")
+    up.add_argument(
+        "--for-demo", action="store_true", help="print what `comity demo` registers, as JSON; end with stdin"
+    )
     up.add_argument("--while-used", action="store_true", help=argparse.SUPPRESS)
     down = commands.add_parser("down", help="end runs and remove what dead ones left")
     down.add_argument("run", nargs="?", help="default: every run of this user")
@@ -56,12 +60,15 @@ def _up(given: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     code, run = 0, None
     try:
-        problem = packages.install(given.suite)
-        if problem is not None:
+        problem = packages.install(given.suite) or "; ".join(packages.missing(given.suite))
+        if problem:
             raise runs.RunError(problem)
         run = runs.Run(given.run)
         spec = clusters.Spec(forget_s=given.forget, ids=tuple(given.ids), lines=tuple(given.line), suite=given.suite)
         cluster = run.start(spec)
+        if given.for_demo:
+            demonstrations.slurm(cluster)
+            raise KeyboardInterrupt
         print(f"{given.run} {cluster.url} {cluster.folder}", flush=True)
         if given.while_used:
             run.users.wait_until_unused()
