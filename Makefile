@@ -33,6 +33,7 @@ LINT = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(B
 # What cannot be built or installed here those tests say, so nothing is said twice.
 BESIDE = $(BIN)/python -m tests.e2e.kube build >/dev/null 2>&1 & builder=$$!; \
   $(BIN)/python -m tests.e2e.bacalhau build >/dev/null 2>&1 & builder="$$builder $$!"; \
+  $(BIN)/python -m tests.e2e.s3 build >/dev/null 2>&1 & builder="$$builder $$!"; \
   trap 'kill $$builder 2>/dev/null || true' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM;
 
 test: compiled  ## Everything that must hold
