@@ -58,7 +58,7 @@ def plane(slurm: clusters.Cluster, bacalhau: networks.Network, tmp_path: pathlib
 
 
 def _judged(answer: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what rules, terms and lists say of each site, by code: all but what it can run, has room for, and answers."""
+    """Return what rules, terms and lists say of each site, by code: all but whether it can run it, and can now."""
     return {
         one["site"]: {
             reason["code"]: reason
