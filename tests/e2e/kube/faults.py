@@ -59,6 +59,24 @@ def frozen_api_server(cluster: clusters.Cluster) -> Iterator[None]:
         back(cluster)
 
 
+def break_connections(cluster: clusters.Cluster) -> None:
+    """Reset connections to the API server from this machine, until one that was in use is; both ends live on."""
+    rule = ("INPUT", "--in-interface", "eth0", "--protocol", "tcp", "--dport", str(assembling.API_PORT))
+    rule += ("--jump", "REJECT", "--reject-with", "tcp-reset")
+
+    def reset() -> bool:
+        said = cluster.control.run("iptables", "--wait", "--list", "INPUT", "--numeric", "--verbose", "--exact")
+        counts = [int(line.split()[0]) for line in said.splitlines() if "tcp-reset" in line]
+        return sum(counts) > 0
+
+    cluster.control.run("iptables", "--wait", "--insert", *rule)
+    try:
+        api.until(reset, "a connection that is reset", timeout_s=READY_S)
+    finally:
+        cluster.control.run("iptables", "--wait", "--delete", *rule)
+        back(cluster)
+
+
 @contextlib.contextmanager
 def black_hole(cluster: clusters.Cluster) -> Iterator[None]:
     """Drop every packet between this machine and the API server; inside, the cluster goes on."""
