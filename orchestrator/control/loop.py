@@ -377,6 +377,7 @@ class Loop:
         contents: Sequence[decisions.Content] = (),
         arrival: arrivals.Arrival | None = None,
     ) -> list[decisions.Placement]:
+        self._marks.commit(term)  # whatever is staged may follow from one
         if not len(self._book) and arrival is None:
             return []
         before = self._attempts_at_risk()

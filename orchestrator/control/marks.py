@@ -37,10 +37,9 @@ class Marks:
     def commit(self, term: ids.Term) -> None:
         """Make what was noted durable, each with an entry, before what follows from it is committed.
 
-        Raises StoreError; then the tick ends, and all of it is found again.
+        Raises StoreError; then what is not durable stays noted, for what follows from it may be staged already.
         """
-        new, self._new = self._new, {}
-        for (site, member), mark in sorted(new.items(), key=lambda one: one[0]):
+        for (site, member), mark in sorted(self._new.items(), key=lambda one: one[0]):
             for left in reversed(range(TRIES_MAX)):
                 try:
                     self._mark(site, member, mark, term)
@@ -48,6 +47,7 @@ class Marks:
                 except stores.VersionConflictError:
                     if not left:
                         raise
+            del self._new[site, member]
 
     def _mark(self, site: ids.SiteName, member: str, mark: elsewhere.Mark, term: ids.Term) -> None:
         backend, _, pool = site.partition("/")

@@ -174,6 +174,8 @@ class Checker:
                     stale[attempt.key] = self.stale[attempt.key]
                 continue
             if why <= rules.AGE:
+                if attempt.key not in self.stale and not world.steady_tick:
+                    continue  # a grace begins with the first whole turn that sees its cause
                 since = stale[attempt.key] = self.stale.get(attempt.key, now)
                 condition = rules.condition(job, rules.EXPIRED)
                 late = now - since > GRACE

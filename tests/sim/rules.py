@@ -259,8 +259,12 @@ class Rules:
         mark, version = stored_changes.clock(store)
         if mark is not None and mark.back and draw.random() < 0.5:
             right = stored_changes.ClockMark(now, False, store.head().seq)
-            store.commit(stores.Changes(documents=[stored_changes.clock_document(right, version)]))
-            self._world.high = now
+            try:
+                store.commit(stores.Changes(documents=[stored_changes.clock_document(right, version)]))
+            finally:  # it may hold although nobody was told so
+                mark, _ = stored_changes.clock(store)
+                if mark is not None and not mark.back:
+                    self._world.high = now
             return
         waiting = sorted(id for id, waits in self.held().items() if waits)
         if waiting:

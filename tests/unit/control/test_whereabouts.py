@@ -60,6 +60,31 @@ def test_another_country_stops_it_and_nothing_goes_there_again():
     assert not world.machines["fr"].current()
 
 
+def test_the_mark_is_durable_before_the_stop_also_where_it_could_not_be_written(monkeypatch):
+    """A store that is busy for the mark loses neither; a job that arrives then commits the stop, behind the mark."""
+    world = _world("SG")
+    id = world.job(seconds=500)
+    commit, refused = world.store.commit, []
+
+    def busy(changes):
+        if not refused and any(entry.kind == "backend.seen-elsewhere" for entry in changes.entries):
+            refused.append(changes)
+            raise stores.StoreBusyError("pretended")
+        return commit(changes)
+
+    monkeypatch.setattr(world.store, "commit", busy)
+    world.loop.tick()
+    while not refused:
+        world.clock.advance(1)
+        world.loop.tick()
+    world.job(seconds=5)  # at once: nothing is observed again
+    world.turns(3)
+    told = [(link.entry.subject, link.entry.kind) for link in world.store.entries()]
+    marked, stopped = ("backend/fr", "backend.seen-elsewhere"), (f"job/{id}", "job.stop-requested")
+    assert told.count(marked) == 1
+    assert told.index(marked) < told.index(stopped)
+
+
 def test_after_a_person_has_looked_it_is_open_again():
     """The mark goes when somebody says so; then the same job is placed there again."""
     world = _world("SG")
