@@ -1,6 +1,7 @@
 """How clusters that were started by hand are ended: one run alone, or by Ctrl-C, with nothing left."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -27,6 +28,27 @@ def test_down_ends_the_run_that_is_named_and_no_other(kube: object) -> None:
         assert stays.poll() is None
         assert other in runs.living()
         api.until(clusters.Cluster.load(places.runs() / other / "fr.json").api.ready, "the other", timeout_s=DONE_S)
+
+
+def test_nobody_looks_at_a_run_while_it_is_swept(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tries its lock makes the file of it again, and the folder could not be removed."""
+    alone = []
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "owner").write_text("1")
+    monkeypatch.setattr(places, "runs", lambda: tmp_path)
+
+    def hold(_: pathlib.Path) -> None:
+        with (places.runs() / ".sweeping").open("w") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                alone.append(True)
+            else:
+                alone.append(False)
+
+    monkeypatch.setattr(runs, "hold", hold)
+    assert runs.living() == {"mine": 1}
+    assert alone == [True]
 
 
 def test_clusters_of_make_end_at_an_interrupt_and_leave_nothing(kube: object) -> None:
