@@ -364,6 +364,12 @@ def test_a_black_hole_disturbs_nobody_else(tmp_path: pathlib.Path, place: Place,
         _kubernetes.remove(fr, other.namespace)
 
 
+def completed(place: Place) -> int:
+    """Return how many Jobs of the namespace have completed."""
+    listed = place.cluster.api.get(f"/apis/batch/v1/namespaces/{place.namespace}/jobs")["items"]
+    return sum(bool(job["status"].get("completionTime")) for job in listed)
+
+
 def test_many_jobs_in_one_namespace(tmp_path: pathlib.Path, place: Place) -> None:
     """Many jobs are placed, run on fake nodes and end, each once."""
     settings = fake_pool(place.cluster, "fake-1", "fake-2")
@@ -374,12 +380,7 @@ def test_many_jobs_in_one_namespace(tmp_path: pathlib.Path, place: Place) -> Non
         answer = plane.call("POST", "/v1/jobs:batch", {"documents": documents})
         assert answer.status in (200, 202), answer
         ids_ = [one["id"] for one in answer.json["items"]]
-
-        def over() -> bool:
-            listed = place.cluster.api.get(f"/apis/batch/v1/namespaces/{place.namespace}/jobs")["items"]
-            return sum(bool(job["status"].get("completionTime")) for job in listed) == JOBS
-
-        wait_until(over, seconds=900, every=0.5, what="all have completed")
+        wait_until(lambda: completed(place) == JOBS, seconds=900, every=0.5, what="all have completed")
         ended = [plane.ended(id) for id in ids_]
         assert {each["status"]["phase"] for each in ended} == {"SUCCEEDED"}
         assert len(place.pods()) == JOBS
