@@ -3,6 +3,7 @@
 import pathlib
 import secrets
 import tempfile
+from collections.abc import Iterable
 from typing import Any
 
 from tests.e2e.kube import api, clusters, images
@@ -129,3 +130,24 @@ def claim(cluster: clusters.Cluster, space: str, name: str = "kept") -> pathlib.
 def remove_claim(cluster: clusters.Cluster, space: str, name: str = "kept") -> None:
     """Remove what ``claim`` made outside the namespace, but for the folder, which goes with the cluster."""
     cluster.kubectl("delete", "persistentvolume", f"{space}-{name}", "--wait=false")
+
+
+def called(cluster: clusters.Cluster, space: str, account: str, *, everywhere: bool) -> set[tuple[str, str, str]]:
+    """Return what a service account asked for, refused or not, as the API server wrote it down: group, resource, verb.
+
+    :param space: the account's namespace.
+    :param everywhere: what it asked for in all namespaces or of no namespace; else what it asked for in one.
+    """
+    found = set()
+    for event in cluster.calls_of(f"system:serviceaccount:{space}:{account}"):
+        what = event.get("objectRef")
+        if what is None or what["resource"].startswith("selfsubject") or ("namespace" not in what) != everywhere:
+            continue
+        resource = "/".join(filter(None, (what["resource"], what.get("subresource"))))
+        found.add((what.get("apiGroup", ""), resource, event["verb"]))
+    return found
+
+
+def single(rights: Iterable[tuple[str, str, Iterable[str]]]) -> set[tuple[str, str, str]]:
+    """Return each right of a table by itself."""
+    return {(group, resource, verb) for group, resource, verbs in rights for verb in verbs}

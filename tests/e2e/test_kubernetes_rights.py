@@ -2,6 +2,9 @@
 
 ``test_kubernetes_access`` shows that they are enough. Here each (group, resource, verb) is used by what the adapter
 does, or stands in ``ELSEWHERE`` with where it is.
+
+What holds everywhere and only by a setting (``CLUSTER_OPTIONAL``, ``SEE_OTHERS``) is counted in
+``test_kubernetes_rooms``, and ``DECISIONS`` in ``test_placement_decisions``, each where it is used.
 """
 
 import dataclasses

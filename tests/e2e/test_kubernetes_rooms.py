@@ -184,3 +184,14 @@ def test_the_stated_rights_are_enough_for_all_that_is_optional(site: Site, pool:
     assert [ref.key for ref in adapter.list_owned()] == [placement.key]
     (policy,) = site.named("networkpolicies", "/apis/networking.k8s.io/v1")
     assert policy["metadata"]["ownerReferences"][0]["name"] == placement.key
+    if site.cluster.own:  # only a cluster of our own tells what was asked of it
+        # The namespace itself is read too, and counts as in a namespace: its own.
+        stated = _kubernetes.single((*permissions.CLUSTER, *wide)) - {("", "namespaces", "get")}
+        done: set[tuple[str, str, str]] = set()
+
+        def all_used() -> bool:
+            done.update(_kubernetes.called(site.cluster, space, "wide", everywhere=True))
+            return done >= stated
+
+        wait_until(all_used, seconds=120, what="each right that holds everywhere is used")
+        assert done == stated

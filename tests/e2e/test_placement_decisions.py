@@ -136,6 +136,23 @@ def test_a_hub_elsewhere_is_told_with_the_stated_rights_and_only_with_them(
         last = run(plane, shell("heard", "true"))
         newest = f"{last['metadata']['id'].lower()}-1"
         wait_until(lambda: keys(hub, fleet) == {newest}, seconds=WAIT_S, what="the first one gone")
+        # One that has our name and not our marks is looked at, and left alone.
+        (one,) = told(hub, fleet)
+        bare = {"metadata": {"labels": dict.fromkeys(one["metadata"]["labels"])}}
+        api.merge(f"{path(fleet)}/{one['metadata']['name']}", bare)
+        plane.end()
+        plane.start()
+        assert run(plane, shell("after", "true"))["status"]["phase"] == "SUCCEEDED"
+        stated = _kubernetes.single(permissions.DECISIONS)
+        used: set[tuple[str, str, str]] = set()
+
+        def all_used() -> bool:
+            used.update(_kubernetes.called(hub, fleet, "teller", everywhere=False))
+            return used >= stated
+
+        wait_until(all_used, seconds=WAIT_S, what="each right of the table is used")
+        assert used == stated
+        assert _kubernetes.called(hub, fleet, "teller", everywhere=True) == set()
     finally:
         plane.close()
 
