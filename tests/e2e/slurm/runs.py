@@ -81,7 +81,7 @@ class Run:
                 raise RunError(f"a run {name} is already there") from None
             self.folder.chmod(0o711)
             self._lock: IO[str] | None = kube_runs.hold(self.folder)
-        (self.folder / "owner").write_text(str(os.getpid()))
+            (self.folder / "owner").write_text(str(os.getpid()))
         self.users = kube_runs.Users(self.folder / "users")
         self._assembly: assembling.Assembly | None = None
 
@@ -174,12 +174,13 @@ def join(name: str, words: Sequence[str] = ()) -> Joined:
 
 def _lives(folder: pathlib.Path) -> bool:
     """Say whether a run has an owner; one that failed keeps its folder so that its reason is read."""
-    if not (folder / "lock").exists():
-        return False
-    held = kube_runs.hold(folder)
-    if held is not None:
-        held.close()
-    return held is None or (folder / "failed").exists()
+    with _alone("sweeping"):
+        if not (folder / "lock").exists():
+            return False
+        held = kube_runs.hold(folder)
+        if held is not None:
+            held.close()
+        return held is None or (folder / "failed").exists()
 
 
 def _spawn(folder: pathlib.Path, name: str, words: Sequence[str]) -> None:
@@ -222,16 +223,20 @@ def _connect(folder: pathlib.Path) -> socket.socket | None:
 
 
 def living() -> dict[str, int]:
-    """Return the process of every run that lives, by the run's name."""
+    """Return the process of every run that lives, by the run's name.
+
+    Nobody sweeps meanwhile: whoever tries a lock makes its file again, in a folder that is just being removed.
+    """
     found = {}
-    for folder in sorted(places.runs().iterdir()):
-        if not (folder / "owner").exists():
-            continue
-        held = kube_runs.hold(folder)
-        if held is None:
-            found[folder.name] = int((folder / "owner").read_text())
-        else:
-            held.close()
+    with _alone("sweeping"):
+        for folder in sorted(places.runs().iterdir()):
+            if not (folder / "owner").exists():
+                continue
+            held = kube_runs.hold(folder)
+            if held is None:
+                found[folder.name] = int((folder / "owner").read_text())
+            else:
+                held.close()
     return found
 
 
