@@ -89,10 +89,14 @@ class History:
         for old in list(world.old_loops):
             if self.random.random() < 0.2:
                 world.old_loops.remove(old)
+                paused, lost = old
+                now, world.rules.packs_lost = world.rules.packs_lost, lost
                 try:
-                    old.tick()  # a paused controller comes back with its old ideas
+                    paused.tick()  # a paused controller comes back with its old ideas
                 except worlds.Crash:
                     pass
+                finally:
+                    world.rules.packs_lost = now
         if self.random.random() < self.renewal:
             world.replace(graceful=self.random.random() < 0.7)
         self.checker.step()

@@ -81,7 +81,8 @@ class World:
         self.lives = 0
         self.together = 0
         """Submissions that were one commit with what the loop decided."""
-        self.old_loops: list[loop.Loop] = []
+        self.old_loops: list[tuple[loop.Loop, bool]] = []
+        """Paused processes, and whether each has lost its packs: what one read in time it still knows."""
         self.in_settle = False
         self._declare()
         self.loop = self.new_loop()
@@ -194,7 +195,7 @@ class World:
         else:
             self.clock.advance(TTL_S + 1)
             if not crashed and self.random.random() < 0.3:
-                self.old_loops = [*self.old_loops, self.loop][-2:]
+                self.old_loops = [*self.old_loops, (self.loop, self.rules.packs_lost)][-2:]
         self.loop = self.new_loop()
 
     # --- users --------------------------------------------------------------------------------------------------------
