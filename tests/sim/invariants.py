@@ -188,7 +188,7 @@ class Checker:
                 continue
             keeps = rules.condition(job, rules.HELD)
             need(keeps is not None and held.get(keeps.reason, False), "I3", f"it goes on: {where}")
-            blind = rules.PACKS in why  # who lost the packs cannot read that it is listed: it starts nothing, and says so
+            blind = rules.PACKS in why  # who lost the packs has no rule that says so, and starts nothing
             need(blind or not why & rules.AT_ONCE, "I3", f"it is held back, and must not be: {where}")
         self.stale = stale
 
