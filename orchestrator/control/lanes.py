@@ -26,6 +26,8 @@ _ASIDE = "/control"
 class Pace:
     """How often, how much, how long. Seconds are monotonic; counts are per backend unless said otherwise."""
 
+    fit_every_s: float = 10.0
+    """Adapters are held against what they are built from, files of secrets among it, although no document changed."""
     offers_every_s: float = 1.0
     observe_every_s: float = 0.5
     observe_all_every_s: float = 120.0

@@ -174,6 +174,7 @@ class Loop:
         )
         self._fitted: worlds.World | None = None
         """The world for which the fleet was refreshed last."""
+        self._fit_at_s = float("-inf")
         self._settled: worlds.World | None = None
         """The world for which lanes are equipped and every live attempt was judged, durably; None: not known."""
 
@@ -255,10 +256,11 @@ class Loop:
     def _observe(self, term: ids.Term) -> None:
         self._settled = None
         world = self._w.inventory.world()
-        if world is not self._fitted:
+        now_s = self._w.clock.monotonic()
+        if world is not self._fitted or now_s >= self._fit_at_s:
             self._w.fleet.refresh(world.backends)
             self._lanes.keep_only(set(world.backends))
-            self._fitted = world
+            self._fitted, self._fit_at_s = world, now_s + self._w.pace.fit_every_s
         for name in world.backends:
             lane = self._lanes.lane(name)
             self._lanes.equip(lane)

@@ -6,6 +6,7 @@ and everybody else goes on. Nothing here calls a backend; the constructor of an 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -40,6 +41,8 @@ class _Member:
     code: str = ""
     problem: str = ""
     origin: executions.Adapter | None = None
+    stamp: secrets.Stamp = ()
+    """Of the files that its settings name, as they were just before they were read."""
 
 
 def _nothing(backend: str, adapter: backends.BackendAdapter) -> None:
@@ -82,17 +85,26 @@ class PluginFleet:
         self._declared = declared
 
     def refresh(self, declared: Mapping[str, sites.Backend]) -> None:
-        """Build what is new or changed, close what was withdrawn. A broken one is remembered, never raised."""
+        """Build what is new or changed, close what was withdrawn. A broken one is remembered, never raised.
+
+        Changed is also what names a file of secrets that is another one now. Where nothing can be built with that, an
+        adapter that there is stays, and it is tried again the next time: it may be half written.
+        """
         fresh: list[tuple[str, backends.BackendAdapter]] = []
         with self._lock:
             old = self._members
             members: dict[str, _Member] = {}
             for name, backend in declared.items():
                 known = old.get(name)
-                if known is not None and _same_grounds(known.declared, backend):
+                same = known is not None and _same_grounds(known.declared, backend)
+                if known is not None and same and self._stamp(backend) == known.stamp:
                     members[name] = known
                     continue
-                members[name] = member = self._build(name, backend)
+                member = self._build(name, backend)
+                if known is not None and same and known.adapter is not None and member.adapter is None:
+                    members[name] = known
+                    continue
+                members[name] = member
                 if member.adapter is not None:
                     fresh.append((name, member.adapter))
             self._members = members
@@ -148,7 +160,15 @@ class PluginFleet:
             self._built(name, member.adapter)
         return member
 
+    def _stamp(self, backend: sites.Backend) -> secrets.Stamp:
+        # Almost no backend has many settings, and most name no file: the word is looked for before they are read.
+        return self._vault.stamp(json.loads(backend.settings)) if '"fromFile"' in backend.settings else ()
+
     def _build(self, name: str, backend: sites.Backend) -> _Member:
+        stamp = self._stamp(backend)  # first: what is written while it is read is another one
+        return dataclasses.replace(self._made(name, backend), stamp=stamp)
+
+    def _made(self, name: str, backend: sites.Backend) -> _Member:
         try:
             plugin = self._plugins.plugin(backend.adapter)
             settings = self._vault.resolve(json.loads(backend.settings))

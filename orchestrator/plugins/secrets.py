@@ -7,13 +7,15 @@ for names that begin with ``COMITY_SECRET_``. The document that is stored and sh
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.settings import adapters
 
 ENV_PREFIX = "COMITY_SECRET_"
 SECRET_BYTES_MAX = 2**20
 DEPTH_MAX = 64
+Stamp = tuple[tuple[str, tuple[int, ...] | None], ...]
+"""Name of a secret's file -> device, inode, size and time of its last change; None: it is not there."""
 
 
 class Secrets:
@@ -30,6 +32,17 @@ class Secrets:
         if problems:
             raise adapters.SettingsError(problems)
         return resolved
+
+    def stamp(self, settings: Mapping[str, object]) -> Stamp:
+        """Return what is another thing once a file that settings name is another one, or is there at last."""
+        return tuple((name, self._state(name)) for name in _files(settings, 0))
+
+    def _state(self, name: str) -> tuple[int, ...] | None:
+        try:
+            found = (self._folder / name).stat() if self._folder is not None else None
+        except (OSError, ValueError, RuntimeError):
+            return None
+        return None if found is None else (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _value(self, value: object, path: str, problems: list[str], depth: int) -> object:
         if depth > DEPTH_MAX:
@@ -77,3 +90,18 @@ class Secrets:
         if name not in self._environment:
             raise ValueError(f"the server has no variable {name}")
         return self._environment[name]
+
+
+def _files(value: object, depth: int) -> Iterator[str]:
+    """Yield the names of files that a part of settings names, in order."""
+    if depth > DEPTH_MAX:
+        return
+    if isinstance(value, Mapping):
+        if set(value) == {"fromFile"} and isinstance(value["fromFile"], str):
+            yield value["fromFile"]
+        else:
+            for one in value.values():
+                yield from _files(one, depth + 1)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _files(one, depth + 1)

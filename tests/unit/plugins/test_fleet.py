@@ -191,6 +191,42 @@ def test_the_shipped_adapters_are_found_without_being_imported() -> None:
     assert {"local", "simulated"} <= {one.name for one in registry.installed()}
 
 
+def test_a_secret_that_is_another_file_now_makes_another_adapter(tmp_path: pathlib.Path) -> None:
+    """Completed after the document came, rotated by a rename or through a symlink; unreadable for a moment: kept."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    made = _fleet(tmp_path, Plugin(), secrets.Secrets(folder, {}))
+    declared = _backend(settings='{"a": {"token": [{"fromFile": "now/token"}]}, "b": 1}')
+
+    def token() -> tuple[Any, object]:
+        made.refresh(declared)
+        adapter: Any = made.adapter("b")
+        return adapter, adapter.settings["a"]["token"][0]
+
+    with pytest.raises(errors.PermanentError, match="names no file") as caught:
+        token()
+    assert caught.value.code == "backend.broken"
+    for version, text in (("1", "one"), ("2", "two")):
+        (folder / version).mkdir()
+        (folder / version / "token").write_text(f"{text}\n")
+    (folder / "now").symlink_to("1")
+    first, said = token()
+    assert said == "one"
+    assert token()[0] is first
+    (folder / "next").symlink_to("2")
+    (folder / "next").rename(folder / "now")
+    second, said = token()
+    assert (said, first.closed) == ("two", True)
+    (folder / "now").unlink()
+    assert token()[0] is second
+    assert not second.closed
+    (folder / "2" / "new").write_text("three")
+    (folder / "2" / "new").rename(folder / "2" / "token")
+    (folder / "now").symlink_to("2")
+    third, said = token()
+    assert (said, second.closed, third.closed) == ("three", True, False)
+
+
 def test_secrets_come_from_below_the_folder_only(tmp_path: pathlib.Path) -> None:
     """A file is read below the secrets folder after every symlink is followed; nothing else is."""
     folder = tmp_path / "secrets"
