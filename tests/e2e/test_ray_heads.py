@@ -68,7 +68,10 @@ def test_giving_up_to_wait_for_room_is_no_failure(plane: Plane, ray: rays.Cluste
     """Ray's own time-out charges no try: the job is queued again, and runs when there is room."""
     id, name = _sent_for_taken_room(plane, ray)
     try:
-        found = until_phase(plane, id, "QUEUED")
+        try:
+            found = until_phase(plane, id, "QUEUED")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; Ray: {submissions(ray, id)}") from None
         said = {one["type"]: one for one in found["status"]["conditions"]}
         assert said["Refused"]["reason"] == "NoRoom", found["status"]
     finally:

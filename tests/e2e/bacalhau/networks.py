@@ -23,6 +23,8 @@ from tests.e2e import ports
 from tests.e2e.bacalhau import building, relays
 
 READY_S, STOP_S, POLL_S, CALL_S = 180.0, 60.0, 0.05, 60.0
+PATIENT_S, HASTY_S = 120, 15
+"""Seconds: a machine that is busy with other tests is silent for a while; where nodes are lost on purpose, the less."""
 ORCHESTRATOR = "orchestrator"
 NODES: Mapping[str, Mapping[str, str]] = {
     "alpha": {"operator": "alpha", "jurisdiction": "FR", "region": "eu-west"},
@@ -114,8 +116,12 @@ class Part:
 class Network:
     """All parts of one network. ``relays``: by node, what its connection to the orchestrator goes through."""
 
-    def __init__(self, nodes: Mapping[str, Mapping[str, str]] = NODES) -> None:
-        """Choose ports and keys; nothing runs yet."""
+    def __init__(self, nodes: Mapping[str, Mapping[str, str]] = NODES, *, disconnect_s: int = PATIENT_S) -> None:
+        """Choose ports and keys; nothing runs yet.
+
+        :param disconnect_s: a node that was not heard of for so long counts as away.
+        """
+        self._disconnect_s = disconnect_s
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="comity-bacalhau-"))
         self.key, self._token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         api, bus = ports.free(2)
@@ -140,7 +146,7 @@ class Network:
                 "Host": "127.0.0.1",
                 "Port": bus,
                 "Auth": {"Token": self._token},
-                "NodeManager": {"DisconnectTimeout": "15s", "ManualApproval": False},
+                "NodeManager": {"DisconnectTimeout": f"{self._disconnect_s}s", "ManualApproval": False},
                 "Scheduler": {"QueueBackoff": "5s", "HousekeepingInterval": "5s", "HousekeepingTimeout": "10s"},
             },
         }
