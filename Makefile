@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest
+TESTS := $(BIN)/python -m tests -n 2 --dist loadfile tests
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all clusters soak lint format bench reference attack clean image sbom demo-kind test-kind
@@ -37,10 +37,10 @@ BESIDE = $(BIN)/python -m tests.e2e.kube build >/dev/null 2>&1 & builder=$$!; \
   trap 'kill $$builder 2>/dev/null || true' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM;
 
 test: compiled  ## Everything that must hold
-	@$(BESIDE) $(LINT) && $(PYTEST) -n 2 --dist loadfile tests
+	@$(BESIDE) $(LINT) && $(TESTS)
 
 test-all: compiled  ## The same at full size
-	@$(BESIDE) $(LINT) && COMITY_TEST_SIZE=full $(PYTEST) -n 2 --dist loadfile tests
+	@$(BESIDE) $(LINT) && COMITY_TEST_SIZE=full $(TESTS)
 
 clusters: $(STAMP)  ## Two real Kubernetes clusters on this machine, fr and de, until it is ended; needs root and Go
 	@$(BIN)/python -m tests.e2e.kube build && exec $(BIN)/python -m tests.e2e.kube up --name fr --name de

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.telemetry import clocks
 from tests.e2e import rays
 from tests.e2e._planes import Plane, backend, job, wait_until
 from tests.e2e._ray_planes import PATIENCE_S, SECRET, alive, ended, make_plane, nap, submissions, submit, until_phase
+
+GIVES_UP_S = 40
+"""So long Ray waits for room."""
 
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[rays.Cluster]:
     """Give a head of two CPUs that gives up soon to wait for room, but not before a driver of a busy machine is up."""
-    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": "40", "RAY_health_check_period_ms": "500"}
+    soon = {"RAY_JOB_START_TIMEOUT_SECONDS": str(GIVES_UP_S), "RAY_health_check_period_ms": "500"}
     with rays.cluster(cpus=2, environment=soon) as made:
         yield made
 
@@ -64,14 +68,41 @@ def _sent_for_taken_room(plane: Plane, ray: rays.Cluster) -> tuple[str, str]:
     raise AssertionError("the room was told to be taken each time before the job was sent")
 
 
+def _given_up(plane: Plane, ray: rays.Cluster) -> tuple[str, str]:
+    """Return a job for which Ray gave up to wait, and the submission that keeps the room.
+
+    Ray itself sometimes goes on waiting, by its own records, long after its time-out; that is none of ours, and is
+    tried again. What it says is over is over here too.
+    """
+    for _ in range(3):
+        id, name = _sent_for_taken_room(plane, ray)
+
+        def settled(id: str = id) -> bool:
+            return str(plane.job(id)["status"]["phase"]) == "QUEUED" or _waits_on(ray, id)
+
+        wait_until(settled, seconds=PATIENCE_S, what=f"Ray gives up, or waits for ever: {submissions(ray, id)}")
+        if plane.job(id)["status"]["phase"] == "QUEUED":
+            return id, name
+        plane.shell.run(f"comity cancel {id}")
+        ray.request("POST", f"/api/jobs/{name}/stop")
+        wait_until(lambda: _room(plane), seconds=PATIENCE_S, what="the room that is free is what was last seen")
+    raise AssertionError("Ray goes on waiting each time")
+
+
+def _waits_on(ray: rays.Cluster, id: str) -> bool:
+    """Say whether a submission is pending, as Ray has it, for five times as long as it should."""
+    now_ms = clocks.SystemClock().now().timestamp() * 1000
+    found = submissions(ray, id)
+    return bool(found) and all(
+        one["status"] == "PENDING" and now_ms - one["start_time"] > 5000 * GIVES_UP_S for one in found
+    )
+
+
 def test_giving_up_to_wait_for_room_is_no_failure(plane: Plane, ray: rays.Cluster) -> None:
     """Ray's own time-out charges no try: the job is queued again, and runs when there is room."""
-    id, name = _sent_for_taken_room(plane, ray)
+    id, name = _given_up(plane, ray)
     try:
-        try:
-            found = until_phase(plane, id, "QUEUED")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; Ray: {submissions(ray, id)}") from None
+        found = plane.job(id)
         said = {one["type"]: one for one in found["status"]["conditions"]}
         assert said["Refused"]["reason"] == "NoRoom", found["status"]
     finally:

@@ -15,15 +15,17 @@ from tests.e2e._slurm import Site
 from tests.e2e.slurm import clusters, faults, wires
 
 State, Kind = offers.ObservedState, jobs.OutcomeKind
+NUMBERS = 12
+"""So many jobs a test submits at most."""
 
 
 @pytest.fixture
 def site(lone_slurm: clusters.Cluster, tmp_path: pathlib.Path) -> Iterator[Site]:
-    """Give a site that may be broken; afterwards it is whole again."""
-    found = Site(lone_slurm, tmp_path)
+    """Give a site that may be broken; afterwards it is whole again, and gives numbers that no test had."""
+    found, first = Site(lone_slurm, tmp_path), faults.next_number(lone_slurm)
     yield found
     found.close()
-    faults.mend(lone_slurm)
+    faults.mend(lone_slurm, beyond=first + NUMBERS)
 
 
 @pytest.fixture
@@ -94,7 +96,8 @@ def test_a_submission_whose_reply_or_request_is_lost_runs_once(site: Site, wire:
     assert adapter.submit(placement) == first
     seen = until(later, placement, State.ENDED)
     assert seen.outcome is not None
-    assert (seen.outcome.exit_code, site.runs(placement)) == (0, 1)
+    said = (seen.outcome.exit_code, site.runs(placement))
+    assert said == (0, 1), f"{seen}\n{faults.account(site.cluster)}"
 
 
 @pytest.mark.parametrize("kill", [False, True])

@@ -23,7 +23,7 @@ from tests.e2e import ports
 from tests.e2e.bacalhau import building, relays
 
 READY_S, STOP_S, POLL_S, CALL_S = 180.0, 60.0, 0.05, 60.0
-PATIENT_S, HASTY_S = 120, 15
+PATIENT_S, HASTY_S = 120, 30
 """Seconds: a machine that is busy with other tests is silent for a while; where nodes are lost on purpose, the less."""
 ORCHESTRATOR = "orchestrator"
 NODES: Mapping[str, Mapping[str, str]] = {

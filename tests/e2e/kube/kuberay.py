@@ -17,6 +17,7 @@ from tests.e2e.kube import api, building, clusters, images, places
 
 READY_S = 120.0
 KUBERAY = "github.com/ray-project/kuberay/ray-operator"
+PLURALS = ("rayclusters", "rayjobs", "rayservices")
 NAME = "ray:1"
 SKIPPED = ("pip", "setuptools", "sklearn", "scipy", "scipy.libs", "joblib", "virtualenv", "_distutils_hack")
 """Of the environment with Ray: what no job of the tests imports."""
@@ -41,6 +42,9 @@ def start_kuberay(cluster: clusters.Cluster) -> None:
         raise api.ApiError(f"definitions of KubeRay: {done.stderr.strip()}")
     wait = ("wait", "--for=condition=Established", "customresourcedefinitions", "--all", f"--timeout={READY_S:.0f}s")
     cluster.kubectl(*wait)
+    for plural in PLURALS:  # a definition is established before its objects can be listed (429 until then)
+        path = f"/apis/ray.io/v1/{plural}"
+        api.until(lambda path=path: cluster.api.request("GET", path)[0] == 200, path, timeout_s=READY_S)  # type: ignore[misc]
     command = [
         str(building.program("kuberay")),
         f"--kubeconfig={cluster.kubeconfig}",

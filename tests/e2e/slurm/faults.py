@@ -97,11 +97,20 @@ def patiently(cluster: clusters.Cluster, wanted: Callable[[], Any], what: str) -
     raise AssertionError(f"{what}: not within {LOST_S:.0f} s\n{account(cluster)}")
 
 
-def mend(cluster: clusters.Cluster) -> None:
+def next_number(cluster: clusters.Cluster) -> int:
+    """Return the number that the controller gives next."""
+    found = re.search(r"^NEXT_JOB_ID\s*=\s*(\d+)$", cluster.run("scontrol", "show", "config"), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def mend(cluster: clusters.Cluster, beyond: int = 0) -> None:
     """Do what an administrator does after a crash: cancel what is left, and let drained nodes take jobs again.
 
     A controller that was killed may believe that a job still waits which runs already; it starts it again, the node
     says so, and the controller drains the node ("Duplicate jobid").
+
+    :param beyond: no number below this is given again: a node refuses one that it still knows, alive or cancelled.
     """
 
     def idle() -> bool:
@@ -116,6 +125,8 @@ def mend(cluster: clusters.Cluster) -> None:
             with contextlib.suppress(processes.ProcessError):  # what a reservation leaves behind goes by itself
                 cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
     ready(cluster)
+    while next_number(cluster) < beyond:
+        cluster.run("scancel", str(cluster.sbatch("#!/bin/sh\n", "--hold", "--output=/dev/null")))
 
 
 @contextlib.contextmanager
