@@ -135,6 +135,14 @@ class Workbench:
             self.pass_time(SHORT_S)
         raise AssertionError(f"{key} does not end: {seen}")
 
+    def until_none(self, bench: Bench, key: ids.AttemptKey) -> None:
+        """Wait until nothing live at the backend carries a key that was stopped."""
+        for _ in range(STEPS_MAX):
+            self.pass_time(SHORT_S)
+            if self.started(bench.adapter, key) == 0:
+                return
+        raise AssertionError(f"{key} was stopped, and is live")
+
     def stop(self, bench: Bench, key: ids.AttemptKey) -> None:
         """Stop an attempt by its key alone."""
         bench.adapter.stop(backends.AttemptRef(key), backends.Fence(ids.Term(1), 1), dt.timedelta(0))

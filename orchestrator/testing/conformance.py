@@ -282,9 +282,8 @@ class AdapterConformance(benches.Workbench):
                 self.look(bench, placement.key)
             for each in placements:
                 assert self.started(bench.adapter, each.key) <= 1
-        for key in stopped:
-            self.pass_time(benches.SHORT_S)
-            assert self.started(bench.adapter, ids.AttemptKey(key)) == 0
+        for key in map(ids.AttemptKey, stopped):
+            self.until_none(bench, key)
 
     # --- offers -------------------------------------------------------------------------------------------------------
 

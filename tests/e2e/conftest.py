@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import ports
-from tests.e2e.bacalhau.fixtures import bacalhau, lone_bacalhau  # noqa: F401 - fixtures, found by their names
+from tests.e2e.bacalhau.fixtures import bacalhau, lone_bacalhau, own_bacalhau  # noqa: F401 - fixtures, found by their names
 from tests.e2e.kube.fixtures import de, fr, kube, lone  # noqa: F401 - fixtures, found by their names
 from tests.e2e.s3.fixtures import s3  # noqa: F401 - the same
 from tests.e2e.slurm.fixtures import lone_slurm, slurm  # noqa: F401 - the same

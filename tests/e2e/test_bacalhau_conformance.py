@@ -23,8 +23,8 @@ class TestBacalhau(conformance.AdapterConformance):
     network: networks.Network
 
     @pytest.fixture(autouse=True)
-    def _network(self, lone_bacalhau: networks.Network) -> None:
-        self.network = lone_bacalhau
+    def _network(self, own_bacalhau: networks.Network) -> None:
+        self.network = own_bacalhau
 
     def plugin(self) -> backends.AdapterPlugin:
         """Return the plugin under test."""

@@ -79,10 +79,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(lone_bacalhau: networks.Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(own_bacalhau: networks.Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Give a server with a network of its own."""
-    with wires.wire(lone_bacalhau.url) as wire:
-        made = Site(lone_bacalhau, wire, tmp_path_factory.mktemp("plane"))
+    with wires.wire(own_bacalhau.url) as wire:
+        made = Site(own_bacalhau, wire, tmp_path_factory.mktemp("plane"))
         yield made
         made.plane.close()
 

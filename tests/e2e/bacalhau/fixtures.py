@@ -15,7 +15,7 @@ from tests.e2e.kube import building as kube_building
 
 
 @contextlib.contextmanager
-def _network(disconnect_s: int) -> Iterator[networks.Network]:
+def _network(*, breakable: bool) -> Iterator[networks.Network]:
     problem = "; ".join(building.missing())
     if problem:
         if os.environ.get("COMITY_E2E") == "required":
@@ -23,7 +23,7 @@ def _network(disconnect_s: int) -> Iterator[networks.Network]:
         pytest.skip(f"no Bacalhau: {problem}")
     try:
         building.ensure()
-        made = networks.Network(disconnect_s=disconnect_s)
+        made = networks.Network(breakable=breakable)
         made.start()
     except (kube_building.BuildError, networks.NetworkError) as error:
         # The machine has all that is needed, so this is a fault and never a reason to skip.
@@ -37,12 +37,19 @@ def _network(disconnect_s: int) -> Iterator[networks.Network]:
 @pytest.fixture(scope="session")
 def bacalhau() -> Iterator[networks.Network]:
     """Give the network that tests of this process share: nobody stops a part of it, or changes a label."""
-    with _network(networks.PATIENT_S) as made:
+    with _network(breakable=False) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_bacalhau() -> Iterator[networks.Network]:
+    """Give a network that no other module uses: for tests that count what is there, or fill it."""
+    with _network(breakable=False) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def lone_bacalhau() -> Iterator[networks.Network]:
-    """Give a network that no other module uses: for tests that stop, kill, cut off, fill it."""
-    with _network(networks.HASTY_S) as made:
+    """Give a network that no other module uses: for tests that stop, kill or cut off a part."""
+    with _network(breakable=True) as made:
         yield made

@@ -116,19 +116,23 @@ class Part:
 class Network:
     """All parts of one network. ``relays``: by node, what its connection to the orchestrator goes through."""
 
-    def __init__(self, nodes: Mapping[str, Mapping[str, str]] = NODES, *, disconnect_s: int = PATIENT_S) -> None:
+    def __init__(self, nodes: Mapping[str, Mapping[str, str]] = NODES, *, breakable: bool = False) -> None:
         """Choose ports and keys; nothing runs yet.
 
-        :param disconnect_s: a node that was not heard of for so long counts as away.
+        :param breakable: connections go through relays that can be cut, and a node that was not heard of counts as
+            away soon.
         """
-        self._disconnect_s = disconnect_s
+        self._disconnect_s = HASTY_S if breakable else PATIENT_S
+        self._names = tuple(nodes)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="comity-bacalhau-"))
         self.key, self._token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         api, bus = ports.free(2)
         self.url = f"http://127.0.0.1:{api}"
-        self.relays = {name: relays.Relay(bus) for name in nodes}
+        self.relays = {name: relays.Relay(bus) for name in nodes} if breakable else {}
         self.parts = {ORCHESTRATOR: self._part(ORCHESTRATOR, self._orchestrator(api, bus))}
-        self.parts |= {name: self._part(name, self._compute(name, labels)) for name, labels in nodes.items()}
+        for name, labels in nodes.items():
+            port = self.relays[name].port if breakable else bus
+            self.parts[name] = self._part(name, self._compute(name, labels, port))
 
     def _part(self, name: str, config: dict[str, Any]) -> Part:
         folder = self.folder / name
@@ -151,7 +155,7 @@ class Network:
             },
         }
 
-    def _compute(self, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    def _compute(self, name: str, labels: Mapping[str, str], bus: int) -> dict[str, Any]:
         (own,) = ports.free(1)
         return {
             "API": {"Host": "127.0.0.1", "Port": own},
@@ -162,7 +166,7 @@ class Network:
             "InputSources": {"Disabled": ["ipfs", "s3", "s3managed"]},
             "Compute": {
                 "Enabled": True,
-                "Orchestrators": [f"nats://127.0.0.1:{self.relays[name].port}"],
+                "Orchestrators": [f"nats://127.0.0.1:{bus}"],
                 "Auth": {"Token": self._token},
                 "Heartbeat": {"Interval": "3s", "InfoUpdateInterval": "5s"},
                 "AllocatedCapacity": {"CPU": str(CPUS), "Memory": f"{MEMORY_MB}Mb", "Disk": "2Gb"},
@@ -177,7 +181,7 @@ class Network:
         try:
             self.parts[ORCHESTRATOR].start()
             until(self.alive, "the orchestrator")
-            for name in self.relays:
+            for name in self._names:
                 self.parts[name].start()
             self.ready()
         except AssertionError as error:
@@ -187,7 +191,7 @@ class Network:
 
     def stop(self) -> None:
         """End the nodes, then the orchestrator, and remove all that is theirs."""
-        for name in (*self.relays, ORCHESTRATOR):
+        for name in (*self._names, ORCHESTRATOR):
             self.parts[name].stop()
         for relay in self.relays.values():
             relay.end()
@@ -211,7 +215,7 @@ class Network:
                 and found[name].get("Info", {}).get("ComputeNodeInfo", {}).get("MaxCapacity", {}).get("CPU")
                 and found[name]["Info"].get("Labels", {}).get("jurisdiction")
                 == self.parts[name].config["Labels"].get("jurisdiction")
-                for name in self.relays
+                for name in self._names
             )
 
         until(connected, "the nodes", show=self.nodes)

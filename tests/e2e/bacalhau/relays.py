@@ -44,7 +44,9 @@ class Relay:
             try:
                 one, _ = self._server.accept()
             except OSError:
-                return
+                if self._server.fileno() < 0:
+                    return
+                continue  # whoever called hung up before it was answered
             try:
                 other = socket.create_connection(("127.0.0.1", self._target), timeout=60)
             except OSError:
