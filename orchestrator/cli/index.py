@@ -31,8 +31,8 @@ ROOT: dict[str, Entry] = {
     "log": Entry("log", "log", "Check the journal, see its signed head, change its key.", PROOF),
     "witness": Entry("witness", "witness", "Cosign the journal's head with a key of your own.", PROOF),
     "token": Entry("token", "token", "Create, list and revoke tokens.", PROOF),
-    "freeze": Entry("absent", "freeze", "Stop new placements now.", ABSENT),
-    "unfreeze": Entry("absent", "unfreeze", "Allow them again.", ABSENT),
+    "freeze": Entry("freeze", "freeze", "Stop new placements now.", PLACES),
+    "unfreeze": Entry("freeze", "unfreeze", "Allow new placements again.", PLACES),
     "audit": Entry("absent", "audit", "Inventory of AI workloads.", ABSENT),
 }
 

@@ -205,6 +205,18 @@ class Client:
         """Take a source off what a data set inherits."""
         return self._post(f"/v1/datasets/{segment(name)}:declassify", {"from": source, "by": by, "reason": reason})
 
+    def freezes(self) -> Sequence[results.JsonObject]:
+        """Return the stops of new placements in force, oldest first."""
+        return list(self._get("/v1/freezes").get("items", []))
+
+    def freeze(self, extent: Mapping[str, str], *, reason: str) -> results.JsonObject:
+        """Stop new placements; ``extent`` may name a backend, an operator, a country."""
+        return self._post("/v1/freezes", {**extent, "reason": reason})
+
+    def unfreeze(self, extent: Mapping[str, str]) -> results.JsonObject:
+        """Let them begin again; ``extent`` as they were stopped. It is not repeated after a lost reply."""
+        return self._post("/v1/freezes:end", dict(extent), repeatable=False)
+
     def changes(self) -> Sequence[results.JsonObject]:
         """Return the changes that are held because they would stop many running jobs, or were."""
         return list(self._get("/v1/changes").get("items", []))

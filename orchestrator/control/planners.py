@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import planning
-from orchestrator.domain import decisions, events, ids, jobs, sites
+from orchestrator.domain import decisions, events, ids, jobs
 from orchestrator.inventory import judged, worlds
 from orchestrator.placement import requirements, rows
 from orchestrator.scheduler import caches, cycle, queues, snapshots, standings
@@ -100,27 +100,20 @@ class SchedulerPlanner:
     def _snapshot(self, cycle_: planning.Cycle) -> snapshots.Snapshot:
         world, seen = cycle_.world, cycle_.seen
         states: dict[str, rows.BackendState] = {}
-        open_sites: list[sites.Site] = []
         for name in world.backends:
             sighting = seen.of(name)
-            own = [site for site in world.sites if site.backend == name] if world.freezes else []
-            shut = name in world.cordoned or name in world.draining
-            shut = shut or (bool(own) and all(world.closed(site) for site in own))
             states[name] = rows.BackendState(
                 name,
                 reachable=sighting.reachable,
-                cordoned=shut,
+                cordoned=name in world.cordoned or name in world.draining,
                 nodes_max=sighting.capabilities.max_nodes if sighting.capabilities else None,
                 detail=sighting.error_code,
             )
-        for site in world.sites:
-            if states[site.backend].cordoned or not world.closed(site):
-                open_sites.append(site)
         return snapshots.Snapshot(
             at=cycle_.at,
             term=cycle_.term,
             world=self._declared(world, cycle_.at),
-            sites=open_sites,
+            sites=world.sites,
             offers=seen.all_offers(),
             backends=states,
             live=list(self._live.values()),

@@ -276,6 +276,19 @@ class Unattested:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """A stop of new placements that somebody called, and why. What is None does not narrow it."""
+
+    backend: str | None
+    operator: str | None
+    country: str | None
+    reason: str
+    by: str
+    """Id of the token."""
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What is judged: one pool of one backend, with every override already applied.
 
@@ -331,5 +344,7 @@ class Site:
     """None: whatever was seen of it agrees with its document, or nothing was seen."""
     unattested: Unattested | None = None
     """None: whatever was to be attested here was."""
+    frozen: Frozen | None = None
+    """None: nobody stopped new placements here."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

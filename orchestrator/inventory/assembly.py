@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import facts, ids, listings, sites
-from orchestrator.inventory import catalogues, claimants, digests, elsewhere, sightings
+from orchestrator.inventory import catalogues, claimants, digests, elsewhere, freezes, sightings
 
 Screen = Callable[[sites.Operator | None], listings.Screening]
 """Says what the lists in force say about an operator; None stands for one that nobody registered."""
@@ -28,6 +28,7 @@ def sites_of(
     proofs: claimants.Proofs | None = None,
     identity: sites.Identity | None = None,
     marks: elsewhere.Marks | None = None,
+    frozen: Sequence[sites.Frozen] = (),
 ) -> tuple[sites.Site, ...]:
     """Return the sites of one backend, in order of name.
 
@@ -43,6 +44,8 @@ def sites_of(
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
         site = dataclasses.replace(site, identity=identity, **elsewhere.marked(site, marks))
+        if (stop := freezes.over(site, frozen)) is not None:
+            site = dataclasses.replace(site, frozen=stop)
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))
     return tuple(sorted(made, key=lambda site: site.name))
 

@@ -13,9 +13,8 @@ from typing import Any, cast
 
 from orchestrator.domain import lineages as lineage_values
 from orchestrator.domain import policies as policy_values
-from orchestrator.domain import sites as site_values
 from orchestrator.domain import tenants as tenant_values
-from orchestrator.inventory import ledgers, lineages, presentations
+from orchestrator.inventory import freezes, ledgers, lineages, presentations
 from orchestrator.ports import stores
 from orchestrator.wire import errors
 from orchestrator.wire.convert import places
@@ -33,23 +32,6 @@ class BrokenDocument:
     kind: str
     name: str
     problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A stop of new placements; what is None does not narrow it."""
-
-    backend: str | None = None
-    operator: str | None = None
-    country: str | None = None
-
-    def covers(self, site: site_values.Site) -> bool:
-        """Say whether the site is frozen by it."""
-        return (
-            (self.backend is None or self.backend == site.backend)
-            and (self.operator is None or self.operator == site.operator_name)
-            and (self.country is None or self.country == site.location.country)
-        )
 
 
 def unreadable(document: BrokenDocument) -> policy_values.CedarPolicy:
@@ -92,6 +74,8 @@ def read(document: stores.Document) -> object:
             return (ledgers.of_document(document), document.version)
         if document.kind == presentations.KIND:
             return presentations.of_document(document)
+        if document.kind == freezes.KIND:
+            return freezes.of_document(document)
         model = reading.read(json.loads(document.body)).model
         return CONVERTERS[document.kind](model, document)
     except errors.InvalidDocumentError as error:
@@ -131,19 +115,3 @@ def flagged(statuses: Mapping[tuple[str, str], Mapping[str, Any]], flag: str) ->
     return frozenset(
         name for (kind, name), status in statuses.items() if kind == "Backend" and status.get(flag) is True
     )
-
-
-def freezes(statuses: Mapping[tuple[str, str], Mapping[str, Any]]) -> tuple[Freeze, ...]:
-    """Return every stop of new placements."""
-    found = []
-    for (kind, _), status in sorted(statuses.items()):
-        entries = status.get("freezes", []) if kind == "ControlPlane" else []
-        for entry in entries if isinstance(entries, list) else []:
-            # What cannot be read freezes everything: a stop that is half understood is still a stop.
-            known = entry if isinstance(entry, dict) else {}
-            found.append(Freeze(*(_text(known.get(key)) for key in ("backend", "operator", "country"))))
-    return tuple(found)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -3,7 +3,8 @@
 Documents come from the store as JSON and go through ``readings`` into domain values; what cannot be read is refused.
 
 What the system itself keeps about a document stands in its ``status`` (JSON): of a Backend ``cordoned`` and
-``draining`` (true or false), of the ControlPlane ``freezes``: a list of ``{backend?, operator?, country?}``.
+``draining`` (true or false). Stops of new placements are documents of their own
+(:mod:`~orchestrator.inventory.freezes`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from orchestrator.inventory import (
     claimants,
     digests,
     elsewhere,
+    freezes,
     identities,
     ledgers,
     lineages,
@@ -43,7 +45,7 @@ from orchestrator.ports import stores
 
 DEFAULT_TENANT = "default"
 """Tenant of the first administrator; owns what belongs to the installation."""
-_KINDS = frozenset({*readings.CONVERTERS, lineages.KIND, ledgers.KIND, presentations.KIND})
+_KINDS = frozenset({*readings.CONVERTERS, freezes.KIND, lineages.KIND, ledgers.KIND, presentations.KIND})
 """What worlds are made of."""
 
 
@@ -77,7 +79,8 @@ class World:
     broken: tuple[readings.BrokenDocument, ...] = ()
     cordoned: frozenset[str] = frozenset()
     draining: frozenset[str] = frozenset()
-    freezes: tuple[readings.Freeze, ...] = ()
+    freezes: tuple[site_values.Frozen, ...] = ()
+    """Stops of new placements that somebody called; each site has the first that covers it."""
     catalogue: catalogues.Catalogue = field(default_factory=catalogues.EmptyCatalogue)
     """Of accelerators."""
     facts: ids.Digest = ids.NO_DIGEST
@@ -108,8 +111,7 @@ class World:
 
     def closed(self, site: site_values.Site) -> bool:
         """Say whether the site takes nothing new: cordoned, draining or frozen."""
-        out = site.backend in self.cordoned or site.backend in self.draining
-        return out or any(freeze.covers(site) for freeze in self.freezes)
+        return site.backend in self.cordoned or site.backend in self.draining or site.frozen is not None
 
 
 class Inventory:
@@ -231,7 +233,11 @@ class Inventory:
         by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
         met = identities.of_statuses(by_kind["Backend"], statuses)
         strayed = elsewhere.of_statuses(statuses)
-        all_sites = self._sites(by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met, strayed)
+        stopped = any(one.kind == freezes.KIND for one in broken)
+        frozen = freezes.in_force(by_kind[freezes.KIND].values(), lost=stopped)
+        all_sites = self._sites(
+            by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met, strayed, frozen
+        )
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
         rules = [each for each in declared if isinstance(each, policy_values.CedarPolicy)]
@@ -270,7 +276,7 @@ class Inventory:
             broken=tuple(broken),
             cordoned=readings.flagged(statuses, "cordoned"),
             draining=readings.flagged(statuses, "draining"),
-            freezes=readings.freezes(statuses),
+            freezes=frozen,
             catalogue=self._catalogue,
             facts=canonical.digest(facts),
             screenings=screenings,
@@ -312,6 +318,7 @@ class Inventory:
         proofs: claimants.Proofs,
         met: Mapping[str, site_values.Identity],
         strayed: Mapping[str, elsewhere.Marks],
+        frozen: tuple[site_values.Frozen, ...],
     ) -> tuple[site_values.Site, ...]:
         screener = self._screener
 
@@ -327,7 +334,7 @@ class Inventory:
             runs = sorted(map(str, named))
             shown = proofs.presented if backend.attestation is not None else None
             key = (
-                *(backend, seen, owner, shown, proofs.control_plane, met.get(name), strayed.get(name)),
+                *(backend, seen, owner, shown, proofs.control_plane, met.get(name), strayed.get(name), frozen),
                 proofs.plane if shown is not None else None,
                 *((operators_.get(each), screenings.get(each), proofs.operators.get(each)) for each in runs),
             )
@@ -347,6 +354,7 @@ class Inventory:
                     proofs=proofs,
                     identity=met.get(name),
                     marks=strayed.get(name),
+                    frozen=frozen,
                 ),
             )
         self._made = made

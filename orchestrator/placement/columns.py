@@ -41,7 +41,7 @@ _INT_NAMES = (
 _CODE_NAMES = ("country", "accelerator", "interconnect", "owner")
 _BOOL_NAMES = ("offered", "reachable", "cordoned", "queues", "isolation_none", "country_stated",
     "identity_changed", "identity_shared", "elsewhere",
-    "unattested", "misattested",
+    "unattested", "misattested", "frozen",
 )  # fmt: skip
 
 
@@ -195,6 +195,7 @@ def _write_site(columns: Columns, position: int, site: sites.Site) -> None:
     _write_screening(columns, position, site)
     columns.bools["identity_changed"][position] = site.identity is not None and site.identity.changed_to is not None
     columns.bools["elsewhere"][position] = site.elsewhere is not None
+    columns.bools["frozen"][position] = site.frozen is not None
     mark = site.unattested
     columns.bools["unattested"][position] = mark is not None
     columns.bools["misattested"][position] = mark is not None and mark.code != sites.ATTESTATION_MISSING

@@ -19,6 +19,7 @@ from orchestrator.service import (
     contexts,
     differences,
     expiries,
+    freezes,
     identities,
     impacts,
     lineages,
@@ -245,6 +246,7 @@ def rendered(context: contexts.Context, who: access.Principal, document: stores.
     status |= attestations.carried(context, document.kind, document.name)
     if document.kind == "ControlPlane":
         wrong = [
+            *freezes.conditions(context),
             *differences.conditions(context),
             *screenings.conditions(context),
             *attestations.conditions(context),

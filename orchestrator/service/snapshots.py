@@ -43,7 +43,7 @@ class Snapshots:
             at=at,
             term=context.store.current_term(),
             world=self.declared(world, at),
-            sites=[site for site in world.sites if states[site.backend].cordoned or not world.closed(site)],
+            sites=world.sites,
             offers=seen.all_offers(),
             backends=states,
             live=self._occupying(context),
@@ -85,14 +85,10 @@ def backend_states(world: worlds.World, seen: sightings.Seen) -> Mapping[str, ro
 
 
 def _state(name: str, world: worlds.World, sighting: sightings.Sighting) -> rows.BackendState:
-    shut = name in world.cordoned or name in world.draining
-    if not shut and world.freezes:
-        own = [site for site in world.sites if site.backend == name]
-        shut = bool(own) and all(map(world.closed, own))
     return rows.BackendState(
         name=name,
         reachable=sighting.reachable,
-        cordoned=shut,
+        cordoned=name in world.cordoned or name in world.draining,
         nodes_max=sighting.capabilities.max_nodes if sighting.capabilities is not None else None,
         detail=sighting.error_code,
     )

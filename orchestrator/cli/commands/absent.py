@@ -25,7 +25,5 @@ def _absent(name: str, what: str, instead: str) -> click.Command:
     return refuse
 
 
-freeze = _absent("freeze", "Stop new placements now.", "`comity backend cordon NAME` stops them for one backend.")
-unfreeze = _absent("unfreeze", "Allow new placements again.", "`comity backend uncordon NAME` does for one backend.")
 audit = _absent("audit", "Inventory of AI workloads.", "`comity plan -f FILE` judges one job.")
 drain = _absent("backend drain", "Move a backend's jobs elsewhere.", "`comity backend cordon NAME` stops new ones.")

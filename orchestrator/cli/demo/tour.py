@@ -16,7 +16,7 @@ STOPS = (
     ("A signed bundle per job that an auditor checks offline", "evidence JOB -o bundle.json", True),
     ("Past jobs judged by other rules", "policy replay", False),
     ("Running jobs moved away when an operator is bought", "backend drain NAME", False),
-    ("Stop everything that touches a country, now", "freeze --country XX", False),
+    ("Stop everything that touches a country, now", "freeze --country XX --reason ...", True),
 )
 
 

@@ -14,6 +14,7 @@ from orchestrator.placement.filters import (
     cordoned,
     countries,
     cpus,
+    frozen,
     full,
     host_memory,
     identity,
@@ -60,6 +61,7 @@ FILTERS: tuple[base.Filter, ...] = (
     capability.Capability(offers.Capability.SECRETS),
     capability.Capability(offers.Capability.IMAGE_TAGS),
     capability.Capability(offers.Capability.MODULES),
+    frozen.Frozen(),
 )
 """At most 64."""
 

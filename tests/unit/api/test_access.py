@@ -99,7 +99,11 @@ _READS = {
     "POST /v1/plans",
 }
 _BACKENDS = {f"POST /v1/backends/{{name}}:{verb}" for verb in ("challenge", "check", "cordon", "uncordon", "drain")}
-_HELD = {"GET /v1/changes", "POST /v1/changes/{name}:confirm"}
+_HELD = {"GET /v1/changes", "POST /v1/changes/{name}:confirm"} | {
+    "GET /v1/freezes",
+    "POST /v1/freezes",
+    "POST /v1/freezes:end",
+}
 MAY = {
     "submit": {
         *_READS,
@@ -133,6 +137,7 @@ MAY = {
     "audit": {
         *_READS,
         "GET /v1/changes",
+        "GET /v1/freezes",
         "GET /v1/events",
         "GET /v1/log/checkpoint",
         "POST /v1/log:verify",

@@ -144,8 +144,6 @@ def test_unreachable_server_is_4(run: Run) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ("freeze", "--operator", "x"),
-        ("unfreeze",),
         ("audit", "."),
         ("backend", "drain", "x"),
         ("policy", "export", "--to", "cel"),

@@ -6,8 +6,10 @@ import datetime as dt
 import pytest
 
 from orchestrator.control import lanes, ledger, loop, pacemaker, planners
-from orchestrator.domain import errors, jobs
+from orchestrator.domain import errors, jobs, sites
+from orchestrator.inventory import freezes
 from orchestrator.placement import records
+from orchestrator.ports import stores
 from orchestrator.scheduler import answers
 from orchestrator.testing import fakes
 from tests.sim import worlds
@@ -196,6 +198,24 @@ def test_a_cordoned_backend_gets_nothing_new():
     second = world.job()
     world.turns(10)
     assert (world.phase(first), world.phase(second)) == (P.RUNNING, P.QUEUED)
+
+
+def test_what_is_stopped_places_nothing_new_and_lets_run():
+    """A stop of everything keeps what comes waiting, with the reason; it ends, and the job goes on."""
+    world = Quiet()
+    first = world.job(seconds=500)
+    world.turns(4)
+    stop = sites.Frozen(None, None, None, "an incident", "t1", world.clock.now())
+    made = world.store.commit(stores.Changes(documents=[freezes.to_document(stop, None)])).documents[0]
+    second = world.job()
+    world.turns(10)
+    assert (world.phase(first), world.phase(second)) == (P.RUNNING, P.QUEUED)
+    said = world.store.job(second).condition("Unplaceable")
+    assert said.status
+    assert "site.frozen" in f"{said.reason} {said.message}"
+    world.store.commit(stores.Changes(delete_documents=[(*made.key, made.version)]))
+    world.turns(10)
+    assert world.store.job(second).attempts
 
 
 def test_a_backend_that_cannot_be_reached_has_not_lost_its_jobs():

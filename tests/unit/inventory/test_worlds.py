@@ -7,12 +7,22 @@ import json
 import pytest
 
 from orchestrator.domain import facts, ids, offers, sites
+from orchestrator.domain import freezes as extents
 from orchestrator.evidence import canonical
-from orchestrator.inventory import assembly, catalogues, inboxes, sightings, worlds
+from orchestrator.inventory import assembly, catalogues, freezes, inboxes, sightings, worlds
 from orchestrator.ports import stores
 from orchestrator.store import memory
 from orchestrator.testing import fakes
 from tests.sim import worlds as sim_worlds
+
+PLACE = {
+    "adapter": "a",
+    "operator": "o",
+    "location": {"country": "FR"},
+    "logStore": {"country": "DE"},
+    "adminFrom": ["FR", "IE"],
+    "pools": [{"name": "p"}],
+}
 
 
 @pytest.fixture
@@ -134,17 +144,65 @@ def test_equal_facts_have_equal_digests_and_others_not(store, inventory):
     assert third.facts != first.facts
 
 
-def test_cordons_and_freezes_close_sites(store, inventory):
+def test_a_cordon_closes_sites(store, inventory):
     """What the system keeps beside documents closes sites for new work."""
-    put(store, "Backend", "b", {"adapter": "a", "location": {"country": "FR"}, "pools": [{"name": "p"}]})
+    put(store, "Backend", "b", PLACE)
     site = inventory.world().sites[0]
     assert not inventory.world().closed(site)
-    put(store, "ControlPlane", "self", {}, status='{"freezes": [{"country": "FR"}]}')
+    put(store, "Backend", "b", PLACE, status='{"cordoned": true}')
     assert inventory.world().closed(site)
-    put(store, "ControlPlane", "self", {}, status='{"freezes": [{"country": "DE"}]}')
-    assert not inventory.world().closed(site)
-    put(store, "ControlPlane", "self", {}, status='{"freezes": ["half understood"]}')
-    assert inventory.world().closed(site)
+
+
+@pytest.mark.parametrize(
+    ("extent", "way"),
+    [
+        ({}, "everything"),
+        ({"backend": "b"}, "named"),
+        ({"backend": "c"}, None),
+        ({"operator": "o"}, "named"),
+        ({"operator": "b"}, None),
+        ({"country": "FR"}, "lies there"),
+        ({"country": "DE"}, "logs"),
+        ({"country": "IE"}, "administered"),
+        ({"country": "NL"}, "seat"),
+        ({"country": "US"}, "headquarters"),
+        ({"country": "SG"}, None),
+        ({"country": "US", "backend": "b"}, "headquarters"),
+        ({"country": "US", "backend": "c"}, None),
+    ],
+)
+def test_a_stop_covers_what_touches_its_extent(store, inventory, extent, way):
+    """The digest of a site moves with it, and comes back when the stop ends."""
+    put(store, "Operator", "o", {"legalCountry": "NL", "ultimateParentHq": "US"})
+    put(store, "Backend", "b", PLACE)
+    before = inventory.world()
+    stop = sites.Frozen(*(extent.get(name) for name in ("backend", "operator", "country")), "why", "t1", fakes.START)
+    made = store.commit(stores.Changes(documents=[freezes.to_document(stop, None)])).documents[0]
+    (site,) = inventory.world().sites
+    assert (inventory.world().closed(site), site.digest != before.sites[0].digest) == (way is not None,) * 2
+    if way is not None:
+        assert site.frozen == stop
+        assert way in extents.touch(stop, site)
+    store.commit(stores.Changes(delete_documents=[(*made.key, made.version)]))
+    assert inventory.world().sites == before.sites
+
+
+def test_a_place_that_is_not_stated_may_lie_in_the_country(store, inventory):
+    """Unknown is no: a stop of any country covers it."""
+    put(store, "Backend", "b", {"adapter": "a", "pools": [{"name": "p"}]})
+    stop = sites.Frozen(None, None, "SG", "why", "t1", fakes.START)
+    store.commit(stores.Changes(documents=[freezes.to_document(stop, None)]))
+    (site,) = inventory.world().sites
+    assert (site.frozen, extents.touch(stop, site)) == (stop, "it may lie there")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"v": 2}', '{"v": 1, "reason": "r", "by": "t", "at": "now"}'])
+def test_a_stop_that_cannot_be_read_covers_everything(store, inventory, body):
+    """Damage, a later version, a moment that is none."""
+    put(store, "Backend", "b", PLACE)
+    store.commit(stores.Changes(documents=[stores.Document(freezes.KIND, "x", "", body)]))
+    (site,) = inventory.world().sites
+    assert "cannot be read" in site.frozen.reason
 
 
 def test_sightings_keep_the_first_moment_of_trouble(seen):

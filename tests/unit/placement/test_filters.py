@@ -46,6 +46,7 @@ CASES = [
     ("fit.isolation", ask(), site(isolation_none=True, owner_tenant="other")),
     ("fit.isolation", ask(), samples.row(offer=samples.offer(isolation_none=True))),
     ("backend.cordoned", ask(), samples.row(backend=rows.BackendState("a", cordoned=True))),
+    ("site.frozen", ask(), site(frozen=sites.Frozen(None, None, "FR", "why", "t1", samples.AT))),
     ("backend.unreachable", ask(), samples.row(backend=rows.BackendState("a", reachable=False))),
     ("backend.unreachable", ask(), samples.row(backend=None)),
     ("capacity.unknown", ask(), samples.row(offer=None)),
