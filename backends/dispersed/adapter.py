@@ -9,7 +9,8 @@ import threading
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
-from backends.dispersed import books, client, errors, observe, records, rooms, settings, spending, wire
+from backends import records
+from backends.dispersed import books, client, errors, observe, rooms, settings, signing, spending, wire
 from orchestrator.domain import errors as port_errors
 from orchestrator.domain import ids
 from orchestrator.domain import offers as offer_values
@@ -23,6 +24,8 @@ _REGION = re.compile(r"[a-z]{2}-[a-z]{2,20}-[0-9]", re.ASCII)
 _PREFIX = "dispersed:"
 VISIBILITY = dt.timedelta(seconds=10)
 """How long a list may lag behind, which nobody says. What was sent is known here before it leaves."""
+SETTLE = 2 * signing.WINDOW + dt.timedelta(seconds=30)
+"""So long after its signing a request may still be taken, by a server whose clock is as far from ours as it may be."""
 _ONE_ONLY = frozenset({"dispersed.reused-id", "dispersed.state"})
 _SOME = frozenset({"dispersed.malformed", "dispersed.failed", "dispersed.refused", "dispersed.error-inside"})
 """Errors that may be one attempt's own; any other holds for all."""
@@ -37,7 +40,7 @@ class DispersedAdapter(backends.BackendAdapter):
         self._rest = client.Rest(wanted, context.now)
         self._names = wire.Names.of(context.installation, context.backend)
         self._book = books.Book(self._rest, self._names)
-        self._records = records.Records(context.state_folder)
+        self._records = records.Records(context.state_folder, SETTLE, errors.elsewhere)
         self._lock, self._submitting = threading.Lock(), threading.Lock()
         self._over: dict[str, backends.Observation] = {}
 
@@ -158,8 +161,8 @@ class DispersedAdapter(backends.BackendAdapter):
         known = self._find(key)
         if known is None:
             record = self._records.read(key)
-            if record is not None and record.uuid is not None:
-                text = f"it was created as {record.uuid}, which the network does not know any more: is it this account?"
+            if record is not None and record.id is not None:
+                text = f"it was created as {record.id}, which the network does not know any more: is it this account?"
                 return backends.Observation(ref.key, state.UNKNOWN, detail=text)
             if self._records.unsettled(key, self._context.now()):
                 text = "its creation was sent and not answered, and may still take effect"
@@ -183,11 +186,11 @@ class DispersedAdapter(backends.BackendAdapter):
     def _find(self, key: str) -> wire.Job | None:
         """Return the job of a key as it is now; None where the network has none."""
         record = self._records.read(key)
-        if record is not None and record.uuid is not None:
-            found = self._job(record.uuid)
+        if record is not None and record.id is not None:
+            found = self._job(record.id)
             if found is not None:
                 if found.title != self._names.title(key):
-                    text = f"the network knows {record.uuid} as another job than the one that was created under it"
+                    text = f"the network knows {record.id} as another job than the one that was created under it"
                     raise errors.elsewhere("reused-id", text)
                 return found
         with self._lock:
@@ -197,9 +200,9 @@ class DispersedAdapter(backends.BackendAdapter):
         for one in mine[1:]:
             if not one.over:
                 self._cancel(one)  # created twice: the first one counts
-        if mine and (record is None or record.uuid != mine[0].uuid):
+        if mine and (record is None or record.id != mine[0].uuid):
             since = record or records.Record(self._context.now())
-            self._records.write(key, dataclasses.replace(since, uuid=mine[0].uuid))
+            self._records.write(key, dataclasses.replace(since, id=mine[0].uuid))
         return mine[0] if mine else None
 
     def _job(self, uuid: str) -> wire.Job | None:
@@ -246,8 +249,8 @@ class DispersedAdapter(backends.BackendAdapter):
         if self._records.is_stopped(key):
             raise errors.stopped()
         record = self._records.read(key)
-        if record is not None and record.uuid is not None:
-            text = f"{key} was created as {record.uuid}, which the network does not know any more: not created again"
+        if record is not None and record.id is not None:
+            text = f"{key} was created as {record.id}, which the network does not know any more: not created again"
             raise errors.refused("gone", text)
         if self._records.unsettled(key, now):
             raise errors.unsure(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from backends.dispersed import errors, records, settings, wire
+from backends import records
+from backends.dispersed import errors, settings, wire
 from orchestrator.domain import money, sites
 from orchestrator.ports import backends
 

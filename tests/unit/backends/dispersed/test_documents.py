@@ -2,11 +2,14 @@
 
 import datetime as dt
 import json
+import pathlib
 from typing import Any
 
 import pytest
 
-from backends.dispersed import records, settings, spending, wire
+from backends import records
+from backends.dispersed import adapter, settings, spending, wire
+from backends.dispersed import errors as faults
 from orchestrator.domain import errors, ids, jobs, money, sites
 from orchestrator.ports import backends
 from orchestrator.settings import adapters
@@ -17,6 +20,11 @@ WANTED = settings.DispersedSettings.read(GIVEN)
 NAMES = wire.Names.of("installation", "b")
 NONE = jobs.DataClause(declared_none=True)
 NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+
+
+def kept_in(folder: pathlib.Path) -> records.Records:
+    """Return what an adapter with this state folder knows."""
+    return records.Records(str(folder), adapter.SETTLE, faults.elsewhere)
 
 
 def placement(
@@ -232,7 +240,7 @@ def limited(per_job: int, per_month: int) -> settings.DispersedSettings:
 
 def test_the_longest_run_is_reserved(tmp_path: Any) -> None:
     """An hour and five minutes of preparation, at 1.20 an hour, for each accelerator."""
-    known = records.Records(str(tmp_path))
+    known = kept_in(tmp_path)
     asked = jobs.Resources(accelerators=jobs.AcceleratorRequest(("x",), 2))
     assert spending.reserve(placement("a"), priced(1_200_000), limited(5, 5), known, NOON) == 1_300_000
     two = placement("a", resources=asked)
@@ -255,7 +263,7 @@ def test_what_cannot_be_paid_or_reckoned_is_not_created(
     code: str, pools: tuple[sites.Pool, ...], per_job: int, per_month: int, tmp_path: Any
 ) -> None:
     """No price is no cost of zero."""
-    known = records.Records(str(tmp_path))
+    known = kept_in(tmp_path)
     with pytest.raises(errors.BackendError) as caught:
         spending.reserve(placement("a"), pools, limited(per_job, per_month), known, NOON)
     assert (caught.value.code, caught.value.effects) == (code, errors.SideEffects.NONE)
@@ -264,8 +272,8 @@ def test_what_cannot_be_paid_or_reckoned_is_not_created(
 def test_a_month_holds_what_began_in_it(tmp_path: Any) -> None:
     """Across restarts; the next month begins with nothing."""
     for number in range(3):
-        records.Records(str(tmp_path)).write(f"01k-{number}", records.Record(NOON, None, 1_300_000))
-    known = records.Records(str(tmp_path))
+        kept_in(tmp_path).write(f"01k-{number}", records.Record(NOON, None, 1_300_000))
+    known = kept_in(tmp_path)
     assert known.reserved_micro((2026, 11)) == 3_900_000
     with pytest.raises(errors.BackendError, match="are reserved this month"):
         spending.reserve(placement("a"), priced(1_200_000), limited(5, 5), known, NOON)
@@ -275,7 +283,7 @@ def test_a_month_holds_what_began_in_it(tmp_path: Any) -> None:
 
 def test_what_is_kept_for_its_month_goes_with_it(tmp_path: Any) -> None:
     """And what may still run stays."""
-    known = records.Records(str(tmp_path))
+    known = kept_in(tmp_path)
     for number in range(2):
         known.write(f"01k-{number}", records.Record(NOON, "u" * 8, 1))
     known.forget("01k-0")
@@ -286,10 +294,10 @@ def test_what_is_kept_for_its_month_goes_with_it(tmp_path: Any) -> None:
 
 def test_a_damaged_record_is_no_permission(tmp_path: Any) -> None:
     """Nobody knows what was made under it; what was removed counts no more."""
-    known = records.Records(str(tmp_path))
+    known = kept_in(tmp_path)
     known.write("01k-1", records.Record(NOON))
-    assert known.unsettled("01k-1", NOON + records.SETTLE / 2)
-    assert not known.unsettled("01k-1", NOON + records.SETTLE)
+    assert known.unsettled("01k-1", NOON + adapter.SETTLE / 2)
+    assert not known.unsettled("01k-1", NOON + adapter.SETTLE)
     known.write("01k-1", records.Record(NOON, "u" * 8))
     assert not known.unsettled("01k-1", NOON)
     (path,) = tmp_path.rglob("01k-1")

@@ -1,7 +1,7 @@
-"""What must outlive the process: that a job was about to be created, which id it got, and which attempts were stopped.
+"""What must outlive the process: what was about to be created, which id it got, and which attempts were stopped.
 
-The API has no idempotency key. So an intent is written down before a job is created; while the answer is missing, and
-a late request could still be taken, nothing is created again under that key.
+For networks whose API has no idempotency key. An intent is written down before a thing is created; while the answer is
+missing, and a late request could still be taken, nothing is created again under that key.
 """
 
 from __future__ import annotations
@@ -13,24 +13,22 @@ import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from backends.dispersed import errors, signing
-
-SETTLE = 2 * signing.WINDOW + dt.timedelta(seconds=30)
-"""So long after its signing a request may still be taken, by a server whose clock is as far from ours as it may be."""
+from orchestrator.domain import errors
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
     """An attempt that was, or may have been, created. ``cost_micro``: what was reserved for it; ``kept``: for that
-    alone is it still here.
+    alone is it still here; ``mark``: by what else than its id it is known at the network.
     """
 
     intended_at: dt.datetime
-    uuid: str | None = None
+    id: str | None = None
     cost_micro: int = 0
     kept: bool = False
+    mark: str = ""
 
     @property
     def month(self) -> tuple[int, int]:
@@ -42,7 +40,13 @@ class Record:
 class Records:
     """The state folder of one backend. Safe to call from any thread: each change is one rename."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, settle: dt.timedelta, failure: Callable[[str, str], errors.BackendError]) -> None:
+        """Read nothing yet.
+
+        :param settle: so long after an intent its request may still be taken.
+        :param failure: makes the error of a code and a sentence.
+        """
+        self._settle, self._failure = settle, failure
         self._folder = pathlib.Path(folder)
         self._records = pathlib.Path(folder) / "created"
         self._stops = pathlib.Path(folder) / "stopped"
@@ -55,13 +59,13 @@ class Records:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = f"what was written down of {key} cannot be read ({type(error).__name__}): nobody knows what was made"
-            raise errors.elsewhere("state", text) from error
+            raise self._failure("state", text) from error
 
     def write(self, key: str, record: Record) -> None:
         """Keep what is known of an attempt, on disk when this returns."""
         self._records.mkdir(parents=True, exist_ok=True)
-        fields = {"intendedAt": record.intended_at.isoformat(), "uuid": record.uuid, "costMicro": record.cost_micro}
-        text = json.dumps(fields | {"kept": record.kept})
+        fields = {"intendedAt": record.intended_at.isoformat(), "id": record.id, "costMicro": record.cost_micro}
+        text = json.dumps(fields | {"kept": record.kept, "mark": record.mark})
         part = self._records / f".{key}.part"
         with part.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -75,9 +79,9 @@ class Records:
         self._path(key).unlink(missing_ok=True)
 
     def unsettled(self, key: str, now: dt.datetime) -> bool:
-        """Say whether a job of this key may still come to be without anybody sending anything."""
+        """Say whether what has this key may still come to be without anybody sending anything."""
         known = self.read(key)
-        return known is not None and known.uuid is None and abs(now - known.intended_at) < SETTLE
+        return known is not None and known.id is None and abs(now - known.intended_at) < self._settle
 
     def forget(self, key: str) -> None:
         """Remove what is known of an attempt that is over; what it costs is kept for its month."""
@@ -98,6 +102,12 @@ class Records:
             elif known is not None and known.kept:
                 self.remove(path.name)
         return total
+
+    def all(self) -> dict[str, Record]:
+        """Return what is known of every attempt that is not kept for its cost alone, by key."""
+        names = sorted(path.name for path in self._records.glob("[!.]*")) if self._records.is_dir() else []
+        found = {name: self.read(name) for name in names}
+        return {name: one for name, one in found.items() if one is not None and not one.kept}
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -123,12 +133,13 @@ class Records:
 
 def _record(text: str) -> Record:
     found = json.loads(text)
-    uuid = found["uuid"]
+    id = found["id"]
     return Record(
         dt.datetime.fromisoformat(found["intendedAt"]),
-        uuid if isinstance(uuid, str) else None,
+        id if isinstance(id, str) else None,
         int(found["costMicro"]),
         bool(found["kept"]),
+        str(found["mark"]),
     )
 
 
