@@ -9,14 +9,12 @@ import email.utils
 import json
 import secrets
 import socket
-import ssl
 import time
-import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends import addresses, answers
+from backends import answers, doors
 from backends.dispersed import errors, settings, signing
 
 ANSWER_BYTES_MAX = 16 * 2**20
@@ -48,11 +46,8 @@ class Rest:
         now: Callable[[], dt.datetime],
         nonce: Callable[[], str] = _nonce,
     ) -> None:
-        split = urllib.parse.urlsplit(wanted.url)
         self.url = wanted.url
-        self._https = split.scheme == "https"
-        self._host = split.hostname or ""
-        self._port = split.port or (443 if self._https else 80)
+        self._door = wanted.door
         self._settings = wanted
         self._now = now
         self._nonce = nonce
@@ -103,7 +98,7 @@ class Rest:
         try:
             return answers.ask(
                 self._connect(),
-                (self._host, self._port),
+                (self._door.host, self._door.port),
                 method,
                 f"{path}?{query}" if query else path,
                 body or None,
@@ -130,32 +125,12 @@ class Rest:
 
     def _connect(self) -> socket.socket:
         try:
-            # Looked at first and without TLS: nothing is sent to an address that is refused.
-            sock, address = addresses.connect(self._host, self._port, self._settings.timeout_seconds, None)
-        except addresses.UnreachableError as error:
-            raise errors.unsent("unreachable", f"nobody answers at {self.url}: {error}") from error
-        except addresses.RefusedError as error:
-            raise errors.elsewhere("address-refused", f"{self.url} leads to {error}") from error
-        if not self._settings.is_allowed(address):
-            sock.close()
-            text = f"{self.url} leads to {address}: no public address, and settings.networks does not name it"
-            raise errors.elsewhere("address-refused", text)
-        if not self._https:
-            return sock
-        try:
-            return self._tls().wrap_socket(sock, server_hostname=self._host)
-        except ssl.SSLCertVerificationError as error:
-            sock.close()
-            raise errors.elsewhere("certificate", f"{self.url}: {addresses.why(error)}") from error
-        except OSError as error:
-            sock.close()
-            raise errors.unsent("unreachable", f"nobody answers at {self.url}: {addresses.why(error)}") from error
-
-    def _tls(self) -> ssl.SSLContext:
-        try:
-            return answers.context(self._settings.ca)
-        except ValueError as error:
-            raise errors.refused("ca", "settings.ca holds no certificates in PEM") from error
+            return self._door.open(self._settings.timeout_seconds)
+        except doors.NobodyError as error:
+            raise errors.unsent("unreachable", str(error)) from error
+        except doors.ClosedError as error:
+            made = errors.refused if error.code == "ca" else errors.elsewhere
+            raise made(error.code, str(error)) from error
 
 
 def _said(found: object) -> str | None:

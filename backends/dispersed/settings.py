@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-import urllib.parse
 from typing import Annotated, Any
 
 import pydantic
 
-from backends import addresses
+from backends import doors
 from orchestrator.settings import adapters
 
 MIB = 2**20
@@ -87,42 +85,19 @@ class DispersedSettings(adapters.AdapterSettings):
     @pydantic.field_validator("networks")
     @classmethod
     def _read_networks(cls, found: list[str]) -> list[str]:
-        for text in found:
-            ipaddress.ip_network(text)
-        return found
+        return doors.checked_networks(found)
 
     @pydantic.field_validator("url")
     @classmethod
     def _plain_url(cls, url: str) -> str:
-        made = addresses.checked_url(url, whose="an API", setting="key")
-        split = urllib.parse.urlsplit(made)
-        if split.path:
-            raise ValueError("no path: the path is signed")
-        if split.scheme != "https" and not _is_loopback(split.hostname or ""):
-            raise ValueError("https only: answers are not signed")
-        return made
+        return doors.checked_url(url)
 
     @pydantic.model_validator(mode="after")
     def _named(self) -> Any:
-        host = urllib.parse.urlsplit(self.url).hostname or ""
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return self
-        if not self.is_allowed(address):
-            raise ValueError("url: a private or loopback address is not in settings.networks")
+        doors.check_named(self.url, self.networks)
         return self
 
-    def is_allowed(self, address: addresses.Address) -> bool:
-        """Say whether a request may go to an address: a public one, or one of a network that the operator named."""
-        real = getattr(address, "ipv4_mapped", None) or address
-        if real.is_global:
-            return True
-        return any(real in ipaddress.ip_network(text) for text in self.networks)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    @property
+    def door(self) -> doors.Door:
+        """Return the way to the API."""
+        return doors.Door(self.url, tuple(self.networks), self.ca)
