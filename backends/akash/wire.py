@@ -167,6 +167,7 @@ def document(
     :param per_block: the most that may be asked, uact.
     """
     spec = placement.spec
+    _check(placement)
     if not spec.command:
         raise errors.refused(
             "command", "an image's own entry point is not known here: say the command, which runs under a shell"
@@ -208,6 +209,24 @@ def document(
     if len(repr(made)) > BODY_BYTES_MAX:
         raise errors.refused("too-large", f"the job is more than {BODY_BYTES_MAX} bytes with command and variables")
     return made
+
+
+def _check(placement: backends.SealedPlacement) -> None:
+    """Raise BackendError for a job that is none for this network, whoever let it through."""
+    spec = placement.spec
+    if spec.data is None or not spec.data.declared_none or placement.data:
+        text = "image, command and variables can be read by the Console and by the provider, and hidden from neither:"
+        raise errors.elsewhere("discloses", f"{text} only a job that says `data: none` is told to them")
+    unbuilt = {
+        "several nodes": spec.nodes > 1,
+        "files": bool(spec.files),
+        "a working folder": spec.workdir is not None,
+        "outputs": bool(spec.outputs),
+        "secrets": bool(spec.secrets),
+        "rules of connections": spec.egress is not None,
+    }
+    if found := [name for name, has in unbuilt.items() if has]:
+        raise errors.refused("invalid", f"{', '.join(found)}: not built for Akash")
 
 
 def mark(made: Mapping[str, Any]) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.akash import markets
+from tests.doubles.akash import server as akash_doubles
 from tests.doubles.dispersed import server as dispersed_doubles
-from tests.e2e import _bacalhau, _dispersed
+from tests.e2e import _akash, _bacalhau, _dispersed
 from tests.e2e._planes import backend
 from tests.e2e.bacalhau import building, networks
 from tests.e2e.slurm import wires
@@ -117,6 +119,24 @@ def _dispersed_network(request: pytest.FixtureRequest) -> Iterator[Network]:
         )
 
 
+@contextlib.contextmanager
+def _akash_network(request: pytest.FixtureRequest) -> Iterator[Network]:
+    """A double of the Console API, with one provider that runs what it is sent."""
+    with akash_doubles.serve() as double, wires.wire(double.url) as wire:
+        double.network.providers.append(markets.Provider("frankfurt"))
+        names = {"frankfurt": markets.address("frankfurt")}
+        settings = _akash.settings(double, request.getfixturevalue("s3"), url=wire.url, providers=names)
+        yield _network(
+            "akash",
+            wire,
+            settings | {"key": {"fromEnv": KEY}},
+            key=akash_doubles.KEY,
+            countries={"frankfurt": "DE"},
+            carries=frozenset({"command", "env"}),
+            work=lambda word: {"command": ["python3", "-S", "-E", "-c", f"print({word!r})"]},
+        )
+
+
 def _network(
     adapter: str, wire: wires.Wire, settings: Mapping[str, Any], *, countries: Mapping[str, str], **more: Any
 ) -> Network:
@@ -133,6 +153,7 @@ def _network(
 
 
 NETWORKS: Mapping[str, Callable[[pytest.FixtureRequest], contextlib.AbstractContextManager[Network]]] = {
+    "akash": _akash_network,
     "bacalhau": _bacalhau_network,
     "dispersed": _dispersed_network,
 }

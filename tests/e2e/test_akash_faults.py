@@ -452,6 +452,9 @@ def test_what_cannot_be_run_is_refused_before_anything_is_sent(
         (made, _akash.spec("true", env=(("A", "\0"),)), "akash.environment"),
         (made, _akash.spec("true", env=(("A", "x" * 300_000),)), "akash.too-large"),
         (made, _akash.spec("true", resources=gpu), "akash.gpu"),
+        (made, _akash.spec("true", nodes=2), "akash.invalid"),
+        (made, _akash.spec("true", data=None), "akash.discloses"),
+        (made, _akash.spec("true", data=jobs.DataClause()), "akash.discloses"),
     ]
     for adapter, spec, code in cases:
         assert code_of(lambda adapter=adapter, spec=spec: adapter.submit(_akash.placement(spec))) == code  # type: ignore[misc]
