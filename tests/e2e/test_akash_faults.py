@@ -2,16 +2,20 @@
 
 import datetime as dt
 import json
+import os
 import pathlib
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from backends.akash import adapter as adapters
-from backends.akash import wrapper
+from backends.akash import client, settings, wrapper
 from orchestrator.domain import errors, jobs, offers, sites
 from orchestrator.ports import backends
+from orchestrator.telemetry import clocks
 from tests.doubles.akash import faults, markets, network, server
 from tests.e2e import _akash
 from tests.e2e._planes import wait_until
@@ -295,6 +299,28 @@ def test_a_service_that_is_started_again_does_not_run_twice(
     assert (outcome.kind, "started again" in outcome.detail) == (Kind.LOST, True)
     assert ledger.read_text() == "ran\n"
     assert live(akash) == []
+
+
+def test_two_containers_at_one_moment_run_it_once(
+    akash: server.Server, s3: stores.Store, tmp_path: pathlib.Path
+) -> None:
+    """The store lets one of them begin, by a write that must be the first; the other one runs nothing and says so."""
+    marks = client.Marks(settings.AkashSettings.read(_akash.settings(akash, s3)), clocks.SystemClock().now)
+    ways = {"look": ("GET", "began"), "began": ("PUT", "began"), "again": ("PUT", "again"), "ended": ("PUT", "ended")}
+    front, valid, out = f"two/{tmp_path.name}", dt.timedelta(minutes=10), tmp_path / "ran"
+    told = {name: marks.address(method, f"{front}/{what}", valid) for name, (method, what) in ways.items()}
+    given = {"PATH": "/usr/local/bin:/usr/bin:/bin", **wrapper.environment(told, 60)}
+    words = wrapper.command(("/bin/sh", "-c", f"echo ran >> {out}"))
+    both = [subprocess.Popen(words, env=given, start_new_session=True) for _ in range(2)]
+    try:
+        for what in ("ended", "again"):
+            name = f"{front}/{what}"
+            wait_until(lambda name=name: marks.read(name) is not None, seconds=120, every=0.1, what=name)
+    finally:
+        for one in both:
+            os.killpg(one.pid, signal.SIGKILL)
+            one.wait()
+    assert out.read_text() == "ran\n"
 
 
 def test_a_container_that_shows_no_sign_of_life_is_given_up(
