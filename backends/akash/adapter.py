@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from backends import records
 from backends.akash import client, deals, errors, observations, rooms, settings, spending, wire, wrapper
 from orchestrator.domain import errors as port_errors
-from orchestrator.domain import ids, sites
+from orchestrator.domain import ids, jobs, sites
 from orchestrator.domain import offers as offer_values
 from orchestrator.ports import backends
 
@@ -38,6 +38,8 @@ class AkashAdapter(backends.BackendAdapter):
         self._records = records.Records(context.state_folder, SETTLE, errors.elsewhere)
         self._submitting = threading.Lock()
         self._providers: Mapping[str, wire.Provider] = {}
+        self._moved: dict[str, dt.datetime] = {}
+        """When a provider was last seen to say another place or owner of itself than before."""
         self._over: dict[str, backends.Observation] = {}
         self._began: set[str] = set()
 
@@ -50,7 +52,11 @@ class AkashAdapter(backends.BackendAdapter):
 
     def offers(self) -> Sequence[offer_values.Offer]:
         """Return one offer a provider: of those that are declared as pools, else of those that may be used now."""
-        self._providers = known = self._deals.providers()
+        known = self._deals.providers()
+        for address, one in known.items():
+            if address in self._providers and self._providers[address].place != one.place:
+                self._moved[address] = self._context.now()
+        self._providers = known
         live = [(key, one) for key, one in self._mine() if _KEY.fullmatch(key)]
         declared = self._context.pools or rooms.discovered(known, self._settings)
         now, made = self._context.now(), []
@@ -79,8 +85,10 @@ class AkashAdapter(backends.BackendAdapter):
                 # Nobody has seen the manifest yet, and it is not kept: the one is closed before another is made.
                 if not known.over:
                     self._deals.close(known.dseq)
-                self._records.remove(key)
-                known = None
+                    known = self._deals.get(known.dseq)
+                if known is None or known.lease is None:  # else the Console lagged behind, and it may have begun
+                    self._records.remove(key)
+                    known = None
             dseq = known.dseq if known is not None else self._create(placement)
         return backends.Handle(f"{_PREFIX}{dseq}")
 
@@ -149,16 +157,17 @@ class AkashAdapter(backends.BackendAdapter):
         stopped, lease = self._records.is_stopped(key), known.lease
         where = observations.whereabouts(lease, self._providers.get(lease.provider) if lease is not None else None)
         marks = self._read(key, _folder(record), leased=lease is not None)
-        late = self._context.now() - record.intended_at > dt.timedelta(minutes=self._settings.start_minutes)
-        silent = late and not marks.began and marks.ended is None
         taken = lease is not None and lease.state != "active" and known.state == "active" and _closed(lease)
+        ending = stopped or taken or marks.again or marks.ended is not None
+        late = None if known.over or ending or lease is None else self._late(record, marks)
         if not known.over:
-            if not (stopped or marks.ended is not None or marks.again or taken or (silent and lease is not None)):
+            if not ending and late is None:
                 return observations.live(ref, known, marks, where)
             self._deals.close(known.dseq)  # an end is told only when nothing is paid for any more
+            marks = self._read(key, _folder(record), leased=lease is not None)  # written meanwhile
         outcome = observations.outcome(known, marks, stopped=stopped)
-        if silent and lease is not None and not stopped and not known.over and not taken:
-            outcome = observations.no_sign(self._settings.start_minutes)
+        if late is not None and marks.ended is None:
+            outcome = late
         seen = backends.Observation(
             ref.key, states.ENDED, outcome, f"{_PREFIX}{known.dseq}", None, outcome.detail, where
         )
@@ -166,6 +175,18 @@ class AkashAdapter(backends.BackendAdapter):
             self._over.clear()
         self._over[key] = seen
         return seen
+
+    def _late(self, record: records.Record, marks: observations.Marks) -> jobs.Outcome | None:
+        """Return the outcome of an attempt that has had its time: to begin, or to end; None: it has some left.
+
+        The container keeps the limit itself; where it cannot tell its end, its lease would cost on without end.
+        """
+        past = self._context.now() - record.intended_at
+        begin = dt.timedelta(minutes=self._settings.start_minutes)
+        if not marks.began:
+            return observations.no_sign(self._settings.start_minutes) if past > begin else None
+        longest = begin + dt.timedelta(seconds=_seconds(record)) + SETTLE
+        return observations.no_end() if past > longest else None
 
     def _read(self, key: str, folder: str, *, leased: bool) -> observations.Marks:
         """Return what an attempt wrote. Raises BackendError: nobody knows."""
@@ -226,7 +247,8 @@ class AkashAdapter(backends.BackendAdapter):
         folder = secrets.token_hex(8)
         wish = self._wish(placement, folder, now)
         self._deals.check(wish)
-        mark = f"{wish.mark} {placement.spec_digest} {folder}"
+        seconds = spending.seconds(placement, self._settings)
+        mark = f"{wish.mark} {placement.spec_digest} {seconds} {folder}"
         self._records.write(key, records.Record(now, None, wish.deposit_micro, mark=mark))
         try:
             dseq, manifest = self._deals.create(wish)
@@ -267,7 +289,10 @@ class AkashAdapter(backends.BackendAdapter):
         declared: sites.Pool | None = next((one for one in self._context.pools if one.name == pool), None)
         if declared is not None and declared.location is not None and declared.location.country is not None:
             return declared.location.country, None, None
-        known = self._providers.get(address)
+        known, moved = self._providers.get(address), self._moved.get(address)
+        if moved is not None and self._context.now() - moved < SETTLE:
+            text = f"provider {address} said another place or owner of itself a moment ago: what was judged is not sure"
+            raise errors.elsewhere("moved", text)
         if known is None:
             raise errors.unsent("unseen", f"provider {address} was not seen yet by this process: it is looked at soon")
         return known.place
@@ -275,6 +300,11 @@ class AkashAdapter(backends.BackendAdapter):
 
 def _folder(record: records.Record | None) -> str:
     return record.mark.split(" ")[-1] if record is not None else ""
+
+
+def _seconds(record: records.Record) -> int:
+    """Return the longest run that an attempt was given."""
+    return int(record.mark.split(" ")[2])
 
 
 def _closed(lease: wire.Lease) -> bool:

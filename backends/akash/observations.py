@@ -70,6 +70,12 @@ def outcome(found: wire.Deployment, marks: Marks, *, stopped: bool) -> jobs.Outc
     return jobs.Outcome(kinds.PREEMPTED, detail=f"its lease was ended by somebody else: {told}")
 
 
+def no_end() -> jobs.Outcome:
+    """Return the outcome of an attempt that began, should have ended long ago, and never said so."""
+    text = "it has had all of its time, and could not tell how it ended: closed"
+    return jobs.Outcome(jobs.OutcomeKind.TIMED_OUT, detail=text)
+
+
 def no_sign(minutes: int) -> jobs.Outcome:
     """Return the outcome of an attempt whose container never wrote that it began."""
     text = f"no sign of life within {minutes} minutes: is the image there, with sh and curl or python3, and may it "

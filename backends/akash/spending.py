@@ -1,4 +1,4 @@
-"""What an attempt may cost: its deposit, which is all that the network can take for it; reserved before it is made."""
+"""What an attempt may cost: the highest bid for its longest run; reserved, and deposited, before it is made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def reserve(seconds: int, wanted: settings.AkashSettings, known: records.Records
     """Return the deposit of an attempt in millionths of a USD. Raises BackendError where a limit does not allow it.
 
     It pays for the longest run and for the time in which it may start. What was reserved is not given back within its
-    month, so that the limit holds whatever the network tells later.
+    month, so that the limit holds whatever the network tells later. Where the Console manages deposits itself it
+    ignores ours: then what holds is that no higher bid is taken, and that the deployment is closed when its time is up.
     """
     paid = seconds + wanted.start_minutes * 60 + wanted.bid_seconds
     cost = max(LEAST_MICRO, -(-settings.micro(wanted.spend.per_hour) * paid // 3600))

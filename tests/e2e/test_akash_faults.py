@@ -136,8 +136,8 @@ def test_a_provider_that_moves_between_bid_and_lease_gets_none(
     chosen = akash.network.providers[0]
 
     def moved(handler: server.Handler, honest: faults.Honest) -> None:
-        handler.say(*honest())
         chosen.country = "SG"
+        handler.say(*honest())
 
     akash.spoil("GET", "/v1/bids", moved)
     assert code_of(lambda: made.submit(_akash.placement(_akash.sleeping(0)))) == "akash.moved"
@@ -346,6 +346,57 @@ def test_the_container_is_told_for_how_long_it_may_run(akash: server.Server, mad
         made.submit(_akash.placement(_akash.sleeping(3600), time_limit=limit))
         env = akash.network.deployments[-1].manifest[0]["services"][0]["env"]
         assert f"COMITY_MARK_SECONDS={seconds}" in env
+
+
+def test_what_cannot_tell_its_end_is_closed_when_its_time_is_up(
+    akash: server.Server, s3: stores.Store, tmp_path: pathlib.Path
+) -> None:
+    """It would cost on for ever: where the network manages deposits itself, none runs dry."""
+    clock = [dt.timedelta(0)]
+    made = _akash.make(akash, s3, tmp_path, startMinutes=5)
+    real = made._context.now
+    object.__setattr__(made._context, "now", lambda: real() + clock[0])
+    placed = _akash.placement(_akash.sleeping(3600), time_limit=dt.timedelta(minutes=10))
+    made.submit(placed)
+    until(made, placed, State.RUNNING)
+    clock[0] = dt.timedelta(minutes=17)
+    assert _akash.look(made, placed).state is State.RUNNING
+    clock[0] = dt.timedelta(minutes=19)
+    assert ended(made, placed).kind is Kind.TIMED_OUT
+    assert live(akash) == []
+
+
+def test_a_lease_that_shows_late_is_not_deployed_again(
+    akash: server.Server, made: adapters.AkashAdapter, tmp_path: pathlib.Path
+) -> None:
+    """The Console lags behind: what has no lease yet may have begun, and is looked at again when it is closed."""
+    ledger = tmp_path / "ledger"
+    placed = _akash.placement(_akash.spec("/bin/sh", "-c", f"echo ran >> {ledger}; exec sleep 3600"))
+    made.submit(placed)
+    wait_until(ledger.exists, seconds=120, what="the run")
+
+    def lags(body: Any) -> Any:
+        body["data"]["leases"] = []
+        return body
+
+    akash.spoil("GET", "/v1/deployments/", faults.changed(lags))
+    made.submit(placed)
+    assert len(akash.network.deployments) == 1
+    assert ended(made, placed).kind is Kind.PREEMPTED
+    assert ledger.read_text() == "ran\n"
+
+
+def test_a_provider_that_moved_a_moment_ago_is_not_deployed_at(
+    akash: server.Server, s3: stores.Store, tmp_path: pathlib.Path
+) -> None:
+    """What was judged may be what it said before."""
+    made = _akash.make(akash, s3, tmp_path, pools=(), providers={})
+    chosen = akash.network.providers[0]
+    made.offers()
+    chosen.country = "SG"
+    made.offers()
+    assert code_of(lambda: made.submit(_akash.placement(_akash.sleeping(0), chosen.address))) == "akash.moved"
+    assert akash.network.deployments == []
 
 
 @pytest.mark.parametrize("reason", ["lease_closed_unstable", "lease_closed_reclamation"])
