@@ -117,6 +117,16 @@ class Records:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def held(self) -> bool:
+        """Say whether somebody holds the folder just now."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def is_stopped(self, key: str) -> bool:
         """Say whether this attempt was told to stop."""
         return (self._stops / key).exists()

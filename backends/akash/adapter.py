@@ -76,6 +76,8 @@ class AkashAdapter(backends.BackendAdapter):
         key = str(placement.key)
         if not _KEY.fullmatch(key):
             raise errors.refused("invalid", "the key is none that this backend takes")
+        if (told := self._over.get(key)) is not None and told.handle is not None:
+            return backends.Handle(told.handle)
         with self._submitting, self._records.alone():  # several calls with one key need one deployment
             record = self._records.read(key)
             if record is not None and record.mark and record.mark.split(" ")[1:2] != [str(placement.spec_digest)]:
@@ -146,6 +148,10 @@ class AkashAdapter(backends.BackendAdapter):
         if (told := self._over.get(key)) is not None:
             return told
         known, record = self._find(key), self._records.read(key)
+        if known is not None and not known.over and known.lease is None and not self._records.held():
+            # Whoever waited for its bid is gone, and the manifest with it: nobody can take one any more.
+            self._deals.close(known.dseq)
+            known = self._deals.get(known.dseq)
         if known is None or record is None:
             text, state = "the network knows no deployment of this key", states.GONE
             if record is not None and record.id is not None:

@@ -182,6 +182,20 @@ def test_a_deployment_whose_answer_is_lost_is_found_and_one_runs(
     assert (len(workloads(akash)), live(akash)) == (1, [])
 
 
+def test_a_deployment_for_which_nobody_waits_any_more_is_closed(
+    akash: server.Server, made: adapters.AkashAdapter, s3: stores.Store, tmp_path: pathlib.Path
+) -> None:
+    """The process that waited for its bid was killed: nothing has begun, and there was no room for it."""
+    placed = _akash.placement(_akash.sleeping(0))
+    akash.spoil("POST", "/v1/deployments", faults.lost_after)
+    code_of(lambda: made.submit(placed))
+    later = _akash.make(akash, s3, tmp_path)
+    with later._records.alone():
+        assert _akash.look(later, placed).state is State.QUEUED
+    assert ended(later, placed).kind is Kind.NO_ROOM
+    assert (live(akash), workloads(akash)) == ([], [])
+
+
 def test_what_may_still_take_effect_is_not_sent_again(
     akash: server.Server, made: adapters.AkashAdapter, s3: stores.Store, tmp_path: pathlib.Path
 ) -> None:
@@ -238,7 +252,9 @@ def test_each_misbehaviour_has_its_code(
     placed = _akash.placement(_akash.sleeping(0))
     akash.spoil("POST", "/v1/deployments", how)
     assert code_of(lambda: made.submit(placed)) == code
-    assert _akash.look(made, placed).state in (State.GONE, State.UNKNOWN, State.QUEUED)
+    seen = _akash.look(made, placed)
+    never = seen.outcome is not None and seen.outcome.kind is Kind.NO_ROOM
+    assert never or seen.state in (State.GONE, State.UNKNOWN)
     stop(made, placed)
     assert live(akash) == []
 
