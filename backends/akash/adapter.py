@@ -288,13 +288,13 @@ class AkashAdapter(backends.BackendAdapter):
         }
         per_block = self._settings.spend.per_hour * 1_000_000 / 3600 * wire.BLOCK_S
         made = wire.document(placement, self._settings, marks, seconds, per_block)
-        return deals.Wish(made, wire.mark(made), address, self._place(placement.pool, address), per_block, deposit)
+        return deals.Wish(made, wire.mark(made), address, self._judged(placement.pool, address), per_block, deposit)
 
-    def _place(self, pool: str, address: str) -> tuple[str | None, str | None, str | None]:
+    def _judged(self, pool: str, address: str) -> str | tuple[str | None, str | None, str | None]:
         """Return what was judged of a provider: what its pool declares, else what it said when it was offered."""
         declared: sites.Pool | None = next((one for one in self._context.pools if one.name == pool), None)
         if declared is not None and declared.location is not None and declared.location.country is not None:
-            return declared.location.country, None, None
+            return declared.location.country
         known, moved = self._providers.get(address), self._moved.get(address)
         if moved is not None and self._context.now() - moved < SETTLE:
             text = f"provider {address} said another place or owner of itself a moment ago: what was judged is not sure"

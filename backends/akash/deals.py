@@ -27,8 +27,8 @@ class Wish:
     document: Mapping[str, object]
     mark: str
     address: str
-    place: tuple[str | None, str | None, str | None]
-    """What the provider said of itself when it was judged; a member that is None was not looked at."""
+    judged: str | tuple[str | None, str | None, str | None]
+    """What was judged: the country that its pool declares, else all that it said of its place and owner."""
     per_block: float
     deposit_micro: int
 
@@ -131,8 +131,8 @@ class Deals:
         now = self.provider(wish.address)
         if told := rooms.problem(now, self._settings):
             raise errors.elsewhere("provider", f"provider {wish.address}: {told}")
-        said = now.place if now is not None else ()
-        if any(before is not None and before != after for before, after in zip(wish.place, said, strict=False)):
+        said = None if now is None else now.country if isinstance(wish.judged, str) else now.place
+        if said != wish.judged:
             text = f"provider {wish.address} says another place or owner of itself than when it was judged"
             raise errors.elsewhere("moved", text)
 
