@@ -441,7 +441,7 @@ def test_an_escrow_that_runs_dry_is_an_end_of_its_own(akash: server.Server, made
     akash.offset_s = 90 * 86_400.0
     outcome = ended(made, placed)
     assert (outcome.kind, outcome.detail) == (Kind.PREEMPTED, "its escrow is used up")
-    assert one.spent <= reserved.cost_micro
+    assert one.spent <= reserved.cost_micro + 0.001  # uact are fractions in the double
 
 
 def test_limits_in_money_cannot_be_overrun(akash: server.Server, s3: stores.Store, tmp_path: pathlib.Path) -> None:
