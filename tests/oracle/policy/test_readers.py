@@ -25,7 +25,9 @@ def rows_say(job: attributes.JobAttributes, site: attributes.SiteAttributes, boo
     fired, refused = set(), bool(book.refusals(job, day))
     for rule in book.rules:
         for instance in instances.instances(rule, job, facts, at) if rule.active(day) else ():
-            spots = {p.code for p in (*site.places, *job.places)} if rule.per_location else {None}
+            # A guard that cannot be judged refuses where there is no place either.
+            placed = rule.per_location and instance.problem is None
+            spots = {p.code for p in (*site.places, *job.places)} if placed else {None}
             for spot in spots:
                 binding = {**instance.binding, operands.SITE: site, operands.LOCATION: spot}
                 try:
@@ -140,6 +142,18 @@ def test_both_readers_refuse_where_a_predicate_raises(job, sites, day, name, cou
     check(job, table.SiteTable(sites), broken, rulebook.midnight(day))
     worse = evaluator.judge(job, table.SiteTable(sites), broken, rulebook.midnight(day)).denied.tolist()
     assert all(after or not before for before, after in zip(sound[0], worse, strict=True))
+
+
+def test_a_guard_that_cannot_be_judged_refuses_where_there_is_no_place() -> None:
+    """A site without any place, a rule over places, and a guard that raises: both readings refuse."""
+    site = hypothesis.find(worlds.site_attributes(), lambda one: not one.places)
+    personal = hypothesis.find(worlds.data_sets, lambda one: "personal" in one.classes)
+    job = dataclasses.replace(hypothesis.find(worlds.job_attributes(), lambda one: not one.places), data=(personal,))
+    at = rulebook.midnight(dt.date(2026, 11, 23))
+    for name in ("is", "any_in"):
+        broken = _breaking(name, "GB")
+        assert rows_say(job, site, broken, at)[1]
+        check(job, table.SiteTable((site,)), broken, at)
 
 
 def _breaking(name: str, country: str) -> rulebook.RuleBook:
