@@ -63,9 +63,16 @@ def test_what_was_put_out_and_what_was_declared_is_left(site: Site) -> None:
     }
     assert {path: read(adapter, seen, path) for path in wanted} == wanted
     assert isinstance(adapter, backends.ListsOwned)
-    adapter.forget(backends.AttemptRef(seen.key))
-    with pytest.raises(errors.PermanentError, match="keeps no file"):
-        read(adapter, seen, "one")
+
+    def forgotten() -> bool:
+        adapter.forget(backends.AttemptRef(seen.key))  # which does nothing while Slurm still says COMPLETING
+        try:
+            read(adapter, seen, "one")
+        except errors.PermanentError as error:
+            return "keeps no file" in str(error)
+        return False
+
+    wait_until(forgotten, seconds=300, every=0.2, what="what was left is removed")
 
 
 def test_a_declared_output_that_is_nowhere_makes_no_success(site: Site) -> None:
