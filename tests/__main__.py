@@ -11,7 +11,7 @@ import pytest
 
 ALONE = ("tests/e2e/", "tests/attack/", "tests/conformance/test_ray.py")
 """Where a test shares machine, clusters and networks with what runs beside it. All others must pass the first time."""
-MOST = 8
+MOST = 16
 """More failures than this are no accident."""
 
 
