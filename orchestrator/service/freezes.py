@@ -87,7 +87,7 @@ def conditions(context: contexts.Context) -> list[dict[str, Any]]:
             "status": True,
             "reason": extents.words(one) or "all",
             "message": f"new placements are stopped: {one.reason}"[:1000],
-            "since": one.at.isoformat() if one.by else None,
+            "since": _moment(one) if one.by else None,
         }
         for one in context.world().freezes
     ]
@@ -107,7 +107,11 @@ def _made(context: contexts.Context, who: access.Principal, wish: Wish) -> sites
 
 def _shown(context: contexts.Context, frozen: sites.Frozen) -> dict[str, Any]:
     covered = [site for site in context.world().sites if extents.touch(frozen, site) is not None]
-    return {**freezes.plain(frozen), "sites": [str(site.name) for site in covered]}
+    return {**freezes.plain(frozen), "at": _moment(frozen), "sites": [str(site.name) for site in covered]}
+
+
+def _moment(frozen: sites.Frozen) -> str:
+    return frozen.at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _entry(

@@ -146,6 +146,8 @@ def test_a_stop_is_journaled_and_the_control_plane_says_so(installation: Install
     conditions = client.get("/v1/controlplanes/self").json()["status"]["conditions"]
     (said,) = (one for one in conditions if one["type"] == "Frozen")
     assert (said["reason"], WHY["reason"] in said["message"]) == ("--country US", True)
+    (listed,) = client.get("/v1/freezes").json()["items"]
+    assert said["since"] == listed["at"] == installation.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     client.post("/v1/freezes:end", json={"country": "US"})
     entries = [one.entry for one in installation.store.entries()]
     kinds = [(one.kind, one.body.get("country")) for one in entries if one.subject.startswith("freeze/")]
