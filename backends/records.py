@@ -110,22 +110,16 @@ class Records:
         return {name: one for name, one in found.items() if one is not None and not one.kept}
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the folder: neither another object nor another process creates anything meanwhile."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    def held(self) -> bool:
-        """Say whether somebody holds the folder just now."""
+    def alone(self, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the folder: no other thread, object or process creates anything meanwhile. False: another holds it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
-                return True
-        return False
+                yield False
+                return
+            yield True
 
     def is_stopped(self, key: str) -> bool:
         """Say whether this attempt was told to stop."""

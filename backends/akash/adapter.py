@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import re
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 
 from backends import records
@@ -36,7 +35,6 @@ class AkashAdapter(backends.BackendAdapter):
         self._deals = deals.Deals(client.Console(wanted, context.now), wanted)
         self._marks = client.Marks(wanted, context.now)
         self._records = records.Records(context.state_folder, SETTLE, errors.elsewhere)
-        self._submitting = threading.Lock()
         self._providers: Mapping[str, wire.Provider] = {}
         self._moved: dict[str, dt.datetime] = {}
         """When a provider was last seen to say another place or owner of itself than before."""
@@ -78,7 +76,7 @@ class AkashAdapter(backends.BackendAdapter):
             raise errors.refused("invalid", "the key is none that this backend takes")
         if (told := self._over.get(key)) is not None and told.handle is not None:
             return backends.Handle(told.handle)
-        with self._submitting, self._records.alone():  # several calls with one key need one deployment
+        with self._records.alone():  # several calls with one key need one deployment
             record = self._records.read(key)
             if record is not None and record.mark and record.mark.split(" ")[1:2] != [str(placement.spec_digest)]:
                 raise errors.refused("conflict", f"a deployment {key} of another document is already there")
@@ -88,7 +86,7 @@ class AkashAdapter(backends.BackendAdapter):
                 if not known.over:
                     self._deals.close(known.dseq)
                     known = self._deals.get(known.dseq)
-                if known is None or known.lease is None:  # else the Console lagged behind, and it may have begun
+                if (known is None or known.lease is None) and self._never(key, _folder(record)):  # else it may have begun
                     self._records.remove(key)
                     known = None
             dseq = known.dseq if known is not None else self._create(placement)
@@ -148,10 +146,8 @@ class AkashAdapter(backends.BackendAdapter):
         if (told := self._over.get(key)) is not None:
             return told
         known, record = self._find(key), self._records.read(key)
-        if known is not None and not known.over and known.lease is None and not self._records.held():
-            # Whoever waited for its bid is gone, and the manifest with it: nobody can take one any more.
-            self._deals.close(known.dseq)
-            known = self._deals.get(known.dseq)
+        if known is not None and not known.over and known.lease is None:
+            known = self._left_alone(known)
         if known is None or record is None:
             text, state = "the network knows no deployment of this key", states.GONE
             if record is not None and record.id is not None:
@@ -166,6 +162,8 @@ class AkashAdapter(backends.BackendAdapter):
         taken = lease is not None and lease.state != "active" and known.state == "active" and _closed(lease)
         ending = stopped or taken or marks.again or marks.ended is not None
         late = None if known.over or ending or lease is None else self._late(record, marks)
+        if late is not None and not marks.began and not self._never(key, _folder(record)):
+            late, marks = None, dataclasses.replace(marks, began=True)
         if not known.over:
             if not ending and late is None:
                 return observations.live(ref, known, marks, where)
@@ -199,11 +197,28 @@ class AkashAdapter(backends.BackendAdapter):
         if not leased:
             return observations.Marks(began=False, again=False, ended=None)
         ended = self._marks.read(self._object(key, folder, wrapper.ENDED))
-        if key not in self._began and self._marks.read(self._object(key, folder, wrapper.BEGAN)) is not None:
-            self._began.add(key)
+        if key not in self._began:
+            told = self._marks.read(self._object(key, folder, wrapper.BEGAN))
+            if told is not None and told != wrapper.NEVER:
+                self._began.add(key)
         began = key in self._began
         again = began and ended is None and self._marks.read(self._object(key, folder, wrapper.AGAIN)) is not None
         return observations.Marks(began, again, ended)
+
+    def _never(self, key: str, folder: str) -> bool:
+        """See to it that an attempt never begins, whatever of it still starts somewhere; False: it has begun."""
+        return self._marks.claim(self._object(key, folder, wrapper.BEGAN), wrapper.NEVER)
+
+    def _left_alone(self, known: wire.Deployment) -> wire.Deployment | None:
+        """Close a deployment without a lease for whose bid nobody waits any more: its manifest is gone."""
+        with self._records.alone(wait=False) as nobody:
+            if not nobody:
+                return known
+            now = self._deals.get(known.dseq)  # whoever waited may have got one since
+            if now is None or now.over or now.lease is not None:
+                return now
+            self._deals.close(now.dseq)
+            return self._deals.get(now.dseq)
 
     def _find(self, key: str) -> wire.Deployment | None:
         """Return the deployment of a key as it is now; None where the account has none."""
@@ -266,7 +281,18 @@ class AkashAdapter(backends.BackendAdapter):
         if self._records.is_stopped(key):
             self._deals.close(dseq)
             raise errors.stopped()
-        self._deals.lease(wish, dseq, manifest)
+        try:
+            bid = self._deals.bid(wish, dseq)
+        except port_errors.BackendError as error:
+            if error.effects is port_errors.SideEffects.NONE:
+                self._records.remove(key)  # closed again before anybody was paid: nothing stays reserved
+            raise
+        try:
+            self._deals.lease(wish, bid, dseq, manifest)
+        except port_errors.BackendError as error:
+            if error.effects is port_errors.SideEffects.NONE and not self._never(key, folder):
+                return dseq  # it began all the same, and is told of like any other
+            raise
         return dseq
 
     def _wish(self, placement: backends.SealedPlacement, folder: str, now: dt.datetime) -> deals.Wish:

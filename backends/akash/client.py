@@ -113,17 +113,29 @@ class Marks:
             raise errors.unsure("store", f"the store answers {told.status} for the mark of an attempt")
         return told.body
 
+    def claim(self, name: str, text: bytes) -> bool:
+        """Make an object that is not there yet; False: somebody else's is there. Raises BackendError: nobody knows."""
+        told = self._call("PUT", name, text, {"If-None-Match": "*"})
+        if told.status == 412:
+            return self.read(name) == text  # ours, where the answer was lost
+        if not 200 <= told.status < 300:
+            raise errors.unsure("store", f"the store answers {told.status} for the claim of an attempt")
+        return True
+
     def remove(self, name: str) -> None:
         """Remove an object; one that is not there is fine. Raises BackendError."""
         told = self._call("DELETE", name)
         if not 200 <= told.status < 300 and told.status != 404:
             raise errors.unsure("store", f"the store answers {told.status} for the removal of a mark")
 
-    def _call(self, method: str, name: str) -> answers.Answer:
+    def _call(
+        self, method: str, name: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> answers.Answer:
         split = urllib.parse.urlsplit(self.address(method, name, dt.timedelta(minutes=5)))
         target = f"{split.path}?{split.query}"
         door, timeout_s = self._settings.store.door, self._settings.timeout_seconds
-        return _send(door, method, target, None, {"User-Agent": "comity"}, timeout_s, MARK_BYTES_MAX)
+        sent = {"User-Agent": "comity"} | dict(headers or {})
+        return _send(door, method, target, body, sent, timeout_s, MARK_BYTES_MAX)
 
 
 def _send(
@@ -151,7 +163,7 @@ def _send(
 
 def _said(found: object) -> str | None:
     """Return what an answer says went wrong; None where it is no error of the API."""
-    if not isinstance(found, dict) or ("error" not in found and "message" not in found):
+    if not isinstance(found, dict) or not {"error", "message"} & found.keys():
         return None
     told = found.get("message") or found.get("error")
     if isinstance(told, dict):

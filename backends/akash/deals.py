@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from backends.akash import client, errors, rooms, settings, wire
 from orchestrator.domain import errors as port_errors
 
-PAGE, PAGES_MAX = 100, 200
+PAGE, OVERLAP, PAGES_MAX = 100, 20, 200
 _POLL_S = 1.0
 
 
@@ -60,9 +60,10 @@ class Deals:
 
     def all(self) -> list[wire.Deployment]:
         """Return every deployment of the account that is not closed. Raises BackendError."""
-        found: list[wire.Deployment] = []
+        found: dict[str, wire.Deployment] = {}
         for page in range(PAGES_MAX):
-            query = {"skip": str(page * PAGE), "limit": str(PAGE)}
+            # Pages overlap: where some before were removed meanwhile, the ones after them have moved up.
+            query = {"skip": str(page * (PAGE - OVERLAP)), "limit": str(PAGE)}
             body = self._console.call("GET", "/v1/deployments", query).body
             data = body.get("data") if isinstance(body, dict) else None
             rows = data.get("deployments") if isinstance(data, dict) else None
@@ -72,10 +73,11 @@ class Deals:
             made = [wire.deployment(row) for row in rows]
             if None in made:
                 raise self._malformed("a list with what is no deployment")
-            found += [one for one in made if one is not None and not one.over]
+            found |= {one.dseq: one for one in made if one is not None}
             if more.get("hasMore") is not True:
-                return found
-        raise errors.elsewhere("too-many", f"the account has more than {PAGES_MAX * PAGE} deployments: use its own")
+                return [one for one in found.values() if not one.over]
+        most = PAGES_MAX * (PAGE - OVERLAP)
+        raise errors.elsewhere("too-many", f"the account has more than {most} deployments: use its own")
 
     def get(self, dseq: str) -> wire.Deployment | None:
         """Return a deployment; None where the account has none of this number. Raises BackendError."""
@@ -101,8 +103,8 @@ class Deals:
             raise self._malformed("no deployment that was made")
         return dseq, manifest
 
-    def lease(self, wish: Wish, dseq: str, manifest: str) -> None:
-        """Take the chosen provider's bid. Where there is none that may be taken everything is closed again.
+    def bid(self, wish: Wish, dseq: str) -> wire.Bid:
+        """Return the chosen provider's bid, which may be taken. Where there is none the deployment is closed again.
 
         Raises BackendError: with no effects where nothing was left behind.
         """
@@ -112,6 +114,13 @@ class Deals:
         except port_errors.BackendError:
             self.close(dseq)
             raise
+        return bid
+
+    def lease(self, wish: Wish, bid: wire.Bid, dseq: str, manifest: str) -> None:
+        """Take a bid. Where no lease comes of it, or one with somebody else, the deployment is closed again.
+
+        Raises BackendError: with no effects where nothing was left behind but what may have begun before it was closed.
+        """
         one = {"dseq": dseq, "gseq": bid.gseq, "oseq": bid.oseq, "provider": bid.provider}
         try:
             self._console.call("POST", "/v1/leases", body={"manifest": manifest, "leases": [one]})

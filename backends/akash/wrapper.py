@@ -14,6 +14,8 @@ from dataclasses import dataclass
 SHELL = "/bin/sh"
 BEGAN, ENDED, AGAIN = "began", "ended", "again"
 """Names of the objects of an attempt, below its key."""
+NEVER = b'{"v": 1, "by": "nobody"}'
+"""The claim of who gave an attempt up: no container of it begins any more."""
 
 SCRIPT = r"""
 if command -v curl >/dev/null 2>&1; then

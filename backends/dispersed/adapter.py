@@ -41,7 +41,7 @@ class DispersedAdapter(backends.BackendAdapter):
         self._names = wire.Names.of(context.installation, context.backend)
         self._book = books.Book(self._rest, self._names)
         self._records = records.Records(context.state_folder, SETTLE, errors.elsewhere)
-        self._lock, self._submitting = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self._over: dict[str, backends.Observation] = {}
 
     def capabilities(self) -> offer_values.Capabilities:
@@ -76,7 +76,7 @@ class DispersedAdapter(backends.BackendAdapter):
         if not region:
             raise errors.elsewhere("no-region", f"settings.regions does not name the region of pool {placement.pool}")
         body = wire.document(placement, self._settings, self._names, region)
-        with self._submitting, self._records.alone():  # several calls with one key need one job
+        with self._records.alone():  # several calls with one key need one job
             known = self._find(key)
             if known is None:
                 known = self._create(placement, region, body)

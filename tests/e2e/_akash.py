@@ -1,21 +1,25 @@
 """What tests of the Akash adapter share."""
 
+import datetime as dt
 import itertools
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from backends.akash import adapter
-from orchestrator.domain import ids, jobs, sites
+from orchestrator.domain import errors, ids, jobs, offers, sites
 from orchestrator.ports import backends
 from orchestrator.telemetry import clocks
-from tests.doubles.akash import markets, server
+from tests.doubles.akash import fixtures, markets, network, server
+from tests.e2e._planes import wait_until
 from tests.e2e.s3 import stores
 
 _COUNT: Iterator[int] = itertools.count(secrets.randbelow(10**15) * 1000)
 IMAGE = "example.test/python@sha256:" + "1" * 64
-POOL = "alpha"
+POOL = fixtures.CHOSEN
 
 
 def settings(akash: server.Server, s3: stores.Store, **more: object) -> dict[str, Any]:
@@ -89,3 +93,44 @@ def look(made: backends.BackendAdapter, placed: backends.SealedPlacement) -> bac
     """Return one observation."""
     (seen,) = made.observe([backends.AttemptRef(placed.key)])
     return seen
+
+
+def code_of(what: Callable[[], object]) -> str:
+    """Return the code of the error that a call raises."""
+    with pytest.raises(errors.BackendError) as caught:
+        what()
+    return caught.value.code
+
+
+def ended(made: backends.BackendAdapter, placed: backends.SealedPlacement) -> jobs.Outcome:
+    """Wait for the end and return the outcome."""
+    seen: list[backends.Observation] = []
+
+    def over() -> bool:
+        seen[:] = [look(made, placed)]
+        return seen[0].state is offers.ObservedState.ENDED
+
+    wait_until(over, seconds=120, every=0.1, what=str(seen))
+    assert seen[0].outcome is not None
+    return seen[0].outcome
+
+
+def until(made: backends.BackendAdapter, placed: backends.SealedPlacement, state: offers.ObservedState) -> None:
+    """Wait for a state."""
+    wait_until(lambda: look(made, placed).state is state, seconds=120, every=0.1, what=str(state))
+
+
+def live(akash: server.Server) -> list[network.Deployment]:
+    """Return the deployments for which somebody pays."""
+    return [one for one in akash.network.deployments if one.state == "active"]
+
+
+def workloads(akash: server.Server) -> list[Any]:
+    """Return what runs, or ran, at providers."""
+    bids = [bid for one in akash.network.deployments for bid in one.bids]
+    return [bid.lease.workload for bid in bids if bid.lease is not None and bid.lease.workload is not None]
+
+
+def stop(made: backends.BackendAdapter, placed: backends.SealedPlacement) -> None:
+    """Stop an attempt by its key."""
+    made.stop(backends.AttemptRef(placed.key), backends.Fence(placed.fence.term, 1), dt.timedelta(0))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.doubles.akash.fixtures import akash  # noqa: F401 - a fixture, found by its name
 from tests.e2e import ports
 from tests.e2e.bacalhau.fixtures import bacalhau, lone_bacalhau, own_bacalhau  # noqa: F401 - fixtures, found by their names
 from tests.e2e.kube.fixtures import de, fr, kube, lone  # noqa: F401 - fixtures, found by their names
