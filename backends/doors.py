@@ -12,8 +12,16 @@ import ssl
 import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pydantic
 
 from backends import addresses, answers
+from orchestrator.settings import adapters
+
+PEM_MAX = 2**20
+_Network = Annotated[str, pydantic.Field(max_length=64)]
+Url = Annotated[str, pydantic.Field(max_length=2048)]
 
 
 class ClosedError(Exception):
@@ -83,17 +91,47 @@ class Door:
             raise NobodyError(f"nobody answers at {self.url}: {addresses.why(error)}") from error
 
 
+class Reached(adapters.AdapterSettings):
+    """Settings of what is reached so."""
+
+    url: Url
+    networks: Annotated[list[_Network], pydantic.Field(max_length=16)] = pydantic.Field(
+        default_factory=list,
+        description="private or loopback networks (CIDR) to which the url may lead, for a proxy or a trial; none else",
+    )
+    ca: Annotated[str, pydantic.Field(max_length=PEM_MAX)] | None = pydantic.Field(
+        default=None, description="certificates, PEM, that vouch for the url; default: those of this machine"
+    )
+
+    @pydantic.field_validator("networks")
+    @classmethod
+    def _read_networks(cls, found: list[str]) -> list[str]:
+        for text in found:
+            ipaddress.ip_network(text)
+        return found
+
+    @pydantic.field_validator("url")
+    @classmethod
+    def _plain_url(cls, url: str) -> str:
+        return checked_url(url)
+
+    @pydantic.model_validator(mode="after")
+    def _no_closed_door(self) -> Any:
+        address = _literal(self.url)
+        if address is not None and not allowed(address, self.networks):
+            raise ValueError("url: a private or loopback address is not in settings.networks")
+        return self
+
+    @property
+    def door(self) -> Door:
+        """Return the way there."""
+        return Door(self.url, tuple(self.networks), self.ca)
+
+
 def allowed(address: addresses.Address, networks: Sequence[str]) -> bool:
     """Say whether a request may go to an address: a public one, or one of a network that the operator named."""
     real = getattr(address, "ipv4_mapped", None) or address
     return real.is_global or any(real in ipaddress.ip_network(text) for text in networks)
-
-
-def checked_networks(found: list[str]) -> list[str]:
-    """Return networks as they were given. Raises ValueError for what is none."""
-    for text in found:
-        ipaddress.ip_network(text)
-    return found
 
 
 def checked_url(url: str) -> str:
@@ -106,13 +144,6 @@ def checked_url(url: str) -> str:
     if split.scheme != "https" and (address is None or not address.is_loopback):
         raise ValueError("https only: answers are not signed")
     return made
-
-
-def check_named(url: str, networks: Sequence[str]) -> None:
-    """Raise ValueError for a URL that names an address to which nothing is sent."""
-    address = _literal(url)
-    if address is not None and not allowed(address, networks):
-        raise ValueError("url: a private or loopback address is not in settings.networks")
 
 
 def _literal(url: str) -> addresses.Address | None:

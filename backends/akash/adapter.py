@@ -86,7 +86,9 @@ class AkashAdapter(backends.BackendAdapter):
                 if not known.over:
                     self._deals.close(known.dseq)
                     known = self._deals.get(known.dseq)
-                if (known is None or known.lease is None) and self._never(key, _folder(record)):  # else it may have begun
+                if (known is None or known.lease is None) and self._never(
+                    key, _folder(record)
+                ):  # else it may have begun
                     self._records.remove(key)
                     known = None
             dseq = known.dseq if known is not None else self._create(placement)

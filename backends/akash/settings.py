@@ -10,23 +10,21 @@ from backends import doors
 from orchestrator.domain import money
 from orchestrator.settings import adapters
 
-MIB = 2**20
 AUDITOR = "akash1365yvmc4s7awdyj3n2sav7xfx76adc6dnmlx63"
 """Overclock Labs, whose signatures the network's own console shows."""
 
-_Url = Annotated[str, pydantic.Field(max_length=2048)]
-_Network = Annotated[str, pydantic.Field(max_length=64)]
-_Pem = Annotated[str, pydantic.Field(max_length=MIB)]
 _Word = Annotated[str, pydantic.Field(pattern=r"^[\x21-\x7e]{1,512}$")]
 _Pool = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]
 _Address = Annotated[str, pydantic.Field(pattern=r"^akash1[0-9a-z]{38,58}$")]
 _Image = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,255}@sha256:[0-9a-f]{64}$")]
 _Usd = Annotated[float, pydantic.Field(ge=0.000001, le=1_000_000)]
-_Networks = Annotated[list[_Network], pydantic.Field(max_length=16)]
 
 
 class Spend(pydantic.BaseModel):
-    """What may be spent at most, in USD. What an attempt may cost is its whole deposit: more it cannot cost."""
+    """What may be spent at most, in USD: an attempt's deposit is the highest price for its longest run.
+
+    Where the Console manages deposits itself it ignores ours; price and time bound the cost then (docs/akash.md).
+    """
 
     model_config = adapters.AdapterSettings.model_config
 
@@ -35,38 +33,14 @@ class Spend(pydantic.BaseModel):
     per_month: _Usd = pydantic.Field(description="the most that all attempts begun in a month (UTC) may cost")
 
 
-class Store(pydantic.BaseModel):
+class Store(doors.Reached):
     """A bucket of an S3 store, to which attempts write that they began and how they ended."""
 
-    model_config = adapters.AdapterSettings.model_config
-
-    url: _Url = pydantic.Field(description="where it answers: https, no path; buckets are the first part of paths")
+    url: doors.Url = pydantic.Field(description="where it answers: https, no path; buckets are the first part of paths")
     bucket: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
     region: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9-]{1,40}$")] = "us-east-1"
     access_key: _Word = pydantic.Field(description="id of the key")
     secret_key: _Word = pydantic.Field(description="as {fromFile: ...} or {fromEnv: ...}; it is sent to nobody")
-    networks: _Networks = pydantic.Field(default_factory=list, description="as settings.networks, for the store")
-    ca: _Pem | None = pydantic.Field(default=None, description="as settings.ca, for the store")
-
-    @pydantic.field_validator("networks")
-    @classmethod
-    def _read_networks(cls, found: list[str]) -> list[str]:
-        return doors.checked_networks(found)
-
-    @pydantic.field_validator("url")
-    @classmethod
-    def _plain_url(cls, url: str) -> str:
-        return doors.checked_url(url)
-
-    @pydantic.model_validator(mode="after")
-    def _named(self) -> Any:
-        doors.check_named(self.url, self.networks)
-        return self
-
-    @property
-    def door(self) -> doors.Door:
-        """Return the way to the store."""
-        return doors.Door(self.url, tuple(self.networks), self.ca)
 
 
 class Gpu(pydantic.BaseModel):
@@ -79,20 +53,13 @@ class Gpu(pydantic.BaseModel):
     interface: Annotated[str, pydantic.Field(pattern=r"^(pcie|sxm)$")] | None = None
 
 
-class AkashSettings(adapters.AdapterSettings):
+class AkashSettings(doors.Reached):
     """An account of Akash's Console, with a managed wallet."""
 
-    url: _Url = pydantic.Field(
+    url: doors.Url = pydantic.Field(
         default="https://console-api.akash.network", description="where the Console API answers: https, no path"
     )
     key: _Word = pydantic.Field(description="API key, as {fromFile: ...} or {fromEnv: ...}")
-    networks: _Networks = pydantic.Field(
-        default_factory=list,
-        description="private or loopback networks (CIDR) to which the url may lead, for a proxy or a trial; none else",
-    )
-    ca: _Pem | None = pydantic.Field(
-        default=None, description="certificates, PEM, that vouch for the url; default: those of this machine"
-    )
     store: Store = pydantic.Field(description="where attempts tell how they ended")
     spend: Spend = pydantic.Field(description="limits in money")
     providers: Annotated[dict[_Pool, _Address], pydantic.Field(max_length=256)] = pydantic.Field(
@@ -137,27 +104,11 @@ class AkashSettings(adapters.AdapterSettings):
         default=15, description="deadline of one request"
     )
 
-    @pydantic.field_validator("networks")
-    @classmethod
-    def _read_networks(cls, found: list[str]) -> list[str]:
-        return doors.checked_networks(found)
-
-    @pydantic.field_validator("url")
-    @classmethod
-    def _plain_url(cls, url: str) -> str:
-        return doors.checked_url(url)
-
     @pydantic.model_validator(mode="after")
-    def _named(self) -> Any:
-        doors.check_named(self.url, self.networks)
+    def _one_each(self) -> Any:
         if len(set(self.providers.values())) != len(self.providers):
             raise ValueError("providers: two pools name one provider")
         return self
-
-    @property
-    def door(self) -> doors.Door:
-        """Return the way to the Console API."""
-        return doors.Door(self.url, tuple(self.networks), self.ca)
 
 
 def micro(amount: float) -> int:

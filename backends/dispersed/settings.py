@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import pydantic
 
 from backends import doors
 from orchestrator.settings import adapters
-
-MIB = 2**20
 
 _Key = Annotated[str, pydantic.Field(pattern=r"^pk_[A-Za-z0-9_-]+$", max_length=256)]
 _Secret = Annotated[str, pydantic.Field(pattern=r"^sk_[\x21-\x7e]+$", max_length=512)]
@@ -18,7 +16,6 @@ _Region = Annotated[str, pydantic.Field(pattern=r"^[a-z]{2}-[a-z]{2,20}-[0-9]$")
 _Gpu = Annotated[str, pydantic.Field(pattern=r"^[\x20-\x7e]{1,100}$")]
 _Name = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,255}$")]
 _Tagged = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,255}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
-_Network = Annotated[str, pydantic.Field(max_length=64)]
 _Amount = Annotated[int, pydantic.Field(ge=1, le=1_000_000)]
 
 
@@ -32,21 +29,14 @@ class Spend(pydantic.BaseModel):
     per_month: _Amount = pydantic.Field(description="the most that all attempts begun in a month (UTC) may cost")
 
 
-class DispersedSettings(adapters.AdapterSettings):
+class DispersedSettings(doors.Reached):
     """An account of the network."""
 
-    url: Annotated[str, pydantic.Field(max_length=2048)] = pydantic.Field(
+    url: doors.Url = pydantic.Field(
         default="https://api.dispersed.com", description="where the API answers: https, no path, no user, no password"
     )
     public_key: _Key = pydantic.Field(description="pk_..., preset Compute Consumer")
     secret_key: _Secret = pydantic.Field(description="sk_..., as {fromFile: ...} or {fromEnv: ...}")
-    networks: Annotated[list[_Network], pydantic.Field(max_length=16)] = pydantic.Field(
-        default_factory=list,
-        description="private or loopback networks (CIDR) to which the url may lead, for a proxy or a trial; none else",
-    )
-    ca: Annotated[str, pydantic.Field(max_length=MIB)] | None = pydantic.Field(
-        default=None, description="certificates, PEM, that vouch for the url; default: those of this machine"
-    )
     regions: Annotated[dict[_Pool, _Region], pydantic.Field(max_length=64)] = pydantic.Field(
         default_factory=dict, description="pool -> region code; default: the code that is the name of the pool"
     )
@@ -81,23 +71,3 @@ class DispersedSettings(adapters.AdapterSettings):
     timeout_seconds: Annotated[int, pydantic.Field(ge=1, le=60)] = pydantic.Field(
         default=15, description="deadline of one request"
     )
-
-    @pydantic.field_validator("networks")
-    @classmethod
-    def _read_networks(cls, found: list[str]) -> list[str]:
-        return doors.checked_networks(found)
-
-    @pydantic.field_validator("url")
-    @classmethod
-    def _plain_url(cls, url: str) -> str:
-        return doors.checked_url(url)
-
-    @pydantic.model_validator(mode="after")
-    def _named(self) -> Any:
-        doors.check_named(self.url, self.networks)
-        return self
-
-    @property
-    def door(self) -> doors.Door:
-        """Return the way to the API."""
-        return doors.Door(self.url, tuple(self.networks), self.ca)

@@ -248,16 +248,6 @@ class Inventory:
                 by_kind["Tenant"][one.name] = tenant_values.Tenant(one.name, problem=readings.told(one))
         inherited = readings.inheriting(owned["DataSet"], owned[lineages.KIND], by_kind["Tenant"], broken)
         data_sets = parties.data_sets(inherited, screenings, self._screener)
-        facts = {
-            "sites": digests.of_sites(all_sites),
-            "directives": digests.plain(directives),
-            "DataSet": digests.plain(
-                [data for whose in sorted(data_sets) for _, data in sorted(data_sets[whose].items())]
-            ),
-            **{
-                kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in readings.JUDGED
-            },
-        }
         return World(
             documents_version=marks[0],
             sightings_version=marks[1],
@@ -278,7 +268,7 @@ class Inventory:
             draining=readings.flagged(statuses, "draining"),
             freezes=frozen,
             catalogue=self._catalogue,
-            facts=canonical.digest(facts),
+            facts=_facts(all_sites, directives, data_sets, by_kind),
             screenings=screenings,
             identities=met,
             proofs=proofs,
@@ -359,3 +349,19 @@ class Inventory:
             )
         self._made = made
         return tuple(sorted((s for _, found in made.values() for s in found), key=lambda site: site.name))
+
+
+def _facts(
+    all_sites: tuple[site_values.Site, ...],
+    directives: tuple[policy_values.Directive, ...],
+    data_sets: Mapping[str, Mapping[str, tenant_values.DataSet]],
+    by_kind: Mapping[str, Mapping[str, Any]],
+) -> ids.Digest:
+    """Return the digest of all that policy or placement reads besides the rule book."""
+    facts = {
+        "sites": digests.of_sites(all_sites),
+        "directives": digests.plain(directives),
+        "DataSet": digests.plain([data for whose in sorted(data_sets) for _, data in sorted(data_sets[whose].items())]),
+        **{kind: digests.plain([by_kind[kind][name] for name in sorted(by_kind[kind])]) for kind in readings.JUDGED},
+    }
+    return canonical.digest(facts)

@@ -14,7 +14,7 @@ STOPS = (
     ("An append-only record, each entry chained to the one before", "log verify", True),
     ("An adapter of your own, with a conformance suite, in one command", "backend new my-cloud", True),
     ("A signed bundle per job that an auditor checks offline", "evidence JOB -o bundle.json", True),
-    ("Past jobs judged by other rules", "policy replay", False),
+    ("Past jobs judged by other rules", "policy replay --at 2027-01-01", True),
     ("Running jobs moved away when an operator is bought", "backend drain NAME", False),
     ("Stop everything that touches a country, now", "freeze --country XX --reason ...", True),
 )

@@ -193,7 +193,31 @@ def test_a_place_that_is_not_stated_may_lie_in_the_country(store, inventory):
     stop = sites.Frozen(None, None, "SG", "why", "t1", fakes.START)
     store.commit(stores.Changes(documents=[freezes.to_document(stop, None)]))
     (site,) = inventory.world().sites
-    assert (site.frozen, extents.touch(stop, site)) == (stop, "it may lie there")
+    assert (site.frozen, extents.touch(stop, site)) == (stop, "it may lie there: its country is not stated")
+
+
+@pytest.mark.parametrize(
+    ("unsaid", "told"),
+    [
+        ("logStore", "its logs may lie there"),
+        ("adminFrom", "it may be administered from there"),
+        ("legalCountry", "may have its seat there"),
+        ("ultimateParentHq", "parent may have its headquarters there"),
+    ],
+)
+def test_whatever_is_not_stated_may_be_in_the_country(store, inventory, unsaid, told):
+    """Logs, administrators, seat and parent, as the place itself; where all are stated, a stop elsewhere is none."""
+    seat = {"legalCountry": "FR", "ultimateParentHq": "FR"}
+    where = {"location": {"country": "FR"}, "logStore": {"country": "FR"}, "adminFrom": ["FR"]}
+    stop = sites.Frozen(None, None, "SG", "why", "t1", fakes.START)
+    store.commit(stores.Changes(documents=[freezes.to_document(stop, None)]))
+    for gone in (None, unsaid):
+        put(store, "Operator", "o", {name: value for name, value in seat.items() if name != gone})
+        kept = {name: value for name, value in where.items() if name != gone}
+        put(store, "Backend", "b", {"adapter": "a", "operator": "o", "pools": [{"name": "p"}], **kept})
+        (site,) = inventory.world().sites
+        assert (site.frozen == stop) is (gone is not None)
+        assert gone is None or told in extents.touch(stop, site)
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"v": 2}', '{"v": 1, "reason": "r", "by": "t", "at": "now"}'])
