@@ -104,13 +104,14 @@ class SimulatedAdapter(backends.BackendAdapter):
 
     def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
         """See ``Copies``."""
-        return [(path, len(render.content(ref.key, path))) for path in self._outputs(ref)]
+        return [(path, len(data)) for path, data in self._outputs(ref).items()]
 
     def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
         """See ``Copies``."""
-        if path not in self._outputs(ref):
+        found = self._outputs(ref)
+        if path not in found:
             raise errors.no_output(path)
-        return iter([render.content(ref.key, path)])
+        return iter([found[path]])
 
     def attest(self, ref: backends.AttemptRef, *, nonce: str, audience: str) -> str | None:
         """See ``Attests``."""
@@ -126,10 +127,11 @@ class SimulatedAdapter(backends.BackendAdapter):
         """See ``Identifies``: what the settings pretend, else the backend's name; another seed is no other machine."""
         return offer_values.PinnedIdentity((("simulated", self._wanted.identity or self._context.backend),))
 
-    def _outputs(self, ref: backends.AttemptRef) -> tuple[str, ...]:
+    def _outputs(self, ref: backends.AttemptRef) -> dict[str, bytes]:
         record, now = self._machine.read(ref.key)
-        over = record is not None and record.order is not None and record.ends_at <= now
-        return record.order.outputs if over and record is not None and record.order is not None else ()
+        if record is None or record.order is None or record.ends_at > now:
+            return {}
+        return {path: render.content(record.order, path) for path in record.order.outputs}
 
     def _offers(self) -> Sequence[offer_values.Offer]:
         now = self._context.now()

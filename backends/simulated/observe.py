@@ -55,8 +55,10 @@ def whereabouts(record: client.Record, now: dt.datetime, lies: settings.Whereabo
 def outputs(record: client.Record) -> tuple[offers.OutputFile, ...]:
     """Return the files that an attempt pretends to have left."""
     found: list[offers.OutputFile] = []
-    for path in record.order.outputs if record.order is not None else ():
-        data = render.content(record.key, path)
+    if record.order is None:
+        return ()
+    for path in record.order.outputs:
+        data = render.content(record.order, path)
         found.append(offers.OutputFile(path, len(data), f"sha256:{hashlib.sha256(data).hexdigest()}"))
     return tuple(found)
 

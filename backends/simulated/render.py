@@ -34,6 +34,8 @@ class Order:
     outputs: tuple[str, ...] = ()
     time_limit_s: float | None = None
     image_digest: str | None = None
+    answer: str = ""
+    """What its outputs say: the same for the same document, wherever it is right."""
 
 
 def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Order:
@@ -57,12 +59,23 @@ def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Ord
         outputs=tuple(output.path for output in spec.outputs),
         time_limit_s=None if limit is None else limit.total_seconds(),
         image_digest=wanted.whereabouts.image_digest or _digest(spec.image),
+        answer=_answer(placement, wanted),
     )
 
 
-def content(key: str, path: str) -> bytes:
+def content(order: Order, path: str) -> bytes:
     """Return what an attempt pretends to have written to a path."""
-    return f"pretended output {path} of {key}\n".encode()
+    return f"pretended output {path} of {order.answer or order.key}\n".encode()
+
+
+def _answer(placement: backends.SealedPlacement, wanted: settings.Settings) -> str:
+    match wanted.answers:
+        case "right":
+            return str(placement.spec_digest)
+        case "colluding":
+            return f"{placement.spec_digest}, not"
+        case "wrong":
+            return f"{placement.spec_digest}, not, by {placement.key}"
 
 
 def _digest(image: str | None) -> str | None:

@@ -92,3 +92,5 @@ class Settings(adapters.AdapterSettings):
     faults: Faults = pydantic.Field(default_factory=Faults)
     whereabouts: Whereabouts = pydantic.Field(default_factory=Whereabouts)
     attestation: Attestation | None = None
+    answers: Literal["right", "wrong", "colluding"] = "right"
+    """What outputs say: the same wherever the same document runs; something else; the same lie as other colluders."""

@@ -14,6 +14,7 @@ from orchestrator.control import arrivals, compliance, lanes, loop, pacemaker, p
 from orchestrator.inventory import inboxes, worlds
 from orchestrator.placement import requirements
 from orchestrator.ports import backends, environment, stores
+from orchestrator.scheduler import snapshots
 
 STOP_S = 10.0
 """How long the last turn may take when the server ends; jobs and rows are safe whenever it is cut off."""
@@ -39,6 +40,7 @@ class Parts:
     pace: lanes.Pace = field(default_factory=lanes.Pace)
     stale_grace: dt.timedelta = compliance.STALE_GRACE
     halted: Callable[[], str] = lambda: ""
+    draw_key: bytes = field(default=b"", repr=False)
 
 
 class Heart:
@@ -119,9 +121,14 @@ class Heart:
             executor=parts.executor,
             inventory=parts.inventory,
             inbox=parts.inbox,
-            planner=planners.SchedulerPlanner(tables=parts.tables, accelerators=parts.accelerators),
+            planner=planners.SchedulerPlanner(
+                tables=parts.tables,
+                accelerators=parts.accelerators,
+                settings=snapshots.Settings(draw_key=parts.draw_key),
+            ),
             pace=parts.pace,
             stale_grace=parts.stale_grace,
             halted=parts.halted,
+            draw_key=parts.draw_key,
         )
         return loop.Loop(world, holder=holder)

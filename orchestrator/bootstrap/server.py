@@ -44,6 +44,7 @@ from orchestrator.settings import server as server_settings
 from orchestrator.sources import distances, rates, yamls
 from orchestrator.store import opening
 from orchestrator.telemetry import clocks, id_factories, logs, metrics, wakes
+from orchestrator.verification import draws
 from orchestrator.wire.documents import registry as documents_registry
 
 FAILED = 1
@@ -104,6 +105,7 @@ def _build(
     keyring = signing.Keyring(settings.state_dir)
     installation = signing.installation(keyring, store)
     models = catalogues.ShippedCatalogue()
+    draw_key = tables.derived(key, "comity.draw.1")
     held = tables.TableKeeper(
         settings.state_dir, key, store=store, clock=clock, seal=lambda: sealed.seal(), log=logs.get("tables")
     )
@@ -151,12 +153,13 @@ def _build(
         packs_failed=shelf_of_packs.problems,
         documents_of_cases=cases.reader(),
         tables=held,
+        draws=draws.commitment(draw_key),
     )
     shelf = signing.Shelf(settings.state_dir)
     sealed = checkpoints.Checkpoints(context, keyring, origin=origin, shelf=shelf)
     parts = loops.Parts(
         *(store, clock, ids, wake, calls, adapters, inventory, inbox, door, models.slugs, measures),
-        *(_pace(settings), settings.stale_grace, held.halted),
+        *(_pace(settings), settings.stale_grace, held.halted, draw_key),
     )
     heart = loops.Heart(parts, ticked=counters.ticked, reviewed=counters.reviewed, log=logs.get("loop"))
     adapters.on_built(heart.watch)

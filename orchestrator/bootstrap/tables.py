@@ -8,6 +8,8 @@ a person accepts it (``comity log accept``); running jobs go on.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import pathlib
 import secrets
 import threading
@@ -48,6 +50,11 @@ def key_of(folder: pathlib.Path) -> Key:
     raw = secrets.token_bytes(KEY_BYTES)
     states.write_private(folder / KEY, raw)
     return Key(raw, fresh=True)
+
+
+def derived(key: Key, purpose: str) -> bytes:
+    """Return a key of 32 bytes for another purpose: to open it tells nothing of the key it is made of (RFC 5869)."""
+    return hmac.digest(key.raw, purpose.encode(), hashlib.sha256)
 
 
 def known_key(folder: pathlib.Path) -> bytes | None:

@@ -63,6 +63,10 @@ def word(event: events.Event) -> str:
             return "job.gone-read"
         case events.StopRequested():
             return "job.stop-requested"
+        case events.RefereeAsked():
+            return "job.referee-asked"
+        case events.Judged():
+            return "job.verified"
         case events.Attested():
             return "job.attested"
         case events.ConditionChanged():
@@ -77,6 +81,10 @@ def _details(event: events.Event, after: jobs.Job) -> Mapping[str, object]:
             return {"condition": event.type, "status": event.status, "reason": event.reason}
         case events.StopRequested():
             return {"reason": event.cause.value}
+        case events.RefereeAsked():
+            return {"number": event.number}
+        case events.Judged():
+            return {"reason": event.reason, "accepted": event.accepted, "receipt": event.receipt}
         case events.SubmitRefused():
             return {"reason": event.code}
         case events.Withdrawn() | events.Abandoned():

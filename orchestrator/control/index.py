@@ -54,6 +54,8 @@ class JobIndex:
         """Backend -> jobs whose attempt there must end."""
         self.elements: dict[ids.JobId, set[ids.JobId]] = {}
         """Array -> its touched, live elements."""
+        self.unjudged: set[ids.JobId] = set()
+        """Verified jobs of which a run has ended since somebody last compared them, or of which nobody knows."""
         self._ended: dict[ids.JobId, int] = {}
         self._deadlines: list[tuple[dt.datetime, ids.JobId]] = []
 
@@ -77,6 +79,8 @@ class JobIndex:
         if job.version < (known.version if known else self._ended.get(job.id, 0)):
             return False
         self.changes += 1
+        if job.spec.verification is not None and (known is None or job.phase.terminal):
+            self.unjudged.add(job.parent or job.id)
         if job.phase.terminal:
             self.drop(job.id)
             self._follower.put(job)

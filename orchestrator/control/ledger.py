@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.control import arrivals, entries, index, retry
-from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle, obligations, tallies
-from orchestrator.inventory import ledgers
+from orchestrator.control import arrivals, entries, index, retry, runs
+from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle, obligations, sites, tallies
+from orchestrator.inventory import blames, ledgers
 from orchestrator.inventory import obligations as owings
 from orchestrator.ports import stores
 
@@ -31,6 +31,8 @@ class Step:
     """What the placement adds to thresholds that add up."""
     owed: Sequence[obligations.Duty] = ()
     """What the placement obliges to."""
+    blamed: Sequence[tuple[str, sites.Blame]] = ()
+    """(operator, blame) of a verdict."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class _Draft:
     placements: list[decisions.Placement] = field(default_factory=list)
     counted: list[tallies.Tally] = field(default_factory=list)
     deeds: list[owings.Deed] = field(default_factory=list)
+    blamed: list[tuple[str, sites.Blame]] = field(default_factory=list)
 
 
 class Ledger:
@@ -59,9 +62,10 @@ class Ledger:
         placement: decisions.Placement | None = None,
         counted: Sequence[tallies.Tally] = (),
         owed: Sequence[obligations.Duty] = (),
+        blamed: Sequence[tuple[str, sites.Blame]] = (),
     ) -> None:
         """Note that ``event`` happened to ``job``."""
-        self._steps.append(Step(job, event, placement, counted, owed))
+        self._steps.append(Step(job, event, placement, counted, owed, blamed))
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -133,7 +137,7 @@ class Ledger:
             contents=tuple(contents),
             keys=arrival.changes.keys if arrival is not None else (),
             # A placement, what it counts and what it obliges to are durable together, or nothing of it is.
-            documents=ledgers.documents(draft.counted, self._store) if draft.counted else (),
+            documents=self._documents(draft),
             obligations=settled.obligations,
             entries=(*draft.entries, *settled.entries),
             term=term,
@@ -150,6 +154,10 @@ class Ledger:
             self._live.put(job)
         return draft.placements
 
+    def _documents(self, draft: _Draft) -> tuple[stores.Document, ...]:
+        counted = ledgers.documents(draft.counted, self._store) if draft.counted else ()
+        return (*counted, *(blames.documents(draft.blamed, self._store) if draft.blamed else ()))
+
     def _apply(self, draft: _Draft, step: Step) -> None:
         job = draft.rows.get(step.job) or self._live.get(step.job)
         parent_id, number = ids.split_element(step.job)
@@ -162,8 +170,15 @@ class Ledger:
         new = lifecycle.apply(job, step.event)
         if new is job:
             return
+        if parent is None and number is not None and job.phase is not new.phase:
+            parent = self._store.job(parent_id)  # a run of a verified job that has its verdict: it is counted still
         if parent is not None:
             moved = lifecycle.element_changed(parent, job.phase, new.phase, step.event.at)
+            if isinstance(step.event, events.Placed) and parent.spec.verification is not None:
+                hand = step.event.hand
+                if hand is None or not runs.may_take(parent, hand):
+                    return  # a sibling was given this hand meanwhile: it is drawn again
+                moved = lifecycle.given(moved, hand, step.event.at)
             if touched or job.phase is not new.phase:
                 entry = entries.of_parent(parent, moved, step.event.at)
                 draft.entries += [entry] if entry is not None else []
@@ -172,6 +187,7 @@ class Ledger:
         _owe(draft, step, draft.rows.get(parent_id) or parent or new)
         if (entry := entries.of(job, new, step.event, step.placement)) is not None:
             draft.entries.append(entry)
+        draft.blamed += step.blamed
         if step.placement is not None:
             draft.placements.append(step.placement)
             draft.counted += step.counted

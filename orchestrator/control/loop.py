@@ -33,6 +33,7 @@ from orchestrator.control import (
     readings,
     reviews,
     steady,
+    verdicts,
     warnings,
     whereabouts,
 )
@@ -61,6 +62,8 @@ class World:
     """So long a running job may stay where nothing but the age of facts refuses it."""
     halted: Callable[[], str] = lambda: ""
     """Says why nothing new may be placed or launched whatever the rules say; empty: nothing keeps it. Cheap."""
+    draw_key: bytes = field(default=b"", repr=False)
+    """By which spot checks are drawn; the planner draws places by the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ class Loop:
         self._orphans = orphans.Orphans(w.store, self._live, self._lanes, seen, w.clock)
         self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
         self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
+        self._verdicts = verdicts.Verdicts(w.store, self._live, self._book, w.clock, w.inventory, w.draw_key)
         self._compliance = compliance.Compliance(
             w.store,
             self._live,
@@ -277,6 +281,7 @@ class Loop:
         self._commit(term)
         self._reviews.committed(term)
         self._where.committed()
+        self._verdicts.run(term, lambda: self._commit(term))
         self._duties.run(term)
         self._warnings.run(reviewed, self._times.review_now(), term)
         self._settled = world if reviewed is world else None
@@ -360,7 +365,8 @@ class Loop:
         stamp = w.planner.stamp(world, now)
         plan = w.planner.plan(planning.Cycle(now, term, world, w.inventory.sightings.seen(), self._live.jobs))
         for placement in plan.placements:
-            event = events.Placed(now, placement.number, placement.site, placement.decision)
+            hand = plan.hands.get(placement.key)
+            event = events.Placed(now, placement.number, placement.site, placement.decision, hand)
             counted, owed = plan.counted.get(placement.key, ()), plan.owed.get(placement.key, ())
             self._book.stage(placement.job, event, placement, counted, owed)
         for job, note in plan.notes:

@@ -77,6 +77,7 @@ class SchedulerPlanner:
             placements=placements,
             counted={placement.key: placed.counted for placement, placed in pairs if placed.counted},
             owed={placement.key: placed.owed for placement, placed in pairs if placed.owed},
+            hands={placement.key: placed.hand for placement, placed in pairs if placed.hand is not None},
             made=tuple(plan.decisions.values()),
             contents=tuple(plan.contents.values()),
             notes=_notes(plan, cycle_),

@@ -48,6 +48,8 @@ class Plan:
     """What each placement adds to the ledger; committed with it."""
     owed: Mapping[ids.AttemptKey, Sequence[obligations.Duty]] = field(default_factory=dict)
     """What each placement obliges to; committed with it."""
+    hands: Mapping[ids.AttemptKey, jobs.Hand] = field(default_factory=dict)
+    """Whose place each run of a verified job gets."""
 
 
 class Planner(Protocol):

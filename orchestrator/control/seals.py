@@ -56,7 +56,7 @@ def environment_of(job: jobs.Job, attempt: jobs.Attempt) -> dict[str, str]:
         "COMITY_NODES": str(job.spec.nodes),
         "COMITY_GPUS_PER_NODE": str(wanted.count if wanted else 0),
     }
-    if job.index is not None:
+    if job.index is not None and job.spec.verification is None:  # runs that are compared must not differ in it
         found["COMITY_ARRAY_INDEX"] = str(job.index)
     return found
 

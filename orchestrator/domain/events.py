@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,12 +12,13 @@ from orchestrator.domain import errors, executions, ids, jobs
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A cycle chose a site. ``number`` must be the next attempt's."""
+    """A cycle chose a site. ``number`` must be the next attempt's; ``hand``: whose place it is, for a verified job."""
 
     at: dt.datetime
     number: int
     site: ids.SiteName
     decision: ids.Digest
+    hand: jobs.Hand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,29 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RefereeAsked:
+    """A verified job needs one more run, on a trusted site: its ``number`` among all runs."""
+
+    at: dt.datetime
+    number: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The runs of a verified job were compared for the last time.
+
+    ``accepted``: the number of the run whose outputs hold; None: nobody can say. ``receipt`` is all it rests on, JSON.
+    """
+
+    at: dt.datetime
+    accepted: int | None
+    reason: str
+    message: str
+    receipt: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionChanged:
     """A condition became true or false, or its words changed."""
 
@@ -170,4 +195,4 @@ OfAttempt: TypeAlias = (
     | GoneRead
     | Vanished
 )
-Event: TypeAlias = Placed | OfAttempt | StopRequested | ConditionChanged
+Event: TypeAlias = Placed | OfAttempt | StopRequested | RefereeAsked | Judged | ConditionChanged

@@ -248,6 +248,38 @@ class ArraySpec:
     parallel: int | None = None
 
 
+class Distinct(enum.Enum):
+    """In what the hands of a verified job must differ from each other before they count as independent."""
+
+    __hash__ = object.__hash__
+
+    OPERATOR = "operator"
+    COUNTRY = "country"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The job runs ``replicas`` times in different hands, and holds once ``quorum`` of them left the same outputs.
+
+    ``quorum`` is more than half of ``replicas``. ``spot_check``: the share of jobs, 0 to 1, whose result is run again
+    at a trusted site although a quorum agrees.
+    """
+
+    replicas: int
+    quorum: int
+    distinct: frozenset[Distinct] = frozenset()
+    spot_check: float = 0.0
+
+    @property
+    def children_max(self) -> int:
+        """Return how many runs there are at most: replicas, and trusted runs where they do not agree."""
+        return self.replicas + REFEREES
+
+
+REFEREES = 2
+"""Trusted runs of one job at most: the second says whether the work repeats at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """A job as submitted, complete and immutable.
@@ -285,6 +317,7 @@ class JobSpec:
     egress: Egress | None = None
     """None: nothing was said; it may connect to whatever its place lets it."""
     secrets: tuple[SecretUse, ...] = ()
+    verification: Verification | None = None
 
     @property
     def module(self) -> str | None:
@@ -382,6 +415,8 @@ class StopCause(enum.Enum):
     DRAINED = "Drained"
     UNREACHABLE = "Unreachable"
     """Fenced first, then moved (``onUnreachable: fenceThenMove``)."""
+    SETTLED = "Settled"
+    """A run of a verified job of which nothing is needed any more: the verdict stands without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,12 +430,35 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """A place that a run of a verified job was given. ``number``: of the run.
+
+    ``operator`` is who has the last word over the place (the ultimate parent), ``country`` where it lies; both as they
+    were then, None: not known.
+    """
+
+    number: int
+    site: ids.SiteName
+    operator: str | None
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayState:
-    """What an array's parent knows of its elements. ``untouched`` holds half-open ranges of indices, in order."""
+    """What a parent knows of its elements, be they those of an array or the runs of a verified job.
+
+    ``untouched`` holds half-open ranges of indices, in order.
+    """
 
     untouched: tuple[tuple[int, int], ...]
     counts: tuple[tuple[Phase, int], ...] = ()
     """Number of touched elements by phase."""
+    held: tuple[Hand, ...] = ()
+    """Of a verified job: every place that a run was ever given, oldest first, each once a run."""
+    referees: int = 0
+    """Of a verified job: trusted runs that were asked for."""
+    accepted: int | None = None
+    """Of a verified job: the number of the run whose outputs hold."""
 
     def count(self, phase: Phase) -> int:
         """Return how many touched elements are in ``phase``."""
@@ -416,7 +474,8 @@ class ArrayState:
 class Job:
     """A job and what became of it: one row of the store. ``version`` counts its commits, from 1.
 
-    An array's parent carries ``array_state`` and no attempts; an element is a Job with ``parent`` and ``index``.
+    The parent of an array or of a verified job's runs carries ``array_state`` and no attempts; an element, or a run, is
+    a Job with ``parent`` and ``index``.
     """
 
     id: ids.JobId

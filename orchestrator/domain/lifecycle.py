@@ -16,8 +16,11 @@ from orchestrator.domain import changes, conditions, errors, events, executions,
 MAX_UNCHARGED = 16
 """Attempts without an outcome (refused, moved, withdrawn) that are kept; older ones stand in the journal."""
 
-FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE})
+FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE, jobs.StopCause.SETTLED})
 """Causes after which the job is over; the others only move it."""
+
+VERIFIED, UNSETTLED, REFEREE_ASKED = "Verified", "Unsettled", "RefereeAsked"
+"""Conditions of a verified job: its result holds; nobody can say which does; a trusted site runs it too."""
 
 _OVER_WHEN_PLACED = (
     "Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable", "AttestationDue", changes.EXPIRED, changes.HELD,
@@ -34,7 +37,7 @@ class Due(enum.Enum):
     OBSERVE = "observe"
     STOP = "stop"
     ELEMENTS = "elements"
-    """An array's parent: elements are to be placed or cancelled."""
+    """A parent: elements are to be placed or cancelled, runs to be compared."""
 
 
 def due(job: jobs.Job) -> Due:
@@ -67,6 +70,10 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
             return _stop(job, event)
         case events.Placed():
             return _place(job, event)
+        case events.RefereeAsked():
+            return _referee_asked(job, event)
+        case events.Judged():
+            return _judged(job, event)
     attempt = job.attempt
     if attempt is None or event.number != attempt.number or attempt.phase.terminal:
         return job
@@ -229,7 +236,7 @@ def _stop(job: jobs.Job, event: events.StopRequested) -> jobs.Job:
     if job.phase is jobs.Phase.QUEUED or attempt is None:
         if not overrides:
             return job
-        phase = jobs.Phase.CANCELLED if event.cause is jobs.StopCause.CANCELLED else jobs.Phase.FAILED
+        phase = jobs.Phase.FAILED if event.cause is jobs.StopCause.DEADLINE else jobs.Phase.CANCELLED
         return _finish(replace(job, stop=stop), phase, event.at, event.cause.value)
     stopping = replace(attempt, phase=jobs.Phase.STOPPING)
     return replace(_with_attempt(job, stopping), phase=jobs.Phase.STOPPING, stop=stop)
@@ -286,7 +293,7 @@ def _after_stop(
     over = replace(attempt, phase=phase, outcome=outcome, ended_at=ended_at, reason=cause.value)
     done = _with_attempt(job, over)
     match cause:
-        case jobs.StopCause.CANCELLED | jobs.StopCause.DEADLINE:
+        case jobs.StopCause.CANCELLED | jobs.StopCause.DEADLINE | jobs.StopCause.SETTLED:
             return _finish(done, phase, at, cause.value)
         case jobs.StopCause.DRAINED | jobs.StopCause.NON_COMPLIANT | jobs.StopCause.UNREACHABLE:
             # Moved, not failed: the try is not charged to the user. The new place obeys the same policy.
@@ -320,6 +327,14 @@ def touch(parent: jobs.Job, index: int) -> tuple[jobs.Job, jobs.Job]:
     return replace(parent, array_state=replace(state, untouched=tuple(ranges), counts=counts)), element
 
 
+def has_element(parent: jobs.Job, index: int) -> bool:
+    """Say whether a parent has such an element, touched or not; trusted runs are there once they were asked for."""
+    spec, state = parent.spec, parent.array_state
+    if spec.verification is not None and state is not None:
+        return index < spec.verification.replicas + state.referees
+    return spec.array is not None and index < spec.array.size
+
+
 def element_of(parent: jobs.Job, index: int) -> jobs.Job:
     """Return element ``index`` as it reads while nobody has touched it."""
     cancelled = parent.phase.terminal or (parent.stop is not None)
@@ -341,8 +356,42 @@ def element_changed(parent: jobs.Job, before: jobs.Phase, after: jobs.Phase, at:
     state = parent.array_state
     if state is None or before is after:
         return parent
-    state = replace(state, counts=_counted(state, before, after))
-    return _settle_parent(replace(parent, array_state=state), at)
+    parent = replace(parent, array_state=replace(state, counts=_counted(state, before, after)))
+    return parent if parent.phase.terminal else _settle_parent(parent, at)
+
+
+def given(parent: jobs.Job, hand: jobs.Hand, at: dt.datetime) -> jobs.Job:
+    """Return the parent of a verified job's runs after one of them was given a place."""
+    state = parent.array_state
+    if state is None:
+        return parent
+    if hand not in state.held:
+        parent = replace(parent, array_state=replace(state, held=(*state.held, hand)))
+    return conditions.cleared(parent, *_OVER_WHEN_PLACED, at=at)
+
+
+def _referee_asked(job: jobs.Job, event: events.RefereeAsked) -> jobs.Job:
+    state, wanted = job.array_state, job.spec.verification
+    if state is None or wanted is None or job.stop is not None:
+        return job
+    if event.number != wanted.replicas + state.referees or event.number >= wanted.children_max:
+        return job  # it was asked for before
+    untouched = (*state.untouched, (event.number, event.number + 1))
+    asked = replace(job, array_state=replace(state, untouched=untouched, referees=state.referees + 1))
+    note = events.ConditionChanged(event.at, REFEREE_ASKED, True, "NoQuorum", event.message)
+    return _settle_parent(conditions.changed(asked, note), event.at)
+
+
+def _judged(job: jobs.Job, event: events.Judged) -> jobs.Job:
+    state = job.array_state
+    if state is None or job.spec.verification is None or job.stop is not None:
+        return job
+    settled = replace(job, array_state=replace(state, untouched=(), accepted=event.accepted))
+    held = event.accepted is not None
+    noted = conditions.cleared(settled, REFEREE_ASKED, *_OVER_WHEN_PLACED, at=event.at, reason=event.reason)
+    word = VERIFIED if held else UNSETTLED
+    noted = conditions.changed(noted, events.ConditionChanged(event.at, word, True, event.reason, event.message))
+    return _finish(noted, jobs.Phase.SUCCEEDED if held else jobs.Phase.FAILED, event.at, event.reason)
 
 
 def _counted(
@@ -371,7 +420,8 @@ def _settle_parent(parent: jobs.Job, at: dt.datetime) -> jobs.Job:
     if state is None:
         raise AssertionError("only arrays have elements")
     open_count = state.untouched_count + sum(n for phase, n in state.counts if not phase.terminal)
-    if open_count == 0:
+    # How a verified job ends its verdict says, whatever became of its runs.
+    if open_count == 0 and (parent.spec.verification is None or parent.stop is not None):
         return _finish(parent, _end_of_array(parent, state), at, _reason_of_array(parent, state))
     if parent.stop is not None:
         return replace(parent, phase=jobs.Phase.STOPPING)

@@ -276,6 +276,21 @@ class Unattested:
 
 
 @dataclass(frozen=True, slots=True)
+class Blame:
+    """A result that the site's operator answered for: a dated fact from one verified job.
+
+    ``finding`` is a word of ``verification.decisions.Finding``; ``receipt`` the digest of what it rests on.
+    """
+
+    job: str
+    run: str
+    site: ids.SiteName
+    finding: str
+    at: dt.datetime
+    receipt: ids.Digest
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
     """A stop of new placements that somebody called, and why. What is None does not narrow it."""
 
@@ -346,5 +361,7 @@ class Site:
     """None: whatever was to be attested here was."""
     frozen: Frozen | None = None
     """None: nobody stopped new placements here."""
+    blames: tuple[Blame, ...] = ()
+    """Wrong results that its operator answered for, oldest first."""
     digest: ids.Digest = ids.NO_DIGEST
     """Digest of everything above that policy or placement reads; computed where the site is made."""

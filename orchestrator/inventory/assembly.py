@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import types
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain import facts, ids, listings, sites
@@ -29,6 +30,7 @@ def sites_of(
     identity: sites.Identity | None = None,
     marks: elsewhere.Marks | None = None,
     frozen: Sequence[sites.Frozen] = (),
+    blamed: Mapping[str, tuple[sites.Blame, ...]] = types.MappingProxyType({}),
 ) -> tuple[sites.Site, ...]:
     """Return the sites of one backend, in order of name.
 
@@ -44,6 +46,8 @@ def sites_of(
         powers = frozenset(power.value for power in seen.capabilities.powers) if seen.capabilities else frozenset()
         site = dataclasses.replace(site, capabilities=powers, isolation_none=bare, owner_tenant=owner_tenant)
         site = dataclasses.replace(site, identity=identity, **elsewhere.marked(site, marks))
+        if found := blamed.get(site.operator_name or ""):
+            site = dataclasses.replace(site, blames=found)
         if (stop := freezes.over(site, frozen)) is not None:
             site = dataclasses.replace(site, frozen=stop)
         made.append(dataclasses.replace(site, digest=digests.of_site(site)))

@@ -32,6 +32,7 @@ def of(
         queues=world.queues,
         data_sets=world.data_sets,
         control_plane=world.control_plane,
+        operators=world.operators,
         directives=world.directives,
         mode=world.mode.value,
         ledger=ledgers.view(world.ledger, book, at),

@@ -22,6 +22,7 @@ from orchestrator.domain import tenants as tenant_values
 from orchestrator.evidence import canonical
 from orchestrator.inventory import (
     assembly,
+    blames,
     catalogues,
     challenges,
     claimants,
@@ -232,11 +233,11 @@ class Inventory:
         control_plane = parties.control_plane(control_plane, by_kind["Operator"], screenings)
         by_kind["ControlPlane"] = {control_plane.name: control_plane} if control_plane is not None else {}
         met = identities.of_statuses(by_kind["Backend"], statuses)
-        strayed = elsewhere.of_statuses(statuses)
+        strayed, blamed = elsewhere.of_statuses(statuses), blames.of_statuses(statuses)
         stopped = any(one.kind == freezes.KIND for one in broken)
         frozen = freezes.in_force(by_kind[freezes.KIND].values(), lost=stopped)
         all_sites = self._sites(
-            by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met, strayed, frozen
+            by_kind["Backend"], by_kind["Operator"], owners, screenings, proofs, met, strayed, frozen, blamed
         )
         declared = [by_kind["Policy"][name] for name in sorted(by_kind["Policy"])]
         directives = tuple(each for each in declared if isinstance(each, policy_values.Directive))
@@ -309,6 +310,7 @@ class Inventory:
         met: Mapping[str, site_values.Identity],
         strayed: Mapping[str, elsewhere.Marks],
         frozen: tuple[site_values.Frozen, ...],
+        blamed: Mapping[str, tuple[site_values.Blame, ...]],
     ) -> tuple[site_values.Site, ...]:
         screener = self._screener
 
@@ -326,7 +328,10 @@ class Inventory:
             key = (
                 *(backend, seen, owner, shown, proofs.control_plane, met.get(name), strayed.get(name), frozen),
                 proofs.plane if shown is not None else None,
-                *((operators_.get(each), screenings.get(each), proofs.operators.get(each)) for each in runs),
+                *(
+                    (operators_.get(each), screenings.get(each), proofs.operators.get(each), blamed.get(each))
+                    for each in runs
+                ),
             )
             known = self._made.get(name)
             if known is not None and known[0] == key:
@@ -345,6 +350,7 @@ class Inventory:
                     identity=met.get(name),
                     marks=strayed.get(name),
                     frozen=frozen,
+                    blamed=blamed,
                 ),
             )
         self._made = made

@@ -256,6 +256,10 @@ class SiteAttributes:
     operator_stamp: facts.FactStamp = field(default_factory=facts.FactStamp)
     claims: tuple[claims.Claim, ...] = ()
     """Signed claims that the site rests on; a flaw of one of them refuses on the days on which it stands."""
+    blames: int = 0
+    """Wrong results of verified jobs that the operator answered for."""
+    blamed_on: dt.date | None = None
+    """When it answered for the last one; None: never."""
 
     def boundaries(self) -> frozenset[dt.date]:
         """Return the days on which the stamp, a certificate, a licence or a claim of the site starts or ends."""

@@ -67,6 +67,8 @@ def of_site(site: sites.Site) -> attributes.SiteAttributes:
         seal=tuple(sorted(site.seal)),
         attested=_attested(site.attested),
         claims=site.claims,
+        blames=len(site.blames),
+        blamed_on=site.blames[-1].at.date() if site.blames else None,
     )
     return made if site.accelerator is None else _with_accelerator(made, site.accelerator, site.accelerator_model)
 

@@ -185,6 +185,8 @@ _ROWS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ),
     ("site.claims_trusted_to", SITE, lambda site: _until(site, claims.Fault.UNTRUSTED_ISSUER), "claims.issuer"),
     ("site.claims_unrevoked_to", SITE, lambda site: _until(site, claims.Fault.REVOKED), "claims.revoked"),
+    ("site.blames", SITE, lambda site: site.blames, "operator.status.blames"),
+    ("site.blamed_on", SITE, lambda site: site.blamed_on, "operator.status.blames"),
     ("site.contradicted", SITE, lambda site: ",".join(claims.contradicted(site.claims)) or None, "claims"),
     ("job.control_plane_assurance", JOB, lambda job: job.control_plane_stamp.assurance, "controlPlane.facts.assurance"),
     ("assurance", "assurance", _itself, "spec.sovereignty.minAssurance"),

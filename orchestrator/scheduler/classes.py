@@ -54,7 +54,10 @@ class JobClass:
 
 
 def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
-    """Return the kind of a job: its spec without what no question reads (names, commands, contents, retries)."""
+    """Return the kind of a job: its spec without what no question reads (names, commands, contents, retries).
+
+    Verified jobs stand in lines of their own: whether their runs find places depends on where others are.
+    """
     return Kind(
         tenant,
         jobs.JobSpec(
@@ -76,6 +79,7 @@ def kind_of(tenant: str, spec: jobs.JobSpec) -> Kind:
             limits=replace(spec.limits, deadline=None),
             egress=spec.egress and jobs.Egress(enforcement=spec.egress.enforcement),
             secrets=(jobs.SecretUse("", "", ""),) if spec.secrets else (),
+            verification=spec.verification,
         ),
     )
 

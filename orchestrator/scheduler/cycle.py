@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.domain import decisions as made
-from orchestrator.domain import ids, obligations, offers, tallies
+from orchestrator.domain import ids, jobs, obligations, offers, tallies
 from orchestrator.placement import columns, select
 from orchestrator.scheduler import (
     caches,
     classes,
     countings,
     elements,
+    families,
     gangs,
     queues,
     rooms,
@@ -44,6 +45,8 @@ class Placed:
     """What it adds to the ledger."""
     owed: tuple[obligations.Duty, ...] = ()
     """What it obliges to."""
+    hand: jobs.Hand | None = None
+    """Whose place it is, for a run of a verified job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class _Turn:
     """It raised, and its jobs are quarantined."""
     deferred: bool = False
     """What this cycle counted concerns it: it is judged anew by the next one."""
+    wait: waits.Wait | None = None
+    """Why verified jobs of it that have no place yet find none."""
 
 
 class _Cycle:
@@ -117,6 +122,7 @@ class _Cycle:
         self._rooms = rooms.Rooms(table)
         self._shares = shares.Shares(_whole(table), snapshot.live, snapshot.world)
         self._budgets = elements.Budgets(snapshot.queue.arrays)
+        self._families = families.Families(snapshot, table.names)
         self._walks: dict[ids.Digest, tuple[rooms.Walk, select.Selection]] = {}
         self._turns: list[_Turn] = []
         self._placements: list[Placed] = []
@@ -183,11 +189,13 @@ class _Cycle:
         known: dict[ids.Digest, waits.Wait] = {}
         budget = queues.REPORTED_TOTAL_MAX
         for turn in self._turns:
-            if not turn.blocked or turn.broken or turn.deferred or budget <= 0:
+            if not (turn.blocked or turn.wait) or turn.broken or turn.deferred or budget <= 0:
                 continue
             try:
                 digest = turn.walk.job.digest
-                wait = known.get(digest) or known.setdefault(digest, self._cache.wait(turn.walk.job, turn.selection))
+                wait = turn.wait or known.get(digest)
+                if wait is None:
+                    wait = known[digest] = self._cache.wait(turn.walk.job, turn.selection)
                 note = self._snapshot.queue.note(wait.type, wait.reason, wait.message)
                 untold = turn.line.untold(note, min(budget, queues.REPORTED_MAX))
                 budget -= len(untold)
@@ -221,6 +229,9 @@ class _Cycle:
 
     def _take_turn(self, turn: _Turn) -> bool:
         """Place the next job of a lane, or the next few elements of an array; say whether anything was placed."""
+        head = turn.line.head()
+        if head is not None and (family := self._families.of(head)) is not None:
+            return self._take_family(turn, family)
         wanted = min(turn.line.wanted(), self._counting.at_once(turn.walk.job))
         if wanted == 0:
             turn.deferred = turn.blocked = turn.line.wanted() > 0
@@ -237,9 +248,67 @@ class _Cycle:
             turn.line.leave()
             self._quarantine(turn.lane, error)
             return False
-        self._rooms.take(row, turn.walk.job.room, times)
-        self._shares.use(turn.lane.key.share, turn.walk.job.room, times)
-        for job, index in turn.line.take(times):
+        self._give(turn, row, turn.line.take(times), decision, owed)
+        return True
+
+    def _take_family(self, turn: _Turn, family: ids.JobId) -> bool:
+        """Place all runs of a verified job that wait, each in another hand; once in a cycle."""
+        self._budgets.close(family)
+        at_once = self._counting.at_once(turn.walk.job)
+        if not at_once:
+            turn.deferred = turn.blocked = True
+            return False
+        if turn.wait is not None and self._families.is_fresh(family):
+            return False
+        rows = [row for row in turn.selection.ranking.tolist() if self._rooms.open_to(row, turn.priority)]
+        rows = [row for row in rows if self._rooms.times(row, turn.walk.job, 1)]
+        turn.blocked = not rows
+        if not rows:
+            return False
+        try:
+            seats = self._families.seats(family, rows)
+            if isinstance(seats, str):
+                self._untaken(turn, family, seats)
+                return False
+            decision = self._decide(turn)
+            owed = [self._owes(turn, seat.row) for seat in seats]
+        except Exception as error:  # noqa: BLE001 - a poisonous job must not stop the others (fault 28)
+            turn.broken = True
+            turn.line.leave()
+            self._quarantine(turn.lane, error)
+            return False
+        for seat, duties in list(zip(seats, owed, strict=True))[:at_once]:
+            who = (ids.element_id(family, seat.number), None) if seat.touched else (family, seat.number)
+            turn.line.pass_over(who[0])
+            self._give(turn, seat.row, [who], decision, duties, seat.hand)
+        return True
+
+    def _untaken(self, turn: _Turn, family: ids.JobId, why: str) -> None:
+        """Say why a verified job finds no places: of its own where it had some, else as all others like it."""
+        wait = waits.Wait(queues.WAITING, "Verification", why)
+        if self._families.is_fresh(family):
+            turn.wait = wait
+            return
+        note = self._snapshot.queue.note(wait.type, wait.reason, wait.message)
+        waiting = self._families.waiting(family)
+        for job in dict.fromkeys(ids.element_id(family, number) if touched else family for number, touched in waiting):
+            turn.line.pass_over(job)
+            if not self._snapshot.queue.carries(job, note):
+                self._waiting.append(Waiting(turn.walk.job.digest, wait, (job,), self._decide(turn).digest))
+
+    def _give(
+        self,
+        turn: _Turn,
+        row: int,
+        takers: list[tuple[ids.JobId, int | None]],
+        decision: made.Decision,
+        owed: tuple[obligations.Duty, ...],
+        hand: jobs.Hand | None = None,
+    ) -> None:
+        """Give room at a site away, once for each (job, element)."""
+        self._rooms.take(row, turn.walk.job.room, len(takers))
+        self._shares.use(turn.lane.key.share, turn.walk.job.room, len(takers))
+        for job, index in takers:
             counted = self._counting.count(turn.walk.job, row, job if index is None else ids.element_id(job, index))
             placed = Placed(
                 job=job,
@@ -251,9 +320,9 @@ class _Cycle:
                 expires=decision.expires,
                 counted=counted,
                 owed=owed,
+                hand=hand,
             )
             self._placements.append(placed)
-        return True
 
     def _decide(self, turn: _Turn) -> made.Decision:
         decision, own = self._cache.decision(turn.walk.job, turn.selection, self._snapshot.at)

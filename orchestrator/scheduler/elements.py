@@ -23,6 +23,7 @@ class Budgets:
         self._arrays = arrays
         self._taken: dict[ids.JobId, int] = {}
         """Elements that were placed in this cycle, touched before or not."""
+        self._closed: set[ids.JobId] = set()
         self._skipped: dict[ids.JobId, int] = {}
         """Untouched elements that were placed in this cycle: always the first ones."""
 
@@ -32,10 +33,16 @@ class Budgets:
 
     def left(self, parent: ids.JobId) -> int | None:
         """Return how many more elements may occupy sites; None: any number."""
+        if parent in self._closed:
+            return 0
         room = self._arrays.get(parent)
         if room is None or room.budget is None:
             return None
         return max(room.budget - self._taken.get(parent, 0), 0)
+
+    def close(self, parent: ids.JobId) -> None:
+        """Let none of its elements take anything more in this cycle."""
+        self._closed.add(parent)
 
     def untouched(self, parent: ids.JobId) -> int:
         """Return how many elements nobody has touched, in this cycle either."""
@@ -84,6 +91,15 @@ class Line:
             self._at += 1
         return 0
 
+    def head(self) -> ids.JobId | None:
+        """Return the next job that could be placed; None: none is left."""
+        self.wanted()
+        return self._lane.jobs[self._at] if self._at < len(self._lane.jobs) else None
+
+    def pass_over(self, job: ids.JobId) -> None:
+        """Have nothing said of a job: it was placed, or was told by itself."""
+        self._placed.add(job)
+
     def take(self, times: int) -> list[tuple[ids.JobId, int | None]]:
         """Return (job, element) of ``times`` attempts of the next job, and step on when it is served."""
         job = self._lane.jobs[self._at]
@@ -102,7 +118,7 @@ class Line:
         self._at = len(self._lane.jobs)
 
     def untold(self, note: int, limit: int) -> tuple[ids.JobId, ...]:
-        """Return at most ``limit`` jobs, not placed in this cycle, that do not carry a condition yet."""
+        """Return at most ``limit`` jobs that do not carry a condition yet; none that was placed or passed over."""
         found = self._lane.untold(note, limit)
         return tuple(job for job in found if job not in self._placed)
 

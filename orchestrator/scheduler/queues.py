@@ -90,6 +90,10 @@ class Lane:
             self.notes[at] = note
             self.cursor = min(self.cursor, at)
 
+    def note_of(self, sequence: int, job: ids.JobId) -> int:
+        """Return which condition a job carries."""
+        return self.notes[self._find(sequence, job)]
+
     def untold(self, note: int, limit: int) -> list[ids.JobId]:
         """Return at most ``limit`` jobs that do not carry this condition yet, first come first."""
         if note != self.note:
@@ -122,11 +126,16 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class ArrayRoom:
-    """What an array may still take: its untouched elements, and how many more may occupy sites at once."""
+    """What a parent may still take: its untouched elements, and how many more may occupy sites at once.
+
+    ``verification``: the elements are the runs of a verified job, of which ``held`` are all places so far.
+    """
 
     untouched: tuple[tuple[int, int], ...]
     budget: int | None
     """None: no bound."""
+    verification: jobs.Verification | None = None
+    held: tuple[jobs.Hand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +204,11 @@ class QueueIndex:
         """Return the number of a condition."""
         return self._notes.setdefault((type_, reason, message), len(self._notes) + 1)
 
+    def carries(self, job: ids.JobId, note: int) -> bool:
+        """Say whether a job in line carries a condition; one that is not in line needs none."""
+        place = self._places.get(job)
+        return place is None or place.lane.note_of(place.sequence, job) == note
+
     def walk(self) -> Iterator[Lane]:
         """Yield the lanes that hold jobs."""
         yield from self.lanes.values()
@@ -245,7 +259,7 @@ def room_of_array(parent: jobs.Job) -> ArrayRoom:
     state, spec = parent.array_state, parent.spec.array
     assert state is not None  # noqa: S101 - callers ask for parents only
     if spec is None or spec.parallel is None:
-        return ArrayRoom(state.untouched, None)
+        return ArrayRoom(state.untouched, None, parent.spec.verification, state.held)
     occupying = sum(state.count(phase) for phase in jobs.OCCUPYING)
     return ArrayRoom(state.untouched, max(spec.parallel - occupying, 0))
 

@@ -27,10 +27,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Bounds of a cycle. ``patience``: how long a big job waits before room is kept for it."""
+    """Bounds of a cycle. ``patience``: how long a big job waits before room is kept for it.
+
+    ``draw_key``: by which places of verified jobs are drawn; empty: none of them is placed.
+    """
 
     placements_max: int = 10_000
     patience: dt.timedelta = dt.timedelta(minutes=10)
+    draw_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

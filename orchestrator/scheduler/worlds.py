@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.domain import jobs, policies
+from orchestrator.domain import jobs, policies, sites
 from orchestrator.domain import tenants as declared
 from orchestrator.placement import records, requirements
 from orchestrator.policy import evaluator, rulebook, tallies
@@ -30,6 +30,7 @@ class World:
     queues: Mapping[str, Mapping[str, declared.Queue]] = field(default_factory=dict)
     data_sets: Mapping[str, Mapping[str, declared.DataSet]] = field(default_factory=dict)
     control_plane: declared.ControlPlane | None = None
+    operators: Mapping[str, sites.Operator] = field(default_factory=dict)
     directives: tuple[policies.Directive, ...] = ()
     mode: str = ""
     """Whether one person may hold every right (``domain.modes``); "": nobody said."""

@@ -104,6 +104,8 @@ class Context:
     """Reads whole documents in cases; None: only compact cases are read."""
     admit: Callable[[stores.Changes], Future[stores.Receipt]] | None = None
     tables: Tables = field(default_factory=NoTables)
+    draws: str = ""
+    """The commitment to the key by which verified jobs are drawn (``verification.draws``); empty: nobody draws."""
 
     def world(self) -> worlds.World:
         """Return what is declared now."""

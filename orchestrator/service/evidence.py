@@ -90,7 +90,7 @@ def make(
     links = _entries(context, job)
     placed = [link for link in links if link.entry.kind == _PLACED]
     if not placed:
-        more = "; each element of an array has its own: name one, as in ID[0]" if job.spec.array is not None else ""
+        more = "; each element has its own: name one, as in ID[0]" if job.array_state is not None else ""
         text = f"job {job.id} was never placed, so there is no decision to prove{more}"
         raise problems.ServiceError(problems.Kind.CONFLICT, "evidence.nothing", text)
     if len(placed) > ATTEMPTS_MAX:

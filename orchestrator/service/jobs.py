@@ -43,7 +43,7 @@ def load(context: contexts.Context, who: access.Principal, id: str) -> jobs.Job:
         return access.own_job(who, row, id)
     parent = access.own_job(who, context.store.job(ids.JobId(element["job"])), id)
     index = int(element["index"])
-    if parent.spec.array is None or index >= parent.spec.array.size:
+    if not lifecycle.has_element(parent, index):
         raise problems.not_found(f"job {access.shown(id)}", "job.not-found")
     return lifecycle.element_of(parent, index)
 

@@ -137,7 +137,8 @@ def make_job(context: contexts.Context, who: access.Principal, spec: jobs.JobSpe
         remedy = "send the archive first: POST /v1/blobs?digest=..."
         missing = errors.DocumentError("no such archive was sent", "spec.workdir.digest", remedy, "workdir.unknown")
         raise problems.invalid([missing])
-    array = None if spec.array is None else jobs.ArrayState(untouched=((0, spec.array.size),))
+    size = spec.array.size if spec.array is not None else spec.verification.replicas if spec.verification else 0
+    array = jobs.ArrayState(untouched=((0, size),)) if size else None
     return jobs.Job(
         id=context.ids.job_id(),
         tenant=who.tenant,
@@ -161,10 +162,12 @@ def _refuse_other_spec(context: contexts.Context, who: access.Principal, job: jo
         raise problems.ServiceError(problems.Kind.CONFLICT, "job.immutable", text, details={"ids": others})
 
 
-def _entry(job: jobs.Job, kind: str, of: str | None) -> journal.Entry:
+def _entry(context: contexts.Context, job: jobs.Job, kind: str, of: str | None) -> journal.Entry:
     body: dict[str, object] = {"name": job.spec.name, "spec": job.spec_digest}
     if job.spec.data is not None and job.spec.data.declared_none:
         body["data"] = "none"
+    if job.spec.verification is not None:
+        body["draws"] = context.draws  # committed to before anything is drawn
     if of is not None:
         body["of"] = of
     return journal.Entry(kind, f"job/{job.id}", job.submitted_at, job.submitted_by, body, job.tenant)
@@ -183,7 +186,7 @@ def _commit_one(
 ) -> Future[Submitted]:
     lineages.record(context, who, (job,))
     keys = () if key is None else (stores.IdempotencyKey(who.tenant, key, request, job.id),)
-    changes = stores.Changes(jobs=(job,), keys=keys, entries=(_entry(job, kind, of),))
+    changes = stores.Changes(jobs=(job,), keys=keys, entries=(_entry(context, job, kind, of),))
     admit = context.admit
 
     def done(receipt: stores.Receipt) -> Submitted:
@@ -213,7 +216,7 @@ def _commit_many(
             for index, job in enumerate(made)
         )
     lineages.record(context, who, made)
-    entries = tuple(_entry(job, "job.submitted", None) for job in made)
+    entries = tuple(_entry(context, job, "job.submitted", None) for job in made)
 
     def done(receipt: stores.Receipt) -> list[jobs.Job]:
         context.changed(receipt.jobs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.domain import executions, ids, jobs
@@ -84,6 +85,9 @@ def encode_state(job: jobs.Job) -> str:
     if job.array_state is not None:
         state = job.array_state
         out["y"] = (state.untouched, [(kind.value, count) for kind, count in state.counts])
+        if state.held or state.referees or state.accepted is not None:
+            held = [(hand.number, hand.site, hand.operator, hand.country) for hand in state.held]
+            out["yv"] = (held, state.referees, state.accepted)
     if not out:
         return ""
     out["v"] = VERSION
@@ -107,7 +111,7 @@ def decode_state(text: str) -> State:
             moment_or_none(get("n")),
             get("r", ""),
             moment_or_none(get("e")),
-            None if array is None else _array_from_json(array),
+            None if array is None else _array_from_json(array, get("yv", ((), 0, None))),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
         raise CodecError(f"a stored job state cannot be read: {error}") from error
@@ -188,9 +192,13 @@ def _outcome_from_json(value: list[Any]) -> jobs.Outcome:
     )
 
 
-def _array_from_json(value: list[Any]) -> jobs.ArrayState:
+def _array_from_json(value: list[Any], verified: Sequence[Any]) -> jobs.ArrayState:
     untouched, counts = value
+    held, referees, accepted = verified
     return jobs.ArrayState(
         untouched=tuple((low, high) for low, high in untouched),
         counts=tuple((_PHASES[kind], count) for kind, count in counts),
+        held=tuple(jobs.Hand(number, ids.SiteName(site), operator, land) for number, site, operator, land in held),
+        referees=referees,
+        accepted=accepted,
     )

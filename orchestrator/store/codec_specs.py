@@ -1,9 +1,10 @@
-"""JobSpec to JSON and back, versions 1 to 4: compact, explicit, independent of the defaults in the code.
+"""JobSpec to JSON and back, versions 1 to 5: compact, explicit, independent of the defaults in the code.
 
 What equals the default *of this version* is left out, and the reader fills in the same literal: a default that
 changes in the domain later does not change what was stored. A new shape gets a new number and keeps this reader.
 Version 2 is version 1 with ``model``, version 3 either of them with ``egress``, version 4 any of them with
-``secrets``; a spec without them is still written as version 1, so that its digest stays.
+``secrets``, version 5 with ``verification``; a spec without them is still written as version 1, so that its digest
+stays.
 Not the document format users write (``wire``).
 """
 
@@ -25,7 +26,9 @@ VERSION_WITH_EGRESS = 3
 """Likewise for where a job may connect to."""
 VERSION_WITH_SECRETS = 4
 """Likewise for variables that the backend fills in."""
-_LATER = (VERSION_WITH_EGRESS, VERSION_WITH_SECRETS)
+VERSION_WITH_VERIFICATION = 5
+"""Likewise for what is believed only once it was run several times."""
+_LATER = (VERSION_WITH_EGRESS, VERSION_WITH_SECRETS, VERSION_WITH_VERIFICATION)
 _encode = encoders.compact()
 _MICROSECOND = dt.timedelta(microseconds=1)
 _RETRY_ON = (jobs.RetryOn.PREEMPTED, jobs.RetryOn.BACKEND_LOST, jobs.RetryOn.EXIT_CODE)
@@ -117,6 +120,11 @@ def _rest_to_json(spec: jobs.JobSpec, out: dict[str, Any]) -> None:
     if spec.secrets:
         out["v"] = VERSION_WITH_SECRETS
         out["secrets"] = [(one.variable, one.name, one.key) for one in spec.secrets]
+    if spec.verification is not None:
+        wanted = spec.verification
+        out["v"] = VERSION_WITH_VERIFICATION
+        distinct = sorted(one.value for one in wanted.distinct)
+        out["verification"] = (wanted.replicas, wanted.quorum, distinct, wanted.spot_check)
 
 
 def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
@@ -157,7 +165,8 @@ def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
         annotations=_pairs(get("annotations", ())),
         model=_model_from_json(value, version),
         egress=_egress_from_json(value, version),
-        secrets=tuple(jobs.SecretUse(*one) for one in value["secrets"]) if version == VERSION_WITH_SECRETS else (),
+        secrets=_secrets_from_json(value, version),
+        verification=_verification_from_json(value["verification"]) if version == VERSION_WITH_VERIFICATION else None,
     )
 
 
@@ -167,8 +176,19 @@ def _model_from_json(value: dict[str, Any], version: int) -> jobs.ModelClause | 
     return None
 
 
+def _secrets_from_json(value: dict[str, Any], version: int) -> tuple[jobs.SecretUse, ...]:
+    if version == VERSION_WITH_SECRETS or (version == VERSION_WITH_VERIFICATION and "secrets" in value):
+        return tuple(jobs.SecretUse(*one) for one in value["secrets"])
+    return ()
+
+
+def _verification_from_json(value: list[Any]) -> jobs.Verification:
+    replicas, quorum, distinct, spot_check = value
+    return jobs.Verification(replicas, quorum, frozenset(jobs.Distinct(one) for one in distinct), spot_check)
+
+
 def _egress_from_json(whole: dict[str, Any], version: int) -> jobs.Egress | None:
-    if version != VERSION_WITH_EGRESS and (version != VERSION_WITH_SECRETS or "egress" not in whole):
+    if version != VERSION_WITH_EGRESS and (version not in _LATER or "egress" not in whole):
         return None
     allow, dns, enforcement = whole["egress"]
     return jobs.Egress(tuple(allow), dns is True, jobs.Enforcement(enforcement))

@@ -15,9 +15,9 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.domain import ids
+from orchestrator.domain import ids, jobs
 from orchestrator.evidence import canonical
-from orchestrator.verification import hands, results
+from orchestrator.verification import hands
 
 KEY_BYTES_MIN = 32
 _RANGE = 2**64
@@ -58,7 +58,7 @@ def is_checked(key: bytes, job: str, rate: fractions.Fraction) -> bool:
 
 
 def replicas(
-    key: bytes, job: str, candidates: Iterable[Candidate], count: int, distinct: frozenset[results.Field]
+    key: bytes, job: str, candidates: Iterable[Candidate], count: int, distinct: frozenset[jobs.Distinct]
 ) -> tuple[str, ...] | None:
     """Draw ``count`` sites that differ from each other in every field of ``distinct``; None: there are not so many.
 
@@ -81,19 +81,19 @@ def replicas(
     return tuple(one.site for one in taken)
 
 
-def _lot(key: bytes, job: str, one: Candidate, distinct: frozenset[results.Field]) -> tuple[int, int, str]:
-    hand = one.operator if results.Field.OPERATOR in distinct else one.country if distinct else one.site
+def _lot(key: bytes, job: str, one: Candidate, distinct: frozenset[jobs.Distinct]) -> tuple[int, int, str]:
+    hand = one.operator if jobs.Distinct.OPERATOR in distinct else one.country if distinct else one.site
     return draw(key, "hand", job, hand or ""), draw(key, "site", job, one.site), one.site
 
 
-def _apart(one: Candidate, taken: Iterable[Candidate], distinct: frozenset[results.Field]) -> bool:
+def _apart(one: Candidate, taken: Iterable[Candidate], distinct: frozenset[jobs.Distinct]) -> bool:
     return all(
         one.site != other.site and all(_value(one, field) != _value(other, field) for field in distinct)
         for other in taken
     )
 
 
-def _room(found: list[Candidate], distinct: frozenset[results.Field]) -> int:
+def _room(found: list[Candidate], distinct: frozenset[jobs.Distinct]) -> int:
     """Return how many of ``found`` can stand beside each other."""
     if not distinct:
         return len(found)
@@ -103,9 +103,9 @@ def _room(found: list[Candidate], distinct: frozenset[results.Field]) -> int:
     return hands.matching((one.operator or "", one.country or "") for one in found)
 
 
-def _value(one: Candidate, field: results.Field) -> str | None:
+def _value(one: Candidate, field: jobs.Distinct) -> str | None:
     match field:
-        case results.Field.OPERATOR:
+        case jobs.Distinct.OPERATOR:
             return one.operator
-        case results.Field.COUNTRY:
+        case jobs.Distinct.COUNTRY:
             return one.country

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from orchestrator.domain import jobs
 from orchestrator.verification import decisions, draws, results
 
 
@@ -154,9 +155,9 @@ def _apart(request: results.Request, kind: results.Role, held: draws.Candidate, 
     return all(_value(held, field) != _value(place, field) for field in request.distinct)
 
 
-def _value(place: draws.Candidate, field: results.Field) -> str | None:
+def _value(place: draws.Candidate, field: jobs.Distinct) -> str | None:
     match field:
-        case results.Field.OPERATOR:
+        case jobs.Distinct.OPERATOR:
             return place.operator
-        case results.Field.COUNTRY:
+        case jobs.Distinct.COUNTRY:
             return place.country

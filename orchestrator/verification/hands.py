@@ -7,17 +7,18 @@ result is added, and an accepted answer would be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from orchestrator.domain import jobs, sites
 from orchestrator.verification import results
 
 
-def is_known(result: results.Result, fields: Iterable[results.Field]) -> bool:
+def is_known(result: results.Result, fields: Iterable[jobs.Distinct]) -> bool:
     """Say whether all is known that a result must differ in; what is not known counts as nobody's hand."""
     return all(result.hand(field) for field in fields)
 
 
-def independent(found: Iterable[results.Result], fields: frozenset[results.Field]) -> int:
+def independent(found: Iterable[results.Result], fields: frozenset[jobs.Distinct]) -> int:
     """Return how many of ``found`` are pairwise different in every one of ``fields``; all of them without fields."""
     known = [one for one in found if is_known(one, fields)]
     if not fields:
@@ -45,3 +46,19 @@ def matching(pairs: Iterable[tuple[str, str]]) -> int:
         return False
 
     return sum(place(left, set()) for left in ways)
+
+
+def of_operator(name: str | None, operators: Mapping[str, sites.Operator]) -> str | None:
+    """Return who has the last word over an operator: its majority owner, and that one's, as far as documents say.
+
+    Two subsidiaries are one hand. An operator that is not declared is nobody's: None. Who owns an operator is what
+    its document says; where it says nothing, the operator is taken for its own.
+    """
+    seen: set[str] = set()
+    while name is not None and name not in seen:
+        seen.add(name)
+        operator = operators.get(name)
+        if operator is None:
+            return name if len(seen) > 1 else None  # an owner need not be declared
+        name = next((owner.name for owner in operator.owners.list if owner.percent > 50), None) or name
+    return name

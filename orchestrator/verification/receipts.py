@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain import executions, ids, money
+from orchestrator.domain import executions, ids, jobs, money
 from orchestrator.evidence import canonical
 from orchestrator.verification import decisions, results
 
@@ -94,7 +94,7 @@ def rejudge(value: Mapping[str, Any]) -> bool:
         wanted = value["request"]
         request = results.Request(
             ids.Digest(wanted["subject"]), wanted["replicas"], wanted["quorum"],
-            frozenset(results.Field(one) for one in wanted["distinct"]), wanted["sealed"], wanted["referees"],
+            frozenset(jobs.Distinct(one) for one in wanted["distinct"]), wanted["sealed"], wanted["referees"],
         )  # fmt: skip
         again = decisions.decide(request, found, lambda one, other: pairs[one.name, other.name], audit=value["audit"])
     except (KeyError, TypeError, ValueError) as error:

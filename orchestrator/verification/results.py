@@ -6,20 +6,11 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.evidence import canonical
 
 REPLICAS_MAX = 100
 """Most replicas of one job (as in the documents' schema)."""
-
-
-class Field(enum.Enum):
-    """In what replicas must differ from each other before they count as independent."""
-
-    __hash__ = object.__hash__
-
-    OPERATOR = "operator"
-    COUNTRY = "country"
 
 
 class Role(enum.Enum):
@@ -66,7 +57,7 @@ class Request:
     subject: ids.Digest
     replicas: int = 1
     quorum: int = 1
-    distinct: frozenset[Field] = frozenset()
+    distinct: frozenset[jobs.Distinct] = frozenset()
     sealed: bool = False
     referees: int = 2
 
@@ -77,6 +68,11 @@ class Request:
             raise ValueError("quorum: more than half of the replicas, and at most all of them")
         if self.referees < 2:
             raise ValueError("referees: at least 2, since nobody is blamed on the word of one run alone")
+
+
+def request(wanted: jobs.Verification, subject: ids.Digest) -> Request:
+    """Return what a job asks, of the subject that was to run. Raises ValueError."""
+    return Request(subject, wanted.replicas, wanted.quorum, wanted.distinct, referees=jobs.REFEREES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +92,12 @@ class Result:
     role: Role = Role.REPLICA
     seal: Seal = Seal.NONE
 
-    def hand(self, field: Field) -> str | None:
+    def hand(self, field: jobs.Distinct) -> str | None:
         """Return the value in which it must differ from others."""
         match field:
-            case Field.OPERATOR:
+            case jobs.Distinct.OPERATOR:
                 return self.operator
-            case Field.COUNTRY:
+            case jobs.Distinct.COUNTRY:
                 return self.country
 
     def answer(self) -> ids.Digest | None:

@@ -93,6 +93,7 @@ def _job(data: dict[str, Any]) -> Iterator[Found]:
     nodes = _number(spec.get("nodes"))
     if spec.get("array") is not None and nodes is not None and nodes > 1:
         yield ("spec", "array"), "cannot stand together with nodes > 1", "leave one of them out"
+    yield from _verification(spec)
     data_clause = spec.get("data")
     if isinstance(data_clause, dict) and not any(data_clause.values()):
         yield ("spec", "data"), "names no data", "write `data: none` if there is none, or leave the field out"
@@ -108,6 +109,23 @@ def _job(data: dict[str, Any]) -> Iterator[Found]:
         for depth in range(1, min(len(folders), 64) + 1):
             if "/".join(folders[:depth]) in files:
                 yield ("spec", "files", path), "lies below another file", "rename one of them"
+
+
+def _verification(spec: dict[str, Any]) -> Iterator[Found]:
+    """Yield what keeps runs of a verified job from being compared."""
+    wanted, path = spec.get("verification"), ("spec", "verification")
+    if not isinstance(wanted, dict):
+        return
+    replicas, quorum = _number(wanted.get("replicas")), _number(wanted.get("quorum"))
+    if replicas is not None and quorum is not None and not replicas < 2 * quorum <= 2 * replicas:
+        yield (*path, "quorum"), "is not more than half of the replicas", f"{int(replicas // 2 + 1)} to {int(replicas)}"
+    if not spec.get("outputs"):
+        yield ("spec", "outputs"), "is required with verification", "name the files that are to be compared"
+    if spec.get("array") is not None:
+        yield ("spec", "array"), "cannot stand together with verification", "submit one job for each element"
+    image = spec.get("image")
+    if isinstance(image, str) and "@sha256:" not in image:
+        yield ("spec", "image"), "is named by a tag, which may mean another image elsewhere", "add @sha256:..."
 
 
 def _sizes(spec: dict[str, Any]) -> Iterator[Found]:

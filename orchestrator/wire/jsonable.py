@@ -61,6 +61,7 @@ NOT_TEXT = {
         "retry.attempts",
         "verification.replicas",
         "verification.quorum",
+        "verification.spotCheck",
     ),
 }
 """Kind -> patterns of the fields that hold a number or a truth value; ``*`` stands for any key or index."""

@@ -26,7 +26,6 @@ class Unsupported:
 
 TABLE: tuple[Unsupported, ...] = (
     Unsupported("Job", ("spec", "checkpoint"), "no adapter writes checkpoints yet; leave it out"),
-    Unsupported("Job", ("spec", "verification"), "results are not compared yet; leave it out"),
 )
 
 _BY_KIND: dict[str, tuple[Unsupported, ...]] = {

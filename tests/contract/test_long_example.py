@@ -150,7 +150,7 @@ kind: Queue
 metadata: {{name: radiology}}
 spec: {{tenant: hospital, weight: 2, priorities: {{normal: 0, urgent: 10}}}}
 """
-NOT_BUILT = {"spec.checkpoint", "spec.verification"}
+NOT_BUILT = {"spec.checkpoint"}
 PLACES = {"Backend", "Operator"}
 
 
@@ -162,7 +162,7 @@ def _documents() -> list[dict[str, Any]]:
 def _built() -> list[dict[str, Any]]:
     """Return the documents without what is refused by name."""
     job, *others = copy.deepcopy(_documents())
-    del job["spec"]["checkpoint"], job["spec"]["verification"]
+    del job["spec"]["checkpoint"]
     return [job, *others]
 
 

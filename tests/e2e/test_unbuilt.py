@@ -21,7 +21,6 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 
 UNBUILT: dict[str, dict[str, Any]] = {
     "spec.checkpoint": {"checkpoint": {"path": "/ckpt", "every": "10m"}},
-    "spec.verification": {"verification": {"replicas": 3, "quorum": 2}},
 }
 
 

@@ -96,7 +96,7 @@ class Checker:
         world = self.world
         model = sealed.spec.model.id if sealed.spec.model is not None else None
         now = world.clock.now()
-        why = world.rules.refusals(backend, model, now.date())
+        why = world.rules.refusals(backend, model, now.date(), sealed.pool)
         need(not why, "I3", f"{sealed.key} is sent to {backend}, which is refused now: {sorted(why)}")
         need(not self._marked(backend), "I12", f"{sealed.key} is sent to {backend}, whose attempts were seen elsewhere")
         need(now + CLOCK_TOLERANCE >= world.high, "I3", f"{sealed.key} is sent at {now}, after {world.high}")
@@ -166,9 +166,9 @@ class Checker:
             attempt = job.attempt
             if attempt is None or job.phase not in (jobs.Phase.STARTING, jobs.Phase.RUNNING) or job.stop is not None:
                 continue
-            backend = attempt.site.partition("/")[0]
+            backend, _, pool = attempt.site.partition("/")
             model = job.spec.model.id if job.spec.model is not None else None
-            why = world.rules.refusals(backend, model, now.date())
+            why = world.rules.refusals(backend, model, now.date(), pool)
             if not why or rules.GONE in why:
                 if rules.GONE in why and attempt.key in self.stale:
                     stale[attempt.key] = self.stale[attempt.key]
@@ -268,6 +268,7 @@ class Checker:
             said = self.phases.get(f"job/{job.id}")
             need(said in (None, job.phase.value), "I4", f"{job.id} is {job.phase}, its last entry says {said}")
             stays = any(c.status and c.type in ("Unplaceable", "Quarantined", "Held") for c in job.conditions)
+            stays = stays or _waits_for_hands(world.store, job)
             if not job.phase.terminal and not stays and not _waits_for_elements(job):
                 where = [(a.number, a.site, a.phase.value, a.gone_reads) for a in job.attempts[-3:]]
                 text = f"{job.id} {job.spec.name} is still {job.phase}: {where} {job.conditions} {job.not_before}"
@@ -291,6 +292,17 @@ class Checker:
         job = self.world.store.job(parsed[0]) if parsed else None
         attempt = job.attempt if job else None
         return attempt is not None and attempt.key == key and not attempt.phase.terminal
+
+
+def _waits_for_hands(store: worlds.stores.Store, job: jobs.Job) -> bool:
+    """Say whether a verified job needs hands that there are not: it, or one of its runs, says so."""
+    if job.spec.verification is None:
+        return False
+    family = [job, *store.list_jobs(worlds.stores.JobFilter(parent=job.id), limit=1000).items]
+    if job.parent is not None:
+        parent = store.job(job.parent)
+        family = [job] if parent is None or parent.phase.terminal else [job, parent]
+    return any(c.status and c.reason == "Verification" for one in family for c in one.conditions)
 
 
 def _waits_for_elements(job: jobs.Job) -> bool:

@@ -60,7 +60,9 @@ def document(kind: str, name: str, spec: dict[str, object], version: int = 0, st
 
 def operator(name: str) -> dict[str, object]:
     """Return the declaration of an operator."""
-    return {"legalCountry": "FR", "ultimateParentHq": "FR", "lei": LEIS[name], "facts": STAMP}
+    return {"legalCountry": "FR", "ultimateParentHq": "FR", "facts": STAMP} | (
+        {"lei": LEIS[name]} if name in LEIS else {}
+    )
 
 
 class Rules:
@@ -88,14 +90,16 @@ class Rules:
         kept = tuple((*one.key, one.version) for one in declared if one.kind in _DECLARED)
         return (kept, id(self.screener), self.packs_lost)
 
-    def refusals(self, backend: str, model: str | None, day: dt.date) -> frozenset[str]:
-        """Return why a job must not be started at a backend on a day."""
+    def refusals(self, backend: str, model: str | None, day: dt.date, pool: str = "p") -> frozenset[str]:
+        """Return why a job must not be started at a pool of a backend on a day."""
         found: set[str] = {PACKS} if self.packs_lost else set()
         spec = self._spec("Backend", backend)
         if not isinstance(spec.get("adapter"), str):
             return frozenset({GONE})
+        others = {one["name"]: one["operator"] for one in spec["pools"] if "operator" in one}
+        operator = others.get(pool, spec["operator"])
         unread = {kind: self._spec(kind, name) in bundles.UNREADABLE[kind]
-                  for kind, name in (("Tenant", "default"), ("Operator", spec["operator"]))}  # fmt: skip
+                  for kind, name in (("Tenant", "default"), ("Operator", operator))}  # fmt: skip
         if any(unread.values()):
             found.add(UNREADABLE)
         if str(spec["facts"]["source"]).startswith("jws:"):
@@ -110,7 +114,7 @@ class Rules:
             found.add(STALE_FACTS)
         if self.list_fresh_to is not None and self.list_fresh_to < day:
             found.add(STALE_LIST)
-        if spec["operator"] in self.listed and not unread["Operator"]:
+        if operator in self.listed and not unread["Operator"]:
             found.add(LISTED)
         for stored in self._world.store.documents("Policy"):
             said = json.loads(stored.body)["spec"]

@@ -9,7 +9,8 @@ import dataclasses
 import datetime as dt
 import json
 import random
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 
 from backends.simulated import adapter, attest, client, settings
 from orchestrator.control import arrivals, lanes, loop, planners
@@ -17,6 +18,7 @@ from orchestrator.domain import events, ids, jobs, journal, obligations, sites
 from orchestrator.inventory import catalogues, claimants, inboxes, sightings, worlds
 from orchestrator.inventory import changes as stored_changes
 from orchestrator.ports import backends, stores
+from orchestrator.scheduler import snapshots
 from orchestrator.service import cancellations
 from orchestrator.store import failpoints, memory
 from orchestrator.testing import fakes, faults
@@ -46,6 +48,10 @@ class World:
 
     arrival_rate = 0.5
     """Share of single jobs that come in at the loop's own door."""
+    operators: Mapping[str, str] = OPERATORS
+    pools: Mapping[str, str] = types.MappingProxyType({})
+    """Pools of every machine beside the first one -> end of the name of who operates it there."""
+    draw_key = b""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -88,7 +94,7 @@ class World:
         self.loop = self.new_loop()
 
     def _adapter(self, name: str) -> backends.BackendAdapter:
-        pools = (sites.Pool("p", count=SLOTS[name]),)
+        pools = tuple(sites.Pool(pool, count=SLOTS[name]) for pool in ("p", *self.pools))
         context = backends.AdapterContext(name, pools, "", "sim", self.clock.true_now)
         wanted = settings.Settings.read({"runTime": 30, "startDelay": 2})
         self.simulated[name] = adapter.SimulatedAdapter(wanted, context, self.machines[name])
@@ -110,11 +116,17 @@ class World:
                             "logStore": {"country": "FR"},
                         },
                     ),
-                    *(document("Operator", name, rules.operator(name)) for name in sorted(set(OPERATORS.values()))),
+                    *(document("Operator", one, rules.operator(one)) for one in self.all_operators()),
                     document("Tenant", "default", self.tenant({})),
                     *(self._backend(name) for name in COUNTRIES),
                 ]
             )
+        )
+
+    def all_operators(self) -> list[str]:
+        """Return the names of all operators."""
+        return sorted(
+            {*self.operators.values(), *(f"{name}-{end}" for name in COUNTRIES for end in self.pools.values())}
         )
 
     def tenant(self, floor: dict[str, object]) -> dict[str, object]:
@@ -126,11 +138,14 @@ class World:
         if self.strays:
             place["regionPinnedByContract"] = True
         spec: dict[str, object] = {
-            "adapter": "simulated", "operator": OPERATORS[name], "location": place, "facts": STAMP,
+            "adapter": "simulated", "operator": self.operators[name], "location": place, "facts": STAMP,
             "logStore": {"country": COUNTRIES[name]},
-            "adminFrom": ["FR"], "pools": [{"name": "p", "count": SLOTS[name]}],
+            "adminFrom": ["FR"], "pools": [{"name": "p", "count": SLOTS[name]}, *self._more(name)],
         }  # fmt: skip
         return document("Backend", name, spec)
+
+    def _more(self, name: str) -> list[dict[str, object]]:
+        return [{"name": pool, "count": SLOTS[name], "operator": f"{name}-{end}"} for pool, end in self.pools.items()]
 
     # --- loops --------------------------------------------------------------------------------------------------------
 
@@ -161,7 +176,8 @@ class World:
             executor=fakes.InlineExecutor(),
             inventory=self.inventory,
             inbox=self.inbox,
-            planner=planners.SchedulerPlanner(),
+            planner=planners.SchedulerPlanner(settings=snapshots.Settings(draw_key=self.draw_key)),
+            draw_key=self.draw_key,
             pace=lanes.Pace(settle_s=0, read_again_s=300, forget_after_s=900, forget_every_s=120),
         )
         return loop.Loop(parts, holder=f"run-{self.lives}")
@@ -203,7 +219,8 @@ class World:
     def submit(self, spec: jobs.JobSpec) -> ids.JobId | None:
         """Submit as the service does, over crashes before and after the commit; return the id if acknowledged."""
         id = self.ids.job_id()
-        state = jobs.ArrayState(((0, spec.array.size),)) if spec.array else None
+        size = spec.array.size if spec.array else spec.verification.replicas if spec.verification else 0
+        state = jobs.ArrayState(((0, size),)) if size else None
         now = self.clock.now()
         job = jobs.Job(
             id=id, tenant="default", spec=spec, spec_digest=ids.Digest(f"sha256:{id}"), submitted_at=now,

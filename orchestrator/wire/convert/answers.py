@@ -166,9 +166,10 @@ def job_status(value: jobs.Job) -> dict[str, Any]:
         "submittedBy": value.submitted_by,
         "endedAt": _time(value.ended_at),
     }
-    if (state := value.array_state) is not None and value.spec.array is not None:
+    if (state := value.array_state) is not None:
         phases = {phase.value: count for phase, count in state.counts if count}
-        found["elements"] = {"size": value.spec.array.size, "untouched": state.untouched_count, "phases": phases}
+        size = value.spec.array.size if value.spec.array is not None else state.untouched_count + sum(phases.values())
+        found["elements"] = {"size": size, "untouched": state.untouched_count, "phases": phases}
     return found
 
 

@@ -60,6 +60,16 @@ def job_spec(document: documents.Job) -> jobs.JobSpec:
             for name, value in spec.env.items()
             if (found := _secret(value)) is not None
         ),
+        verification=None if spec.verification is None else _verification(spec.verification),
+    )
+
+
+def _verification(written: documents.Verification) -> jobs.Verification:
+    return jobs.Verification(
+        replicas=written.replicas,
+        quorum=written.replicas // 2 + 1 if written.quorum is None else written.quorum,
+        distinct=frozenset(jobs.Distinct(word) for word in written.distinct),
+        spot_check=written.spot_check or 0.0,
     )
 
 
@@ -203,9 +213,19 @@ def _spec_document(spec: jobs.JobSpec) -> dict[str, Any]:
         "priority": spec.priority,
         "retry": None if spec.retry == default.retry else _retry_document(spec.retry),
         "onUnreachable": None if spec.on_unreachable is default.on_unreachable else spec.on_unreachable.value,
+        "verification": None if spec.verification is None else _verification_document(spec.verification),
         "onNonCompliant": None if spec.on_non_compliant is default.on_non_compliant else spec.on_non_compliant.value,
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _verification_document(wanted: jobs.Verification) -> dict[str, Any]:
+    return _present(
+        replicas=wanted.replicas,
+        quorum=None if wanted.quorum == wanted.replicas // 2 + 1 else wanted.quorum,
+        distinct=sorted(field.value for field in wanted.distinct) or None,
+        spotCheck=wanted.spot_check or None,
+    )
 
 
 def _present(**members: Any) -> dict[str, Any]:

@@ -167,7 +167,11 @@ class Verification(fields.Model):
 
     replicas: Annotated[int, Field(ge=1, le=100), fields.RESOLVED]
     quorum: Annotated[int, Field(ge=1, le=100), fields.RESOLVED] | None = None
-    distinct: Annotated[list[Literal["operator", "country", "backend"]], Field(max_length=3)] = []
+    """How many must agree: more than half; that is also what it is where nothing is said."""
+    distinct: Annotated[list[Literal["operator", "country"]], Field(max_length=2)] = []
+    compare: Literal["exact"] | None = None
+    spot_check: Annotated[float, Field(ge=0, le=1), fields.RESOLVED] | None = None
+    """The share of jobs whose result a trusted site runs again although enough agree."""
 
 
 EnvValue = Annotated[

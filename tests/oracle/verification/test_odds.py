@@ -6,13 +6,13 @@ import random
 
 import pytest
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.verification import decisions, draws, hands, odds, results
 
 Fraction = fractions.Fraction
 SUBJECT = ids.Digest("sha256:" + "5" * 64)
 OTHER = ids.Digest("sha256:" + "6" * 64)
-OPERATOR = frozenset({results.Field.OPERATOR})
+OPERATOR = frozenset({jobs.Distinct.OPERATOR})
 RUNS = 600
 
 

@@ -3,13 +3,13 @@
 import hypothesis
 from hypothesis import strategies as st
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.verification import decisions, draws, families, results
 
 KEY = b"k" * 32
 SUBJECT = ids.Digest("sha256:" + "5" * 64)
 OTHER = ids.Digest("sha256:" + "6" * 64)
-OPERATOR = frozenset({results.Field.OPERATOR})
+OPERATOR = frozenset({jobs.Distinct.OPERATOR})
 LAW = hypothesis.settings(max_examples=150, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 SITES = [draws.Candidate(f"s{n}", f"op{n // 2}", f"C{n}") for n in range(14)]
 TRUSTED = draws.Candidate("own", "hospital", "FR")
@@ -100,7 +100,7 @@ class History:
         for field in self.request.distinct:
             owners = {}
             for number, place in ran:
-                value = place.operator if field is results.Field.OPERATOR else place.country
+                value = place.operator if field is jobs.Distinct.OPERATOR else place.country
                 assert owners.setdefault(value, number) == number, "two replicas were with one hand"
 
 
@@ -113,7 +113,7 @@ def asked(replicas, quorum, distinct=OPERATOR):
     st.data(),
     st.dictionaries(st.sampled_from([f"op{n}" for n in range(7)]), st.sampled_from([*WORDS, "dies"])),
     st.sampled_from([(1, 1), (2, 2), (3, 2), (4, 3)]),
-    st.sampled_from([OPERATOR, frozenset(results.Field), frozenset()]),
+    st.sampled_from([OPERATOR, frozenset(jobs.Distinct), frozenset()]),
     st.booleans(),
 )
 def test_it_ends_within_its_bound_and_no_later_answer_contradicts_it(data, cheats, size, distinct, audit):

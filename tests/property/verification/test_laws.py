@@ -5,7 +5,7 @@ import itertools
 import hypothesis
 from hypothesis import strategies as st
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.verification import decisions, results
 
 SUBJECT = ids.Digest("sha256:" + "5" * 64)
@@ -18,7 +18,9 @@ LAW = hypothesis.settings(max_examples=120, deadline=None, suppress_health_check
 def requests(draw):
     count = draw(st.integers(1, 6))
     quorum = draw(st.integers(count // 2 + 1, count))
-    return R.Request(SUBJECT, count, quorum, draw(st.frozensets(st.sampled_from(R.Field))), sealed=draw(st.booleans()))
+    return R.Request(
+        SUBJECT, count, quorum, draw(st.frozensets(st.sampled_from(jobs.Distinct))), sealed=draw(st.booleans())
+    )
 
 
 def outputs(word):

@@ -68,6 +68,8 @@ def values(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return st.one_of(*map(values, arguments))
+    if origin is frozenset:
+        return st.frozensets(values(arguments[0]), max_size=2)
     if origin is tuple:
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return st.lists(values(arguments[0]), max_size=2).map(tuple)

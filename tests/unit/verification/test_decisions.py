@@ -2,13 +2,13 @@
 
 import pytest
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.verification import decisions, results
 
 F = decisions.Finding
 Out = decisions.Outcome
 SUBJECT = ids.Digest("sha256:" + "5" * 64)
-BOTH = frozenset(results.Field)
+BOTH = frozenset(jobs.Distinct)
 OF_THREE = results.Request(SUBJECT, replicas=3, quorum=2, distinct=BOTH)
 
 

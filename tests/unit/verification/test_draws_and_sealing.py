@@ -4,14 +4,14 @@ import fractions
 
 import pytest
 
-from orchestrator.domain import ids
+from orchestrator.domain import ids, jobs
 from orchestrator.evidence import commitments
 from orchestrator.verification import draws, results, sealing
 
 KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
-OPERATOR = frozenset({results.Field.OPERATOR})
-BOTH = frozenset(results.Field)
+OPERATOR = frozenset({jobs.Distinct.OPERATOR})
+BOTH = frozenset(jobs.Distinct)
 SALT = b"s" * 16
 ANSWER = ids.Digest("sha256:" + "a" * 64)
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.verification import decisions, draws, families, results
 
 KEY = b"k" * 32
 SUBJECT = ids.Digest("sha256:" + "5" * 64)
-OF_THREE = results.Request(SUBJECT, replicas=3, quorum=2, distinct=frozenset(results.Field))
+OF_THREE = results.Request(SUBJECT, replicas=3, quorum=2, distinct=frozenset(jobs.Distinct))
 A, B, C, D = (draws.Candidate(f"site-{x}", f"op-{x}", f"C-{x}") for x in "abcd")
 OWN = draws.Candidate("own", "hospital", "FR")
 C_OF_B = draws.Candidate("site-c2", "op-b", "C-c")

@@ -7,13 +7,13 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from orchestrator.domain import executions, ids, money
+from orchestrator.domain import executions, ids, jobs, money
 from orchestrator.evidence import canonical, dsse
 from orchestrator.verification import receipts, results
 
 SUBJECT = ids.Digest("sha256:" + "5" * 64)
 AT = dt.datetime(2026, 11, 23, 2, tzinfo=dt.timezone(dt.timedelta(hours=1)))
-REQUEST = results.Request(SUBJECT, 3, 2, frozenset(results.Field))
+REQUEST = results.Request(SUBJECT, 3, 2, frozenset(jobs.Distinct))
 
 
 def result(name, word, operator="", role=results.Role.REPLICA):

@@ -35,7 +35,7 @@ TO_DOCUMENT = {
     "Tenant": place_documents.tenant,
     "Queue": place_documents.queue,
 }
-FIXED = {("apiVersion",), ("kind",)}
+FIXED = {("apiVersion",), ("kind",), ("spec", "verification", "compare")}
 CLIENT_ONLY = {
     ("spec", "files", "*", "fromFile"),
     ("spec", "env", "*", "fromEnv"),
@@ -79,6 +79,8 @@ def test_a_changed_leaf_changes_the_domain_value(kind: str, path: str) -> None:
     full = samples.FULL[kind]
     if path == "spec.nodes":
         full = samples.put(full, "spec.array", None)
+    if path.startswith("spec.verification."):  # it cannot stand together with an array
+        full = samples.put(samples.put(full, "spec.array", None), "spec.verification", samples.VERIFICATION)
     if path.endswith(("ocation.country", "Store.country")):  # a subdivision would have to move along
         full = samples.put(full, path.replace(".country", ".subdivision"), None)
     changed = samples.put(full, path, samples.CHANGES[kind][path])

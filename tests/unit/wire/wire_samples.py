@@ -299,6 +299,10 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "nodes": 2,
                 "array.size": 101,
                 "array.parallel": 11,
+                "verification.replicas": 4,
+                "verification.quorum": 4,
+                "verification.distinct.0": "country",
+                "verification.spotCheck": 0.2,
                 "tier": "normal",
                 **_below("sovereignty", _SOVEREIGNTY),
                 "model.id": "llama-4-7b",
@@ -441,10 +445,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
 }
 
+VERIFICATION = {"replicas": 5, "quorum": 3, "distinct": ["operator"], "spotCheck": 0.1}
+
 UNSUPPORTED: dict[str, dict[str, Any]] = {
     "Job": {
         "spec.checkpoint": {"path": "/ckpt"},
-        "spec.verification": {"replicas": 3},
     },
 }
 
