@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from unittest import mock
 
 from backends.simulated import client
@@ -18,6 +18,7 @@ from orchestrator.control import (
     compliance,
     dispatcher,
     guards,
+    index,
     lease,
     ledger,
     loop,
@@ -29,14 +30,15 @@ from orchestrator.control import (
     reviews,
     whereabouts,
 )
-from orchestrator.domain import errors, events, ids, journal, lifecycle, obligations, tenants
+from orchestrator.domain import errors, events, ids, jobs, journal, lifecycle, obligations, tenants
 from orchestrator.inventory import claimants, elsewhere
 from orchestrator.inventory import obligations as owings
 from orchestrator.inventory import worlds as inventory_worlds
 from orchestrator.ports import stores
 from orchestrator.scheduler import snapshots, standings
 from orchestrator.store import stated
-from tests.sim import bundles, histories, invariants, worlds
+from orchestrator.verification import decisions, families, hands
+from tests.sim import bundles, histories, invariants, verified, worlds
 
 
 @contextlib.contextmanager
@@ -462,6 +464,85 @@ def _milder() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _one_hand() -> Iterator[None]:
+    """Siblings are not looked at when a place is drawn or written."""
+    with mock.patch.object(families, "may_lie", lambda request, number, children, place: True):
+        yield
+
+
+@contextlib.contextmanager
+def _places_forgotten() -> Iterator[None]:
+    """A place that a run was given is not kept."""
+    with mock.patch.object(lifecycle, "given", lambda parent, hand, at: parent):
+        yield
+
+
+@contextlib.contextmanager
+def _by_counts() -> Iterator[None]:
+    """A verified job is over when its runs are, as an array is."""
+    real = lifecycle._settle_parent
+
+    def settle(parent: jobs.Job, at: dt.datetime) -> jobs.Job:
+        settled = real(dataclasses.replace(parent, spec=dataclasses.replace(parent.spec, verification=None)), at)
+        return dataclasses.replace(settled, spec=parent.spec)
+
+    with mock.patch.object(lifecycle, "_settle_parent", settle):
+        yield
+
+
+@contextlib.contextmanager
+def _goes_on() -> Iterator[None]:
+    """Runs of which nothing is needed any more are not stopped."""
+    real = lifecycle.apply
+
+    def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
+        settled = isinstance(event, events.StopRequested) and event.cause is jobs.StopCause.SETTLED
+        return job if settled else real(job, event)
+
+    with mock.patch.object(lifecycle, "apply", apply):
+        yield
+
+
+@contextlib.contextmanager
+def _unlooked() -> Iterator[None]:
+    """What ended before a loop began it never compares."""
+    real = index.JobIndex.replace_all
+
+    def replace_all(self: index.JobIndex, live: Iterable[jobs.Job]) -> None:
+        real(self, live)
+        self.unjudged.clear()
+
+    with mock.patch.object(index.JobIndex, "replace_all", replace_all):
+        yield
+
+
+@contextlib.contextmanager
+def _each_a_quorum() -> Iterator[None]:
+    """Hands are not counted."""
+    with mock.patch.object(hands, "independent", lambda found, fields: 100):
+        yield
+
+
+@contextlib.contextmanager
+def _blamed_all() -> Iterator[None]:
+    """Who says the same answers for it as well."""
+    with mock.patch.object(decisions, "BLAMED", frozenset(decisions.Finding)):
+        yield
+
+
+@contextlib.contextmanager
+def _uncounted() -> Iterator[None]:
+    """A run that ends after the verdict leaves no trace on its job."""
+    real = lifecycle.element_changed
+
+    def changed(parent: jobs.Job, before: jobs.Phase, after: jobs.Phase, at: dt.datetime) -> jobs.Job:
+        return parent if parent.phase.terminal else real(parent, before, after, at)
+
+    with mock.patch.object(lifecycle, "element_changed", changed):
+        yield
+
+
 BUGS = {
     "over-commit": (_over_commit, {"I11"}),
     "give up after an unknown outcome": (_blind, {"I1", "I5", "I6", "I4"}),
@@ -498,6 +579,14 @@ BUGS = {
     "a claim that does not hold is overlooked": (_overlooked, {"I3"}),
     "a pack that cannot be read is forgotten": (_packs_gone, {"I3"}),
     "a tenant that cannot be read has no floor": (_milder, {"I3"}),
+    "two runs may lie in one hand": (_one_hand, {"I14"}),
+    "places that runs had are forgotten": (_places_forgotten, {"I14"}),
+    "a verified job ends by its counts": (_by_counts, {"I14"}),
+    "a run goes on after the verdict": (_goes_on, {"I14"}),
+    "a new loop does not look at verified jobs": (_unlooked, {"I9"}),
+    "each answer is a quorum": (_each_a_quorum, {"I14"}),
+    "who agrees is blamed": (_blamed_all, {"I14"}),
+    "a run after the verdict is not counted": (_uncounted, {"I14"}),
 }
 
 
@@ -515,9 +604,14 @@ LYING = (
     "a tenant that cannot be read has no floor",
 )
 """Only seen in worlds where documents and packs are not what they should be."""
+VERIFYING = frozenset(name for name, (_, seen) in BUGS.items() if "I14" in seen) | {
+    "a new loop does not look at verified jobs"
+}
+"""Only seen in worlds with verified jobs."""
 FIRST = (
     dict.fromkeys(STRAYING, worlds.STRAYS_FROM)
     | dict.fromkeys(LYING, worlds.LIES_FROM)
+    | dict.fromkeys(VERIFYING, verified.FIRST)
     | {
         "a held change holds sanctions too": 30_030,
         "lists are not looked at again": 30_030,
@@ -533,7 +627,7 @@ def hunt(name: str, histories_max: int, *, first: int | None = None) -> tuple[in
     with bug():
         for number in range(histories_max):
             try:
-                histories.History(first + number).run()
+                (verified.History if name in VERIFYING else histories.History)(first + number).run()
             except invariants.Violation as error:
                 return number + 1, str(error)
             except errors.BackendError as error:
