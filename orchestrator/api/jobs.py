@@ -103,8 +103,7 @@ async def explain(request: Request, id: params.JobId, backend: params.BackendNam
     found = await run_in_threadpool(
         explanations.of_job, services.of(request).context, services.who(request), id, backend=backend
     )
-    body = convert.plan(found.answer, chosen=found.chosen, notices=found.notices, halted=found.halted)
-    return answers.to_json({**body, "of": found.of, "job": id})
+    return answers.to_json({**_told(found), "of": found.of, "job": id})
 
 
 @router.post("/v1/plans")
@@ -114,7 +113,13 @@ async def plan(request: Request, at: params.At = None) -> Response:
     data = await bodies.read_json(request)
     day = bodies.moment(at, now=given.context.clock.now(), path="at") if at is not None else None
     found = await run_in_threadpool(explanations.plan, given.context, who, data, at=day)
-    return answers.to_json(convert.plan(found.answer, chosen=found.chosen, notices=found.notices, halted=found.halted))
+    return answers.to_json(_told(found))
+
+
+def _told(found: explanations.Explained) -> dict[str, Any]:
+    return convert.plan(
+        found.answer, chosen=found.chosen, notices=found.notices, halted=found.halted, verified=found.verified
+    )
 
 
 @router.get("/v1/jobs/{id}/decisions")

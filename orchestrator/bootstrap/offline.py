@@ -86,6 +86,7 @@ def read(
         tenants=found["Tenant"],
         data_sets=data_sets,
         control_plane=next(iter(found["ControlPlane"].values()), None),
+        operators=found["Operator"],
         tables=requirements.Tables(distances=distances.load()),
         accelerators=catalogue.slugs,
     )
@@ -110,9 +111,10 @@ def plan(job: Mapping[str, Any], world: World, *, tenant: str, at: dt.datetime) 
     snapshot = snapshots.Snapshot(
         at=at, term=ids.Term(0), world=world.declared, sites=world.sites, offers=world.offers, backends=world.backends
     )
-    answer = answers.plan_one(spec, snapshot, tenant=tenant).answer
-    notices = references.notices(who, spec, world.known)
-    return answer_conversion.plan(answer, chosen=answer.ranking[0] if answer.ranking else None, notices=notices)
+    found = answers.plan_one(spec, snapshot, tenant=tenant)
+    notices, ranking = references.notices(who, spec, world.known), found.answer.ranking
+    chosen = ranking[0] if ranking and found.verified is None else None
+    return answer_conversion.plan(found.answer, chosen=chosen, notices=notices, verified=found.verified)
 
 
 def _seen(backend: sites.Backend) -> sightings.Facts:

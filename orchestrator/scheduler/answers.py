@@ -16,7 +16,8 @@ import numpy as np
 from orchestrator.domain import decisions, ids, jobs
 from orchestrator.placement import contents, explanations, judgements, records, select
 from orchestrator.policy import attributes, conversions, evaluator, rulebook, table
-from orchestrator.scheduler import caches, classes, proofs, snapshots, waits
+from orchestrator.scheduler import caches, classes, forecasts, proofs, snapshots, waits
+from orchestrator.verification import receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Planned:
     contents: tuple[decisions.Content, ...]
     wait: waits.Wait | None
     """None where a site takes it now."""
+    verified: receipts.Forecast | None = None
+    """What a verified job would meet."""
 
 
 def plan_one(
@@ -59,7 +62,11 @@ def plan_one(
         prove=proofs.prover(spec, tenant, snapshot.world, grid, memory.table(), selection),
     )
     wait = None if len(selection.ranking) else memory.wait(job, selection)
-    return Planned(answer, decision, (*own, memory.book(), facts.facts, facts.shapes, *facts.each), wait)
+    verified = None
+    if spec.verification is not None:
+        verified = forecasts.forecast(spec.verification, answer, snapshot.sites, snapshot.world)
+    stored = (*own, memory.book(), facts.facts, facts.shapes, *facts.each)
+    return Planned(answer, decision, stored, wait, verified)
 
 
 def explains(selection: select.Selection) -> judgements.Explains:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain import ids, jobs, sites
-from orchestrator.scheduler import queues, snapshots
+from orchestrator.scheduler import queues, snapshots, worlds
 from orchestrator.verification import draws, families, hands, results
 
 
@@ -62,10 +62,11 @@ class Families:
         key = self._snapshot.settings.draw_key
         if not key:
             return "this control plane has no key for draws"
-        here = {candidate.site: (row, candidate) for row in rows if (candidate := self._candidate(row)) is not None}
+        here = {one.site: (row, one) for row in rows if (one := self._candidate(row)) is not None}
         request = results.request(self._wanted(room), ids.NO_DIGEST)
         children = _children(room, {number for number, _ in waiting})
-        found = self._drawn(key, parent, request, children, [one for _, one in here.values()])
+        world = self._snapshot.world
+        found = drawn(key, parent, request, children, [one for _, one in here.values()], trusted(world))
         if isinstance(found, str):
             return found
         touched = dict(waiting)
@@ -76,45 +77,11 @@ class Families:
             seats.append(Seat(number, touched[number], row, hand))
         return seats
 
-    def _drawn(
-        self,
-        key: bytes,
-        parent: ids.JobId,
-        request: results.Request,
-        children: Mapping[int, families.Child],
-        candidates: Sequence[draws.Candidate],
-    ) -> dict[int, str] | str:
-        trusted = self._trusted()
-        found: dict[int, str] = {}
-        replicas = [number for number, child in children.items() if child.waits and number < request.replicas]
-        if replicas:
-            strangers = [one for one in candidates if one.operator != trusted]
-            drawn = families.places(key, parent, request, children, strangers)
-            drawn = drawn or families.places(key, parent, request, children, candidates)
-            if drawn is None:
-                return _too_few(request, children, len(replicas), len(candidates))
-            found |= drawn
-        for number in (number for number, child in children.items() if child.waits and number >= request.replicas):
-            own = [one for one in candidates if one.operator is not None and one.operator == trusted]
-            own = [one for one in own if families.may_lie(request, number, children, one)]
-            if not own:
-                who = f"of {trusted}, which runs the control plane," if trusted is not None else "that is trusted"
-                return f"a trusted run needs a place {who} and ran no replica of it: none may take it now"
-            found[number] = own[0].site
-        return found
-
     def _candidate(self, row: int) -> draws.Candidate | None:
         if self._sites is None:
             self._sites = {site.name: site for site in self._snapshot.sites}
         site = self._sites.get(self._names[row])
-        if site is None:
-            return None
-        hand = hands.of_operator(site.operator_name, self._snapshot.world.operators)
-        return draws.Candidate(site.name, hand, site.location.country)
-
-    def _trusted(self) -> str | None:
-        plane = self._snapshot.world.control_plane
-        return hands.of_operator(plane.operator, self._snapshot.world.operators) if plane is not None else None
+        return None if site is None else candidate(site, self._snapshot.world.operators)
 
     def _room(self, parent: ids.JobId) -> queues.ArrayRoom:
         return self._snapshot.queue.arrays[parent]
@@ -124,6 +91,45 @@ class Families:
         if room.verification is None:
             raise ValueError("not a verified job")
         return room.verification
+
+
+def candidate(site: sites.Site, operators: Mapping[str, sites.Operator]) -> draws.Candidate:
+    """Return a site as a draw sees it."""
+    return draws.Candidate(site.name, hands.of_operator(site.operator_name, operators), site.location.country)
+
+
+def trusted(world: worlds.World) -> str | None:
+    """Return whose places are trusted: that of the control plane's operator; None: nobody says who that is."""
+    plane = world.control_plane
+    return hands.of_operator(plane.operator, world.operators) if plane is not None else None
+
+
+def drawn(
+    key: bytes,
+    job: str,
+    request: results.Request,
+    children: Mapping[int, families.Child],
+    candidates: Sequence[draws.Candidate],
+    trusted: str | None,
+) -> dict[int, str] | str:
+    """Return the site of each run that waits, or why there is none for all of them. ``candidates``: best first."""
+    found: dict[int, str] = {}
+    replicas = [number for number, child in children.items() if child.waits and number < request.replicas]
+    if replicas:
+        strangers = [one for one in candidates if one.operator != trusted]
+        made = families.places(key, job, request, children, strangers)
+        made = made or families.places(key, job, request, children, candidates)
+        if made is None:
+            return _too_few(request, children, len(replicas), len(candidates))
+        found |= made
+    for number in (number for number, child in children.items() if child.waits and number >= request.replicas):
+        own = [one for one in candidates if one.operator is not None and one.operator == trusted]
+        own = [one for one in own if families.may_lie(request, number, children, one)]
+        if not own:
+            who = f"of {trusted}, which runs the control plane," if trusted is not None else "that is trusted"
+            return f"a trusted run needs a place {who} and ran no replica of it: none may take it now"
+        found[number] = own[0].site
+    return found
 
 
 def _children(room: queues.ArrayRoom, waiting: set[int]) -> dict[int, families.Child]:

@@ -13,6 +13,7 @@ from orchestrator.placement import contents
 from orchestrator.scheduler import answers
 from orchestrator.service import access, contexts, halts, problems, readers, references
 from orchestrator.service import jobs as job_service
+from orchestrator.verification import receipts
 
 DECISION, NOW = "decision", "now"
 
@@ -27,6 +28,8 @@ class Explained:
     notices: tuple[str, ...] = ()
     halted: tuple[reasons.Reason, ...] = ()
     """Why nothing new is placed anywhere now, whatever the answer says; () as a rule."""
+    verified: receipts.Forecast | None = None
+    """What a verified job would meet, where the answer is about now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,10 @@ def plan(context: contexts.Context, who: access.Principal, data: object, *, at: 
     access.require(who, access.PLANS)
     spec = readers.job_spec(data)
     references.check(who, spec, context.world())
-    answer = _plan(context, who.tenant, spec, at)
+    found = _plan(context, who.tenant, spec, at)
     notices = references.notices(who, spec, context.world())
     stops = () if at is not None else _reasons(halts.now(context))
-    return Explained(answer, answer.ranking[0] if answer.ranking else None, NOW, notices, stops)
+    return dataclasses.replace(_expected(found), notices=notices, halted=stops)
 
 
 def confirm(context: contexts.Context, who: access.Principal, data: object, digest: str) -> None:
@@ -106,8 +109,14 @@ def _decided(context: contexts.Context, job: jobs.Job) -> Explained | None:
 
 
 def _now(context: contexts.Context, job: jobs.Job) -> Explained:
-    answer = _plan(context, job.tenant, job.spec, None)
-    return Explained(answer, answer.ranking[0] if answer.ranking else None, NOW)
+    return _expected(_plan(context, job.tenant, job.spec, None))
+
+
+def _expected(found: answers.Planned) -> Explained:
+    ranking = found.answer.ranking
+    # Where the runs of a verified job go is drawn when they are placed.
+    chosen = ranking[0] if ranking and found.verified is None else None
+    return Explained(found.answer, chosen, NOW, verified=found.verified)
 
 
 def _render(context: contexts.Context, digest: ids.Digest) -> decisions.Answer | None:
@@ -122,12 +131,12 @@ def _render(context: contexts.Context, digest: ids.Digest) -> decisions.Answer |
         return None
 
 
-def _plan(context: contexts.Context, tenant: str, spec: jobs.JobSpec, at: dt.datetime | None) -> decisions.Answer:
+def _plan(context: contexts.Context, tenant: str, spec: jobs.JobSpec, at: dt.datetime | None) -> answers.Planned:
     shared = context.snapshots
     with shared.lock:
         snapshot = shared.make(context, context.clock.now())
         try:
-            return answers.plan_one(spec, snapshot, tenant=tenant, at=at, cache=shared.cache).answer
+            return answers.plan_one(spec, snapshot, tenant=tenant, at=at, cache=shared.cache)
         except ArithmeticError as error:
             text = f"this job cannot be judged: {type(error).__name__}"
             raise problems.ServiceError(problems.Kind.INVALID, "job.unjudgeable", text) from error

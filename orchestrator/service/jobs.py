@@ -48,6 +48,15 @@ def load(context: contexts.Context, who: access.Principal, id: str) -> jobs.Job:
     return lifecycle.element_of(parent, index)
 
 
+def load_holding(context: contexts.Context, who: access.Principal, id: str) -> jobs.Job:
+    """As ``load``; for a verified job with its verdict, the run whose outputs hold."""
+    job = load(context, who, id)
+    state = job.array_state
+    if state is None or state.accepted is None:
+        return job
+    return load(context, who, ids.element_id(job.id, state.accepted))
+
+
 def list_page(
     context: contexts.Context, who: access.Principal, *, filter: str | None, limit: int, cursor: str | None
 ) -> stores.JobPage:

@@ -41,7 +41,7 @@ def read(
     Raises ``job.not-found``; the future fails with a ServiceError for a backend that does not answer.
     """
     access.require(who, access.READS_LOGS)
-    job = job_service.load(context, who, id)
+    job = job_service.load_holding(context, who, id)
     number, inner = _parse(cursor)
     current = _attempt(job, attempt if attempt is not None else number)
     # One whose acceptance was never recorded (the server was killed before) may have run all the same.

@@ -83,9 +83,10 @@ def refuse(found: Sequence[reasons.Reason]) -> None:
 
 
 def _finished(context: contexts.Context, who: access.Principal, id: str) -> tuple[jobs.Job, jobs.Attempt]:
-    job = job_service.load(context, who, id)
+    job = job_service.load_holding(context, who, id)
     if job.attempt is None:
-        raise problems.not_found(f"an output of job {job.id}", "outputs.not-found")
+        hint = f" (name an element, as in {job.id}[0])" if job.array_state is not None else ""
+        raise problems.not_found(f"an output of job {job.id}{hint}", "outputs.not-found")
     return job, job.attempt
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fractions
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain import ids, jobs
@@ -72,7 +72,7 @@ def replicas(
     while len(taken) < count:
         for one in order:
             rest = [other for other in order if _apart(other, (*taken, one), distinct)]
-            if 1 + len(taken) + _room(rest, distinct) >= count:
+            if 1 + len(taken) + room(rest, distinct) >= count:
                 taken.append(one)
                 order = rest
                 break
@@ -93,7 +93,7 @@ def _apart(one: Candidate, taken: Iterable[Candidate], distinct: frozenset[jobs.
     )
 
 
-def _room(found: list[Candidate], distinct: frozenset[jobs.Distinct]) -> int:
+def room(found: Sequence[Candidate], distinct: frozenset[jobs.Distinct]) -> int:
     """Return how many of ``found`` can stand beside each other."""
     if not distinct:
         return len(found)

@@ -46,6 +46,25 @@ class Price:
     most: money.Money
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to be expected of a verified job now."""
+
+    wanted: jobs.Verification
+    hands: int
+    """How many independent hands may take a run now."""
+    trusted: tuple[ids.SiteName, ...]
+    """Where a trusted run could go, best first."""
+    why: str | None
+    """What keeps its runs from places; None: nothing."""
+    price: Price | None
+    """An hour, all runs together; None: not all prices are known, or there are several currencies."""
+    prices_trusted: bool
+    """Whether trusted runs are in it: their price is known, or there are none."""
+    passes: tuple[tuple[int, float], ...]
+    """(colluding hands, probability that their wrong answer is accepted), by ``verification.odds``."""
+
+
 def receipt(
     job: str,
     at: dt.datetime,

@@ -96,6 +96,37 @@ class Versions(Answer):
     """``one-person`` or ``separate-roles``."""
 
 
+class VerificationPrice(Answer):
+    """An hour, all runs together, over some draws: at least, expected while nobody cheats, at most."""
+
+    least: str
+    expected: str
+    most: str
+
+
+class Passes(Answer):
+    """How often a wrong answer of so many colluding hands is accepted, 0 to 1."""
+
+    colluding: int
+    probability: float
+
+
+class VerificationForecast(Answer):
+    """What a verified job would meet."""
+
+    replicas: int
+    quorum: int
+    hands: int
+    """Independent hands that may take a run now."""
+    trusted: list[str]
+    """Sites for trusted runs."""
+    missing: str | None
+    price: VerificationPrice | None
+    prices_trusted: bool
+    """Whether trusted runs are in the price."""
+    passes: list[Passes]
+
+
 class Plan(Answer):
     """Where a job would go, and why nowhere else."""
 
@@ -112,6 +143,7 @@ class Plan(Answer):
     """Sentences for the person, e.g. ``no data declared: judged as public``."""
     halted: list[Reason] = []
     """Why nothing is placed anywhere just now."""
+    verification: VerificationForecast | None = None
 
 
 class Condition(Answer):

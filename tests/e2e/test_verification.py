@@ -163,6 +163,43 @@ def test_too_few_hands_wait_and_say_what_is_missing(plane: Plane) -> None:
     assert not condition(read(plane, id), "Waiting")["status"]
 
 
+def test_what_holds_is_what_the_job_gives(plane: Plane) -> None:
+    """Logs and files of a verified job are those of the run whose outputs hold, never a liar's."""
+    id = submit(plane, f"echo from $COMITY_JOB_ID; {LYING}")
+    assert plane.shell.run(f"comity cp {id}:answer.txt early.txt").returncode == 1
+    ended(plane, id)
+    copied = plane.shell.run(f"comity cp {id}:answer.txt . && cat answer.txt && comity logs {id}")
+    assert (copied.returncode, copied.stdout.splitlines()[-2:]) == (0, ["42", f"from {id}"]), copied
+
+
+def test_a_plan_says_what_verification_costs_and_what_passes(plane: Plane) -> None:
+    """Hands, who is trusted, prices over the draws, and how often colluders pass; or what is missing."""
+    for number, name in enumerate(HANDS):
+        where = {"location": {"country": HANDS[name]}, "pools": [{"name": "p", "pricePerHour": f"{number + 1} EUR"}]}
+        assert plane.call("PUT", f"/v1/backends/{name}", backend(name, operator=name, **where)).status in (200, 201)
+    wanted = {"replicas": 2, "quorum": 2, "distinct": ["operator"], "spotCheck": 0.5}
+    body = job("v", outputs=[{"path": "a"}], verification=wanted)
+    plans: list[dict[str, Any]] = []
+
+    def seen() -> bool:  # offers of what was just declared
+        plans[:] = [plane.call("POST", "/v1/plans", body).json]
+        return len(plans[0]["ranking"]) == len(HANDS) + 1
+
+    wait_until(seen, what="offers")
+    (plan,) = plans
+    told = plan["verification"]
+    assert (plan["placeable"], plan["chosen"]) == (True, None), plan
+    assert (told["hands"], told["trusted"], told["missing"]) == (3, ["local/host"], None)
+    assert (told["price"]["least"], told["price"]["most"], told["pricesTrusted"]) == ("3.00 EUR", "5.00 EUR", False)
+    assert [one["colluding"] for one in told["passes"]] == [1, 2]
+    assert told["passes"][0]["probability"] == 0
+    assert told["passes"][1]["probability"] == pytest.approx(1 / 6)  # one pair of three, half of them checked
+    body["spec"]["verification"] = {**wanted, "replicas": 5, "quorum": 3}
+    plan = plane.call("POST", "/v1/plans", body).json
+    assert not plan["placeable"]
+    assert "5 places, no two of one operator" in plan["verification"]["missing"]
+
+
 def test_a_cancelled_job_ends_with_its_runs(plane: Plane) -> None:
     """All of them, and nothing is judged."""
     id = submit(plane, "sleep 600")

@@ -35,7 +35,12 @@ def logs(job: str, follows: bool, node: int | None, attempt: int | None, server:
             except KeyboardInterrupt:
                 return follow.detached(found.id)
             return failures.DONE
-        if not found.attempts:
+        status = found.document.get("status", {})
+        holds = found.document.get("spec", {}).get("verification") and status.get("phase") == "SUCCEEDED"
+        if status.get("elements") and not holds:
+            style.note(f"{found.name} has elements, each with output of its own: comity logs '{found.id}[0]'")
+            return failures.DONE
+        if not found.attempts and not holds:
             style.note(f"{found.name} has not been placed yet: {follow.headline(found.document)}")
             return failures.DONE
         ranked = node is None and int(found.document.get("spec", {}).get("nodes") or 1) > 1

@@ -40,6 +40,7 @@ def plan(answer: Item, document: Item, *, source: str | None, wide: bool = False
     if len(sites) > MANY:
         lines += tally(sites)
     lines += halted(answer)
+    lines += verification(answer)
     digest = str(answer.get("digest", "")).removeprefix("sha256:")[:DIGEST_DIGITS]
     if answer.get("placeable") and source:
         lines.append(f"plan {digest}   submit as decided: comity submit -f {source} --plan {digest}")
@@ -72,7 +73,7 @@ def explain(answer: Item, document: Item, *, backend: str | None = None) -> str:
         lines += _explained(site, answer)
     if not sites:
         lines.append(f"no site of {backend!r}" if backend else "no site is registered")
-    return "\n".join([*lines, *halted(answer), *nearest(answer)])
+    return "\n".join([*lines, *halted(answer), *verification(answer), *nearest(answer)])
 
 
 def summary(document: Item) -> str:
@@ -85,6 +86,8 @@ def summary(document: Item) -> str:
         what += f" x {accelerators.get('count') or 1} {'|'.join(accelerators.get('anyOf') or [])}"
     if array := spec.get("array"):
         what += f", array of {array.get('size')}"
+    if verified := spec.get("verification"):
+        what += f", run {verified.get('replicas')} times and compared"
     data = spec.get("data")
     if data == "none":
         return f"{what}, no data"
@@ -128,6 +131,28 @@ def halted(answer: Item) -> list[str]:
         if one.get("remedy"):
             lines.append(f"        {remedy(one['remedy'])}")
     return lines
+
+
+def verification(answer: Item) -> list[str]:
+    """Return what a verified job would meet, as lines; [] for any other."""
+    told = answer.get("verification")
+    if not told:
+        return []
+    if missing := told.get("missing"):
+        lines = [f"missing:  {missing}"]
+    else:
+        first = f"verified: {told['replicas']} runs in {told['hands']} hands, {told['quorum']} of which must agree"
+        lines = [f"{first}; who gets one is drawn"]
+    trusted = ", ".join((told.get("trusted") or [])[:3]) or "nobody: without a quorum it would wait"
+    lines.append(f"          trusted, where they do not agree: {trusted}")
+    if price := told.get("price"):
+        least, expected, most = (str(price[word]) for word in ("least", "expected", "most"))
+        beside = "" if told.get("pricesTrusted") else "; the price of a trusted run is not known"
+        lines.append(f"          all runs together: {expected} an hour expected, {least} to {most}{beside}")
+    for one in told.get("passes") or []:
+        who = "one liar" if one["colluding"] == 1 else f"{one['colluding']} that collude"
+        lines.append(f"          a wrong answer of {who} is accepted in {100 * one['probability']:.2g} % of jobs")
+    return [tables.clean(line) for line in lines]
 
 
 def nearest(answer: Item) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.domain import decisions, executions, ids, jobs, obligations, reasons
 from orchestrator.evidence import observations
+from orchestrator.verification import receipts
 from orchestrator.wire import errors, quantities
 from orchestrator.wire.convert import jobs as job_conversion
 
@@ -84,12 +85,16 @@ def plan(
     chosen: ids.SiteName | None,
     notices: Sequence[str] = (),
     halted: Sequence[reasons.Reason] = (),
+    verified: receipts.Forecast | None = None,
 ) -> dict[str, Any]:
-    """Return ``{digest, placeable, chosen, at, sites, ...}``; ``halted`` is why nothing is placed anywhere now."""
+    """Return ``{digest, placeable, chosen, at, sites, ...}``; ``halted`` is why nothing is placed anywhere now,
+    ``verified`` what a verified job would meet.
+    """
     versions = value.versions
-    return {
+    expected = {} if verified is None else {"verification": verification(verified)}
+    return expected | {
         "digest": value.digest,
-        "placeable": value.placeable,
+        "placeable": value.placeable and (verified is None or verified.why is None),
         "chosen": chosen,
         "at": timestamp(value.at),
         "sites": [site_answer(site) for site in value.sites],
@@ -106,6 +111,27 @@ def plan(
         "nearestChange": [remedy(entry) for entry in value.nearest_change],
         "notices": list(notices),
         "halted": [reason(entry) for entry in halted],
+    }
+
+
+def verification(value: receipts.Forecast) -> dict[str, Any]:
+    """Return ``{replicas, quorum, hands, trusted, missing, price, passes}``."""
+    price = value.price
+    return {
+        "replicas": value.wanted.replicas,
+        "quorum": value.wanted.quorum,
+        "hands": value.hands,
+        "trusted": list(value.trusted),
+        "missing": value.why,
+        "price": None
+        if price is None
+        else {
+            "least": quantities.format_money(price.least),
+            "expected": quantities.format_money(price.expected),
+            "most": quantities.format_money(price.most),
+        },
+        "pricesTrusted": value.prices_trusted,
+        "passes": [{"colluding": count, "probability": chance} for count, chance in value.passes],
     }
 
 
