@@ -30,6 +30,8 @@ class Verdicts:
     clock: environment.Clock
     inventory: worlds.Inventory
     draw_key: bytes = field(repr=False)
+    _broken: dict[ids.JobId, int] = field(default_factory=dict)
+    """Version of the row at which a job contradicted itself: it is not looked at again before that changes."""
 
     def run(self, term: ids.Term, commit: Callable[[], object]) -> None:
         """Look at what has ended since the last turn. ``commit`` makes what is staged durable. Raises StoreError."""
@@ -38,12 +40,13 @@ class Verdicts:
             try:
                 if parent is None:
                     self._look_late(id, term)
-                elif parent.array_state is not None and parent.stop is None:
+                elif parent.stop is None and self._broken.get(id) != parent.version:
                     self._look(parent, commit)
             except stores.StoreError:
                 raise
             except Exception as error:  # noqa: BLE001 -- one job that contradicts itself must not stop all others
                 self.book.broken[id] = f"{type(error).__name__}: {error}"
+                self._broken[id] = parent.version if parent is not None else 0
             self.live.unjudged.discard(id)
 
     def _look(self, parent: jobs.Job, commit: Callable[[], object]) -> None:

@@ -54,11 +54,12 @@ def of_operator(name: str | None, operators: Mapping[str, sites.Operator]) -> st
     Two subsidiaries are one hand. An operator that is not declared is nobody's: None. Who owns an operator is what
     its document says; where it says nothing, the operator is taken for its own.
     """
-    seen: set[str] = set()
-    while name is not None and name not in seen:
-        seen.add(name)
-        operator = operators.get(name)
-        if operator is None:
-            return name if len(seen) > 1 else None  # an owner need not be declared
-        name = next((owner.name for owner in operator.owners.list if owner.percent > 50), None) or name
-    return name
+    above: list[str] = []
+    while name is not None and name in operators and name not in above:
+        above.append(name)
+        name = next((owner.name for owner in operators[name].owners.list if owner.percent > 50), None)
+    if not above:
+        return None
+    if name in above:
+        return min(above[above.index(name) :])  # documents that name each other as owners: one hand
+    return name or above[-1]  # an owner need not be declared

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 
-from orchestrator.domain import errors, events, ids, jobs, lifecycle
+from orchestrator.domain import conditions, errors, events, ids, jobs, lifecycle
 from orchestrator.testing import fakes
 
 AT = fakes.START
@@ -108,3 +108,84 @@ def test_touching_an_element_twice_is_a_mistake_of_the_caller():
     assert element.id == f"{ID}[1]"
     with pytest.raises(ValueError, match="touched before"):
         lifecycle.touch(parent, 1)
+
+
+# --- verified jobs ----------------------------------------------------------------------------------------------------
+
+HAND = jobs.Hand(0, ids.SiteName("b/p"), "alder", "FR")
+
+
+def verified(**state):
+    wanted = jobs.Verification(2, 2)
+    state = {"untouched": ((0, 2),)} | state
+    return dataclasses.replace(job(verification=wanted), array_state=jobs.ArrayState(**state))
+
+
+def judged(accepted=0):
+    return events.Judged(AT, accepted, "Quorum", "m", {})
+
+
+def test_runs_that_end_do_not_end_their_job():
+    """Neither well nor badly: the verdict does; an array would be over."""
+    for end in (P.SUCCEEDED, P.FAILED):
+        parent = verified(untouched=(), counts=((P.RUNNING, 1), (end, 1)))
+        moved = lifecycle.element_changed(parent, P.RUNNING, end, AT)
+        assert (moved.phase, moved.array_state.counts) == (P.RUNNING, ((end, 2),))
+
+
+def test_a_verdict_ends_the_job_and_nothing_is_placed_any_more():
+    """It stands: what runs on is counted and changes nothing."""
+    parent = verified(untouched=((1, 2),), counts=((P.RUNNING, 1),))
+    held, open_ = say(parent, judged()), say(parent, judged(None))
+    assert (held.phase, held.reason, held.array_state.accepted) == (P.SUCCEEDED, "Quorum", 0)
+    assert (open_.phase, open_.condition(lifecycle.UNSETTLED).status) == (P.FAILED, True)
+    assert held.array_state.untouched == ()
+    later = lifecycle.element_changed(held, P.RUNNING, P.CANCELLED, AT)
+    assert (later.phase, later.array_state.counts) == (P.SUCCEEDED, ((P.CANCELLED, 1),))
+    assert say(held, judged(1)) is held
+
+
+def test_a_trusted_run_is_asked_for_once_and_in_order():
+    """Asked again, or one too far, nothing changes; a verdict clears the condition."""
+    parent = verified(untouched=(), counts=((P.SUCCEEDED, 2),))
+    first = say(parent, events.RefereeAsked(AT, 2, "m"))
+    assert (first.array_state.untouched, first.array_state.referees) == (((2, 3),), 1)
+    assert first.condition(lifecycle.REFEREE_ASKED).status
+    for number in (2, 4, 1):
+        assert say(first, events.RefereeAsked(AT, number, "m")) is first
+    second = say(first, events.RefereeAsked(AT, 3, "m"))
+    assert say(second, events.RefereeAsked(AT, 4, "m")) is second
+    assert lifecycle.has_element(second, 3)
+    assert not lifecycle.has_element(first, 3)
+    assert not say(second, judged()).condition(lifecycle.REFEREE_ASKED).status
+
+
+def test_a_cancelled_verified_job_is_judged_by_nobody():
+    """Nor asks it for anybody; it ends as an array does."""
+    stop = events.StopRequested(AT, jobs.StopCause.CANCELLED, "u")
+    stopped = say(verified(untouched=(), counts=((P.RUNNING, 1),)), stop)
+    assert stopped.phase is P.STOPPING
+    assert say(stopped, judged(), events.RefereeAsked(AT, 2, "m")) is stopped
+    assert lifecycle.element_changed(stopped, P.RUNNING, P.CANCELLED, AT).phase is P.CANCELLED
+
+
+def test_a_run_that_is_not_needed_any_more_is_cancelled_wherever_it_is():
+    """At once while it waits; else once its place has ended it. What it had finished stands."""
+    stop = events.StopRequested(AT, jobs.StopCause.SETTLED, "c")
+    assert (say(job(), stop).phase, say(job(), stop).reason) == (P.CANCELLED, "Settled")
+    running = say(job(), placed(), events.Started(AT, 1), stop)
+    assert running.phase is P.STOPPING
+    gone = say(running, events.Ended(AT, 1, jobs.Outcome(jobs.OutcomeKind.STOPPED)))
+    assert (gone.phase, gone.reason) == (P.CANCELLED, "Settled")
+    assert say(running, ended(1)).phase is P.SUCCEEDED
+
+
+def test_a_place_is_kept_once_and_ends_the_waiting():
+    """Each that a run ever had, in order."""
+    parent = conditions.changed(verified(), events.ConditionChanged(AT, "Waiting", True, "Verification", "m"))
+    once = lifecycle.given(parent, HAND, AT)
+    assert once.array_state.held == (HAND,)
+    assert not once.condition("Waiting").status
+    assert lifecycle.given(once, HAND, AT).array_state.held == (HAND,)
+    other = dataclasses.replace(HAND, number=1)
+    assert lifecycle.given(once, other, AT).array_state.held == (HAND, other)
