@@ -100,9 +100,8 @@ def test_a_place_beside_a_sibling_is_not_written(world):
     hand = jobs.Hand(0, site, "one", "FR")
     placed = events.Placed(at, 1, site, first.attempt.decision, hand)
     for number in range(2):
-        book.stage(
-            ids.element_id(other, number), dataclasses.replace(placed, hand=dataclasses.replace(hand, number=number))
-        )
+        one = dataclasses.replace(hand, number=number)
+        book.stage(ids.element_id(other, number), dataclasses.replace(placed, hand=one))
     book.stage(ids.element_id(other, 1), dataclasses.replace(placed, hand=None))
     book.commit(world.loop._term)
     assert set(rows(world, other)) == {0}
@@ -120,11 +119,12 @@ def test_a_job_that_contradicts_itself_stops_no_other(world, monkeypatch):
         return real(parent, found)
 
     monkeypatch.setattr(runs, "children", children)
-    broken = {}
+    broken = []
     for _ in range(12):
-        broken |= world.loop.tick().broken
+        broken += world.loop.tick().broken.items()
         world.clock.advance(1.0)
-    assert broken == {bad: "ValueError: a row that is none"}
+    assert set(broken) == {(bad, "ValueError: a row that is none")}
+    assert len(broken) <= 3, "once for each version of its row, not in every turn"
     assert world.store.job(good).phase is P.SUCCEEDED
 
 
