@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control import arrivals, entries, index, retry, runs
-from orchestrator.domain import decisions, events, ids, jobs, journal, lifecycle, obligations, sites, tallies
+from orchestrator.domain import decisions, elements, events, ids, jobs, journal, lifecycle, obligations, sites, tallies
 from orchestrator.inventory import blames, ledgers
 from orchestrator.inventory import obligations as owings
 from orchestrator.ports import stores
@@ -173,12 +173,12 @@ class Ledger:
         if parent is None and number is not None and job.phase is not new.phase:
             parent = self._store.job(parent_id)  # a run of a verified job that has its verdict: it is counted still
         if parent is not None:
-            moved = lifecycle.element_changed(parent, job.phase, new.phase, step.event.at)
+            moved = elements.element_changed(parent, job.phase, new.phase, step.event.at)
             if isinstance(step.event, events.Placed) and parent.spec.verification is not None:
                 hand = step.event.hand
                 if hand is None or not runs.may_take(parent, hand):
                     return  # a sibling was given this hand meanwhile: it is drawn again
-                moved = lifecycle.given(moved, hand, step.event.at)
+                moved = elements.given(moved, hand, step.event.at)
             if touched or job.phase is not new.phase:
                 entry = entries.of_parent(parent, moved, step.event.at)
                 draft.entries += [entry] if entry is not None else []
@@ -205,8 +205,8 @@ class Ledger:
     def _read(self, wanted: Collection[ids.JobId]) -> None:
         # An array counts its elements by phase: they are only right together, so a family is read whole.
         families = {ids.split_element(id)[0] for id in wanted}
-        elements = (each for parent in families for each in self._family(parent))
-        for id in {*wanted, *elements}:
+        members = (each for parent in families for each in self._family(parent))
+        for id in {*wanted, *members}:
             stored = self._store.job(id)
             if stored is None:
                 self._live.drop(id)
@@ -230,4 +230,4 @@ def _touch(parent: jobs.Job, number: int) -> tuple[jobs.Job, jobs.Job | None]:
     state = parent.array_state
     if state is None or parent.stop is not None or not any(low <= number < high for low, high in state.untouched):
         return parent, None
-    return lifecycle.touch(parent, number)
+    return elements.touch(parent, number)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.control import entries, index, ledger, marks, runs
-from orchestrator.domain import events, ids, jobs, journal, lifecycle, sites
+from orchestrator.domain import elements, events, ids, jobs, journal, sites
 from orchestrator.inventory import blames, worlds
 from orchestrator.ports import environment, stores
 from orchestrator.verification import decisions, draws, families, receipts, results
@@ -141,7 +141,7 @@ class Verdicts:
 
 def _reason(verdict: decisions.Verdict) -> str:
     if verdict.outcome is not decisions.Outcome.ACCEPTED:
-        return lifecycle.UNSETTLED
+        return elements.UNSETTLED
     return "Quorum" if verdict.by is results.Role.REPLICA else "Referee"
 
 

@@ -11,21 +11,13 @@ import enum
 from dataclasses import replace
 from typing import assert_never
 
-from orchestrator.domain import changes, conditions, errors, events, executions, ids, jobs
+from orchestrator.domain import conditions, elements, errors, events, executions, ids, jobs
 
 MAX_UNCHARGED = 16
 """Attempts without an outcome (refused, moved, withdrawn) that are kept; older ones stand in the journal."""
 
 FINAL_CAUSES = frozenset({jobs.StopCause.CANCELLED, jobs.StopCause.DEADLINE, jobs.StopCause.SETTLED})
 """Causes after which the job is over; the others only move it."""
-
-VERIFIED, UNSETTLED, REFEREE_ASKED = "Verified", "Unsettled", "RefereeAsked"
-"""Conditions of a verified job: its result holds; nobody can say which does; a trusted site runs it too."""
-
-_OVER_WHEN_PLACED = (
-    "Unplaceable", "Waiting", "Refused", "NonCompliant", "Unreachable", "AttestationDue", changes.EXPIRED, changes.HELD,
-)  # fmt: skip
-"""Conditions of a job that waits, or of the place it came from."""
 
 
 class Due(enum.Enum):
@@ -71,9 +63,9 @@ def apply(job: jobs.Job, event: events.Event) -> jobs.Job:
         case events.Placed():
             return _place(job, event)
         case events.RefereeAsked():
-            return _referee_asked(job, event)
+            return elements.referee_asked(job, event)
         case events.Judged():
-            return _judged(job, event)
+            return elements.judged(job, event)
     attempt = job.attempt
     if attempt is None or event.number != attempt.number or attempt.phase.terminal:
         return job
@@ -129,7 +121,7 @@ def _place(job: jobs.Job, event: events.Placed) -> jobs.Job:
     )
     kept = _bounded(job.attempts)
     placed = replace(job, phase=jobs.Phase.PLACED, attempts=(*kept, attempt), not_before=None)
-    return conditions.cleared(placed, *_OVER_WHEN_PLACED, at=event.at)
+    return conditions.cleared(placed, *elements.OVER_WHEN_PLACED, at=event.at)
 
 
 def _bounded(attempts: tuple[jobs.Attempt, ...]) -> tuple[jobs.Attempt, ...]:
@@ -205,7 +197,7 @@ def _refused(job: jobs.Job, attempt: jobs.Attempt, event: events.SubmitRefused) 
         return job
     over = replace(attempt, phase=jobs.Phase.FAILED, ended_at=event.at, reason=event.code)
     if event.retry is errors.RetryWhere.NEVER:
-        return _finish(_with_attempt(job, over), jobs.Phase.FAILED, event.at, event.code)
+        return elements.finished(_with_attempt(job, over), jobs.Phase.FAILED, event.at, event.code)
     queued = replace(_with_attempt(job, over), phase=jobs.Phase.QUEUED, not_before=event.not_before)
     note = events.ConditionChanged(event.at, "Refused", True, event.code, event.message)
     return conditions.changed(queued, note)
@@ -231,13 +223,13 @@ def _stop(job: jobs.Job, event: events.StopRequested) -> jobs.Job:
         return job
     stop = jobs.Stop(event.cause, event.at, event.by, event.message)
     if job.array_state is not None:
-        return _stop_parent(job, stop) if overrides else job
+        return elements.stopped(job, stop) if overrides else job
     attempt = job.attempt
     if job.phase is jobs.Phase.QUEUED or attempt is None:
         if not overrides:
             return job
         phase = jobs.Phase.FAILED if event.cause is jobs.StopCause.DEADLINE else jobs.Phase.CANCELLED
-        return _finish(replace(job, stop=stop), phase, event.at, event.cause.value)
+        return elements.finished(replace(job, stop=stop), phase, event.at, event.cause.value)
     stopping = replace(attempt, phase=jobs.Phase.STOPPING)
     return replace(_with_attempt(job, stopping), phase=jobs.Phase.STOPPING, stop=stop)
 
@@ -267,7 +259,7 @@ def _ended(
     done = _with_attempt(job, over)
     if _may_retry(done, outcome):
         return replace(done, phase=jobs.Phase.QUEUED, not_before=not_before)
-    return _finish(done, phase, at, over.reason)
+    return elements.finished(done, phase, at, over.reason)
 
 
 def _vanished(job: jobs.Job, attempt: jobs.Attempt, event: events.Vanished) -> jobs.Job:
@@ -294,7 +286,7 @@ def _after_stop(
     done = _with_attempt(job, over)
     match cause:
         case jobs.StopCause.CANCELLED | jobs.StopCause.DEADLINE | jobs.StopCause.SETTLED:
-            return _finish(done, phase, at, cause.value)
+            return elements.finished(done, phase, at, cause.value)
         case jobs.StopCause.DRAINED | jobs.StopCause.NON_COMPLIANT | jobs.StopCause.UNREACHABLE:
             # Moved, not failed: the try is not charged to the user. The new place obeys the same policy.
             moved = replace(over, outcome=None)
@@ -302,148 +294,6 @@ def _after_stop(
             return replace(queued, not_before=not_before)
         case _:
             assert_never(cause)
-
-
-def touch(parent: jobs.Job, index: int) -> tuple[jobs.Job, jobs.Job]:
-    """Return ``(parent, element)``: element ``index`` becomes a row of its own, QUEUED.
-
-    Raises ValueError if it was touched before or is not of this array.
-    """
-    state = parent.array_state
-    if state is None:
-        raise ValueError(f"{parent.id} is not an array")
-    ranges: list[tuple[int, int]] = []
-    found = False
-    for low, high in state.untouched:
-        if low <= index < high:
-            found = True
-            ranges += [pair for pair in ((low, index), (index + 1, high)) if pair[0] < pair[1]]
-        else:
-            ranges.append((low, high))
-    if not found:
-        raise ValueError(f"element {index} of {parent.id} was touched before, or is none of its elements")
-    element = element_of(parent, index)
-    counts = _counted(state, None, jobs.Phase.QUEUED)
-    return replace(parent, array_state=replace(state, untouched=tuple(ranges), counts=counts)), element
-
-
-def has_element(parent: jobs.Job, index: int) -> bool:
-    """Say whether a parent has such an element, touched or not; trusted runs are there once they were asked for."""
-    spec, state = parent.spec, parent.array_state
-    if spec.verification is not None and state is not None:
-        return index < spec.verification.replicas + state.referees
-    return spec.array is not None and index < spec.array.size
-
-
-def element_of(parent: jobs.Job, index: int) -> jobs.Job:
-    """Return element ``index`` as it reads while nobody has touched it."""
-    cancelled = parent.phase.terminal or (parent.stop is not None)
-    return replace(
-        parent,
-        id=ids.element_id(parent.id, index),
-        version=0,
-        phase=jobs.Phase.CANCELLED if cancelled else jobs.Phase.QUEUED,
-        conditions=(),
-        reason=parent.reason if cancelled else "",
-        parent=parent.id,
-        index=index,
-        array_state=None,
-    )
-
-
-def element_changed(parent: jobs.Job, before: jobs.Phase, after: jobs.Phase, at: dt.datetime) -> jobs.Job:
-    """Return the parent after one of its touched elements went from ``before`` to ``after``."""
-    state = parent.array_state
-    if state is None or before is after:
-        return parent
-    parent = replace(parent, array_state=replace(state, counts=_counted(state, before, after)))
-    return parent if parent.phase.terminal else _settle_parent(parent, at)
-
-
-def given(parent: jobs.Job, hand: jobs.Hand, at: dt.datetime) -> jobs.Job:
-    """Return the parent of a verified job's runs after one of them was given a place."""
-    state = parent.array_state
-    if state is None:
-        return parent
-    if hand not in state.held:
-        parent = replace(parent, array_state=replace(state, held=(*state.held, hand)))
-    return conditions.cleared(parent, *_OVER_WHEN_PLACED, at=at)
-
-
-def _referee_asked(job: jobs.Job, event: events.RefereeAsked) -> jobs.Job:
-    state, wanted = job.array_state, job.spec.verification
-    if state is None or wanted is None or job.stop is not None:
-        return job
-    if event.number != wanted.replicas + state.referees or event.number >= wanted.children_max:
-        return job  # it was asked for before
-    untouched = (*state.untouched, (event.number, event.number + 1))
-    asked = replace(job, array_state=replace(state, untouched=untouched, referees=state.referees + 1))
-    note = events.ConditionChanged(event.at, REFEREE_ASKED, True, "NoQuorum", event.message)
-    return _settle_parent(conditions.changed(asked, note), event.at)
-
-
-def _judged(job: jobs.Job, event: events.Judged) -> jobs.Job:
-    state = job.array_state
-    if state is None or job.spec.verification is None or job.stop is not None:
-        return job
-    settled = replace(job, array_state=replace(state, untouched=(), accepted=event.accepted))
-    held = event.accepted is not None
-    noted = conditions.cleared(settled, REFEREE_ASKED, *_OVER_WHEN_PLACED, at=event.at, reason=event.reason)
-    word = VERIFIED if held else UNSETTLED
-    noted = conditions.changed(noted, events.ConditionChanged(event.at, word, True, event.reason, event.message))
-    return _finish(noted, jobs.Phase.SUCCEEDED if held else jobs.Phase.FAILED, event.at, event.reason)
-
-
-def _counted(
-    state: jobs.ArrayState, before: jobs.Phase | None, after: jobs.Phase
-) -> tuple[tuple[jobs.Phase, int], ...]:
-    counts = dict(state.counts)
-    if before is not None:
-        counts[before] = counts.get(before, 0) - 1
-        if counts[before] < 0:
-            raise AssertionError(f"more elements left {before} than entered it")
-    counts[after] = counts.get(after, 0) + 1
-    return tuple(sorted(((phase, n) for phase, n in counts.items() if n), key=lambda pair: pair[0].value))
-
-
-def _stop_parent(parent: jobs.Job, stop: jobs.Stop) -> jobs.Job:
-    state = parent.array_state
-    if state is None:
-        raise AssertionError("only arrays have elements")
-    stopped = replace(parent, stop=stop, phase=jobs.Phase.STOPPING, array_state=replace(state, untouched=()))
-    return _settle_parent(stopped, stop.requested_at)
-
-
-def _settle_parent(parent: jobs.Job, at: dt.datetime) -> jobs.Job:
-    """Return the parent with the phase that its elements give it."""
-    state = parent.array_state
-    if state is None:
-        raise AssertionError("only arrays have elements")
-    open_count = state.untouched_count + sum(n for phase, n in state.counts if not phase.terminal)
-    # How a verified job ends its verdict says, whatever became of its runs.
-    if open_count == 0 and (parent.spec.verification is None or parent.stop is not None):
-        return _finish(parent, _end_of_array(parent, state), at, _reason_of_array(parent, state))
-    if parent.stop is not None:
-        return replace(parent, phase=jobs.Phase.STOPPING)
-    started = any(state.count(phase) for phase in jobs.Phase if phase is not jobs.Phase.QUEUED)
-    return replace(parent, phase=jobs.Phase.RUNNING if started else jobs.Phase.QUEUED)
-
-
-def _end_of_array(parent: jobs.Job, state: jobs.ArrayState) -> jobs.Phase:
-    if parent.stop is not None:
-        by_user = parent.stop.cause is jobs.StopCause.CANCELLED
-        return jobs.Phase.CANCELLED if by_user else jobs.Phase.FAILED
-    if state.count(jobs.Phase.FAILED):
-        return jobs.Phase.FAILED
-    return jobs.Phase.CANCELLED if state.count(jobs.Phase.CANCELLED) else jobs.Phase.SUCCEEDED
-
-
-def _reason_of_array(parent: jobs.Job, state: jobs.ArrayState) -> str:
-    if parent.stop is not None:
-        return parent.stop.cause.value
-    if failed := state.count(jobs.Phase.FAILED):
-        return f"ElementsFailed:{failed}"
-    return "ElementsCancelled" if state.count(jobs.Phase.CANCELLED) else "Completed"
 
 
 def reason_of(outcome: jobs.Outcome) -> str:
@@ -477,10 +327,6 @@ def _may_retry(job: jobs.Job, outcome: jobs.Outcome) -> bool:
             wanted = jobs.RetryOn.EXIT_CODE
     retry = job.spec.retry
     return wanted in retry.on and tries_charged(job) < retry.attempts
-
-
-def _finish(job: jobs.Job, phase: jobs.Phase, at: dt.datetime, reason: str) -> jobs.Job:
-    return replace(job, phase=phase, ended_at=at, reason=reason, not_before=None)
 
 
 def _moved(job: jobs.Job, attempt: jobs.Attempt, phase: jobs.Phase) -> jobs.Job:

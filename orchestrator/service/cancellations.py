@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.domain import events, jobs, journal, lifecycle
+from orchestrator.domain import elements, events, jobs, journal, lifecycle
 from orchestrator.inventory import obligations as owings
 from orchestrator.ports import stores
 
@@ -38,11 +38,11 @@ def _moved(store: stores.Store, old: jobs.Job, stop: events.StopRequested) -> li
     if old.version == 0:
         if old.phase.terminal or parent.phase.terminal or parent.stop is not None:
             return None
-        parent, old = lifecycle.touch(parent, old.index)
+        parent, old = elements.touch(parent, old.index)
     new = lifecycle.apply(old, stop)
     if new is old:
         return None
-    changed = lifecycle.element_changed(parent, old.phase, new.phase, stop.at)
+    changed = elements.element_changed(parent, old.phase, new.phase, stop.at)
     return [(old, new), *([(before, changed)] if changed is not before else [])]
 
 

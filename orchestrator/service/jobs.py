@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain import events, ids, jobs, lifecycle
+from orchestrator.domain import elements, events, ids, jobs
 from orchestrator.ports import stores
 from orchestrator.service import access, cancellations, contexts, problems
 
@@ -43,9 +43,9 @@ def load(context: contexts.Context, who: access.Principal, id: str) -> jobs.Job:
         return access.own_job(who, row, id)
     parent = access.own_job(who, context.store.job(ids.JobId(element["job"])), id)
     index = int(element["index"])
-    if not lifecycle.has_element(parent, index):
+    if not elements.has_element(parent, index):
         raise problems.not_found(f"job {access.shown(id)}", "job.not-found")
-    return lifecycle.element_of(parent, index)
+    return elements.element_of(parent, index)
 
 
 def load_holding(context: contexts.Context, who: access.Principal, id: str) -> jobs.Job:

@@ -6,7 +6,7 @@ import hypothesis
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from orchestrator.domain import conditions, errors, events, ids, jobs, lifecycle
+from orchestrator.domain import conditions, elements, errors, events, ids, jobs, lifecycle
 from orchestrator.testing import fakes
 
 ID = ids.JobId("01HZZZZZZZZZZZZZZZZZZZZZZZ")
@@ -223,16 +223,16 @@ def test_an_array_counts_its_elements(size, data):
         ID, "t", jobs.JobSpec(name="a", array=jobs.ArraySpec(size)), ids.Digest("sha256:0"), fakes.START, "u",
         array_state=jobs.ArrayState(((0, size),)),
     )  # fmt: skip
-    elements = {}
+    touched = {}
     for index in data.draw(st.permutations(range(size))):
-        parent, element = lifecycle.touch(parent, index)
+        parent, element = elements.touch(parent, index)
         placed = lifecycle.apply(element, events.Placed(at(1), 1, ids.SiteName("b/p"), ids.Digest("d")))
-        parent = lifecycle.element_changed(parent, element.phase, placed.phase, at(1))
-        elements[index] = placed
+        parent = elements.element_changed(parent, element.phase, placed.phase, at(1))
+        touched[index] = placed
         assert parent.array_state.untouched_count + sum(n for _, n in parent.array_state.counts) == size
     codes = data.draw(st.lists(st.sampled_from([0, 1]), min_size=size, max_size=size))
     for index, code in enumerate(codes):
         assert not parent.phase.terminal
-        done = lifecycle.apply(elements[index], events.Ended(at(2), 1, jobs.Outcome(jobs.OutcomeKind.EXITED, code)))
-        parent = lifecycle.element_changed(parent, elements[index].phase, done.phase, at(2))
+        done = lifecycle.apply(touched[index], events.Ended(at(2), 1, jobs.Outcome(jobs.OutcomeKind.EXITED, code)))
+        parent = elements.element_changed(parent, touched[index].phase, done.phase, at(2))
     assert parent.phase is (jobs.Phase.FAILED if any(codes) else jobs.Phase.SUCCEEDED)

@@ -30,7 +30,7 @@ from orchestrator.control import (
     reviews,
     whereabouts,
 )
-from orchestrator.domain import errors, events, ids, jobs, journal, lifecycle, obligations, tenants
+from orchestrator.domain import elements, errors, events, ids, jobs, journal, lifecycle, obligations, tenants
 from orchestrator.inventory import claimants, elsewhere
 from orchestrator.inventory import obligations as owings
 from orchestrator.inventory import worlds as inventory_worlds
@@ -474,20 +474,20 @@ def _one_hand() -> Iterator[None]:
 @contextlib.contextmanager
 def _places_forgotten() -> Iterator[None]:
     """A place that a run was given is not kept."""
-    with mock.patch.object(lifecycle, "given", lambda parent, hand, at: parent):
+    with mock.patch.object(elements, "given", lambda parent, hand, at: parent):
         yield
 
 
 @contextlib.contextmanager
 def _by_counts() -> Iterator[None]:
     """A verified job is over when its runs are, as an array is."""
-    real = lifecycle._settle_parent
+    real = elements._settle_parent
 
     def settle(parent: jobs.Job, at: dt.datetime) -> jobs.Job:
         settled = real(dataclasses.replace(parent, spec=dataclasses.replace(parent.spec, verification=None)), at)
         return dataclasses.replace(settled, spec=parent.spec)
 
-    with mock.patch.object(lifecycle, "_settle_parent", settle):
+    with mock.patch.object(elements, "_settle_parent", settle):
         yield
 
 
@@ -534,12 +534,12 @@ def _blamed_all() -> Iterator[None]:
 @contextlib.contextmanager
 def _uncounted() -> Iterator[None]:
     """A run that ends after the verdict leaves no trace on its job."""
-    real = lifecycle.element_changed
+    real = elements.element_changed
 
     def changed(parent: jobs.Job, before: jobs.Phase, after: jobs.Phase, at: dt.datetime) -> jobs.Job:
         return parent if parent.phase.terminal else real(parent, before, after, at)
 
-    with mock.patch.object(lifecycle, "element_changed", changed):
+    with mock.patch.object(elements, "element_changed", changed):
         yield
 
 

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 
-from orchestrator.domain import conditions, errors, events, ids, jobs, lifecycle
+from orchestrator.domain import conditions, elements, errors, events, ids, jobs, lifecycle
 from orchestrator.testing import fakes
 
 AT = fakes.START
@@ -104,10 +104,10 @@ def test_back_off_survives_a_fence():
 def test_touching_an_element_twice_is_a_mistake_of_the_caller():
     """An element becomes a row once."""
     parent = dataclasses.replace(job(array=jobs.ArraySpec(2)), array_state=jobs.ArrayState(((0, 2),)))
-    parent, element = lifecycle.touch(parent, 1)
+    parent, element = elements.touch(parent, 1)
     assert element.id == f"{ID}[1]"
     with pytest.raises(ValueError, match="touched before"):
-        lifecycle.touch(parent, 1)
+        elements.touch(parent, 1)
 
 
 # --- verified jobs ----------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_runs_that_end_do_not_end_their_job():
     """Neither well nor badly: the verdict does; an array would be over."""
     for end in (P.SUCCEEDED, P.FAILED):
         parent = verified(untouched=(), counts=((P.RUNNING, 1), (end, 1)))
-        moved = lifecycle.element_changed(parent, P.RUNNING, end, AT)
+        moved = elements.element_changed(parent, P.RUNNING, end, AT)
         assert (moved.phase, moved.array_state.counts) == (P.RUNNING, ((end, 2),))
 
 
@@ -138,9 +138,9 @@ def test_a_verdict_ends_the_job_and_nothing_is_placed_any_more():
     parent = verified(untouched=((1, 2),), counts=((P.RUNNING, 1),))
     held, open_ = say(parent, judged()), say(parent, judged(None))
     assert (held.phase, held.reason, held.array_state.accepted) == (P.SUCCEEDED, "Quorum", 0)
-    assert (open_.phase, open_.condition(lifecycle.UNSETTLED).status) == (P.FAILED, True)
+    assert (open_.phase, open_.condition(elements.UNSETTLED).status) == (P.FAILED, True)
     assert held.array_state.untouched == ()
-    later = lifecycle.element_changed(held, P.RUNNING, P.CANCELLED, AT)
+    later = elements.element_changed(held, P.RUNNING, P.CANCELLED, AT)
     assert (later.phase, later.array_state.counts) == (P.SUCCEEDED, ((P.CANCELLED, 1),))
     assert say(held, judged(1)) is held
 
@@ -150,14 +150,14 @@ def test_a_trusted_run_is_asked_for_once_and_in_order():
     parent = verified(untouched=(), counts=((P.SUCCEEDED, 2),))
     first = say(parent, events.RefereeAsked(AT, 2, "m"))
     assert (first.array_state.untouched, first.array_state.referees) == (((2, 3),), 1)
-    assert first.condition(lifecycle.REFEREE_ASKED).status
+    assert first.condition(elements.REFEREE_ASKED).status
     for number in (2, 4, 1):
         assert say(first, events.RefereeAsked(AT, number, "m")) is first
     second = say(first, events.RefereeAsked(AT, 3, "m"))
     assert say(second, events.RefereeAsked(AT, 4, "m")) is second
-    assert lifecycle.has_element(second, 3)
-    assert not lifecycle.has_element(first, 3)
-    assert not say(second, judged()).condition(lifecycle.REFEREE_ASKED).status
+    assert elements.has_element(second, 3)
+    assert not elements.has_element(first, 3)
+    assert not say(second, judged()).condition(elements.REFEREE_ASKED).status
 
 
 def test_a_cancelled_verified_job_is_judged_by_nobody():
@@ -166,7 +166,7 @@ def test_a_cancelled_verified_job_is_judged_by_nobody():
     stopped = say(verified(untouched=(), counts=((P.RUNNING, 1),)), stop)
     assert stopped.phase is P.STOPPING
     assert say(stopped, judged(), events.RefereeAsked(AT, 2, "m")) is stopped
-    assert lifecycle.element_changed(stopped, P.RUNNING, P.CANCELLED, AT).phase is P.CANCELLED
+    assert elements.element_changed(stopped, P.RUNNING, P.CANCELLED, AT).phase is P.CANCELLED
 
 
 def test_a_run_that_is_not_needed_any_more_is_cancelled_wherever_it_is():
@@ -183,9 +183,9 @@ def test_a_run_that_is_not_needed_any_more_is_cancelled_wherever_it_is():
 def test_a_place_is_kept_once_and_ends_the_waiting():
     """Each that a run ever had, in order."""
     parent = conditions.changed(verified(), events.ConditionChanged(AT, "Waiting", True, "Verification", "m"))
-    once = lifecycle.given(parent, HAND, AT)
+    once = elements.given(parent, HAND, AT)
     assert once.array_state.held == (HAND,)
     assert not once.condition("Waiting").status
-    assert lifecycle.given(once, HAND, AT).array_state.held == (HAND,)
+    assert elements.given(once, HAND, AT).array_state.held == (HAND,)
     other = dataclasses.replace(HAND, number=1)
-    assert lifecycle.given(once, other, AT).array_state.held == (HAND, other)
+    assert elements.given(once, other, AT).array_state.held == (HAND, other)
