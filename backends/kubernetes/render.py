@@ -16,7 +16,7 @@ from typing import Any
 
 from backends.kubernetes import devices, egress, errors, frames, gangs, keeping, names, payloads, resources, sizes
 from backends.kubernetes import settings as schema
-from orchestrator.domain import ids, jobs
+from orchestrator.domain import jobs
 from orchestrator.ports import backends
 
 NODES_MAX = 1_000
@@ -339,7 +339,6 @@ def _variables(placement: backends.SealedPlacement, wanted: schema.KubernetesSet
     """Return all variables, weakest first: the settings', the job's, and what nobody may set but us."""
     spec = placement.spec
     asked = spec.resources.accelerators
-    _, index = ids.split_element(placement.job)
     found = {"HOME": payloads.WORK, "TMPDIR": "/tmp", **wanted.env, **dict(spec.env)}  # noqa: S108 -- a /tmp of its own
     found |= {
         "COMITY_JOB_ID": str(placement.job),
@@ -348,7 +347,6 @@ def _variables(placement: backends.SealedPlacement, wanted: schema.KubernetesSet
         "COMITY_GPUS_PER_NODE": str(asked.count if asked else 0),
         "COMITY_OUTPUT_DIR": f"{payloads.WORK}/out",
         "MASTER_PORT": str(PORT),
-        **({"COMITY_ARRAY_INDEX": str(index)} if index is not None else {}),
         **{f"COMITY_DATA_{_NAME.sub('_', name).upper()}": where for name, where in placement.data.items()},
         **placement.environment,
     }

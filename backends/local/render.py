@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backends.local import attempts, errors, isolation
-from orchestrator.domain import ids
 from orchestrator.ports import backends
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -66,7 +65,6 @@ def environment(
 
 def _own(placement: backends.SealedPlacement, attempt: attempts.Attempt, rank: int) -> dict[str, str]:
     wanted = placement.spec.resources.accelerators
-    _, index = ids.split_element(placement.job)
     own = {
         "COMITY_JOB_ID": str(placement.job),
         "COMITY_ATTEMPT": str(placement.number),
@@ -78,8 +76,6 @@ def _own(placement: backends.SealedPlacement, attempt: attempts.Attempt, rank: i
         "COMITY_GPUS_PER_NODE": str(wanted.count if wanted else 0),
         "COMITY_OUTPUT_DIR": f"{attempt.workspace}/out",
     }
-    if index is not None:
-        own["COMITY_ARRAY_INDEX"] = str(index)
     for name, where in placement.data.items():
         own[f"COMITY_DATA_{_NAME.sub('_', name).upper()}"] = local_path(where) or where
     return own

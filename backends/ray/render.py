@@ -10,7 +10,6 @@ from typing import Any
 
 from backends.ray import errors, marks, packages, pools, settings
 from backends.ray.runner import words
-from orchestrator.domain import ids
 from orchestrator.ports import backends
 
 CPUS_MIN = 0.001
@@ -28,15 +27,12 @@ _RAYS_OWN = frozenset(
 def environment(placement: backends.SealedPlacement, wanted: settings.RaySettings) -> dict[str, str]:
     """Return the variables of the command but for those that only its node knows. Weakest first."""
     accelerators = placement.spec.resources.accelerators
-    _, index = ids.split_element(placement.job)
     own = {
         "COMITY_JOB_ID": str(placement.job),
         "COMITY_ATTEMPT": str(placement.number),
         "COMITY_GPUS_PER_NODE": str(accelerators.count if accelerators else 0),
         **{f"COMITY_DATA_{_NAME.sub('_', name).upper()}": where for name, where in placement.data.items()},
     }
-    if index is not None:
-        own["COMITY_ARRAY_INDEX"] = str(index)
     return {**wanted.env, **dict(placement.spec.env), **own, **placement.environment}
 
 

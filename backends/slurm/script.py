@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from backends.slurm import containers, errors, settings
 from orchestrator.domain import errors as port_errors
-from orchestrator.domain import ids, jobs
+from orchestrator.domain import jobs
 from orchestrator.ports import backends
 
 ENTRIES_MAX = 20_000
@@ -241,7 +241,6 @@ def render(
 def environment(placement: backends.SealedPlacement, wanted: settings.SlurmSettings) -> dict[str, str]:
     """Return the variables of the command. Weakest first."""
     accelerators = placement.spec.resources.accelerators
-    _, index = ids.split_element(placement.job)
     own = {
         "COMITY_JOB_ID": str(placement.job),
         "COMITY_ATTEMPT": str(placement.number),
@@ -252,8 +251,6 @@ def environment(placement: backends.SealedPlacement, wanted: settings.SlurmSetti
     }
     if placement.spec.nodes == 1:  # of several, the script knows when Slurm has given them
         own |= {"COMITY_NODE_RANK": "0", "COMITY_NODE_ADDRS": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
-    if index is not None:
-        own["COMITY_ARRAY_INDEX"] = str(index)
     if placement.spec.image is not None:  # where programs are is the image's to know
         return {**wanted.env, **dict(placement.spec.env), **own, **placement.environment}
     return {"PATH": wanted.path, **wanted.env, **dict(placement.spec.env), **own, **placement.environment}

@@ -165,7 +165,7 @@ def test_too_few_hands_wait_and_say_what_is_missing(plane: Plane) -> None:
 
 def test_what_holds_is_what_the_job_gives(plane: Plane) -> None:
     """Logs and files of a verified job are those of the run whose outputs hold, never a liar's."""
-    id = submit(plane, f"echo from $COMITY_JOB_ID; {LYING}")
+    id = submit(plane, f'echo "from $COMITY_JOB_ID$COMITY_ARRAY_INDEX"; {LYING}')  # runs do not differ in it
     assert plane.shell.run(f"comity cp {id}:answer.txt early.txt").returncode == 1
     ended(plane, id)
     copied = plane.shell.run(f"comity cp {id}:answer.txt . && cat answer.txt && comity logs {id}")

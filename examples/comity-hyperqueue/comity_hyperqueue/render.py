@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from comity_hyperqueue import errors, settings
-from orchestrator.domain import ids
 from orchestrator.ports import backends
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -40,6 +39,4 @@ def cpus(cpu_milli: int) -> float:
 
 
 def _own(placement: backends.SealedPlacement) -> Mapping[str, str]:
-    _, index = ids.split_element(placement.job)
-    found = {"COMITY_JOB_ID": str(placement.job), "COMITY_ATTEMPT": str(placement.number)}
-    return found if index is None else {**found, "COMITY_ARRAY_INDEX": str(index)}
+    return {"COMITY_JOB_ID": str(placement.job), "COMITY_ATTEMPT": str(placement.number)}

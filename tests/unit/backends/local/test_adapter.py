@@ -171,7 +171,7 @@ def test_variables(desk: desks.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         "import json, os; print(json.dumps(dict(os.environ)))",
         job="01JABCDEFGHJKMNPQRSTVWXYZ0[7]",
         number=2,
-        environment={"COMITY_JOB_ID": "01JABCDEFGHJKMNPQRSTVWXYZ0"},
+        environment={"COMITY_JOB_ID": "01JABCDEFGHJKMNPQRSTVWXYZ0", "COMITY_ARRAY_INDEX": "7"},
         env=(("EPOCHS", "3"), ("COMITY_NODE_RANK", "99")),
         data={"patients-fr": "file:///srv/patients", "other.set": "s3://bucket/x"},
     )

@@ -29,7 +29,7 @@ def placement(**spec):
         spec=given,
         spec_digest=ids.Digest("sha256:1"),
         fence=backends.Fence(ids.Term(1), 1),
-        environment={"COMITY_JOB_ID": "01ABC[7]"},
+        environment={"COMITY_JOB_ID": "01ABC", "COMITY_ARRAY_INDEX": "7"},
         data={"pat-1": "s3://x"},
         time_limit=dt.timedelta(seconds=90),
     )
