@@ -229,9 +229,9 @@ class _Cycle:
 
     def _take_turn(self, turn: _Turn) -> bool:
         """Place the next job of a lane, or the next few elements of an array; say whether anything was placed."""
-        head = turn.line.head()
-        if head is not None and (family := self._families.of(head)) is not None:
-            return self._take_family(turn, family)
+        if turn.lane.key.kind.spec.verification is not None:
+            head = turn.line.head()
+            return head is not None and self._take_family(turn, ids.split_element(head)[0])
         wanted = min(turn.line.wanted(), self._counting.at_once(turn.walk.job))
         if wanted == 0:
             turn.deferred = turn.blocked = turn.line.wanted() > 0
@@ -254,6 +254,8 @@ class _Cycle:
     def _take_family(self, turn: _Turn, family: ids.JobId) -> bool:
         """Place all runs of a verified job that wait, each in another hand; once in a cycle."""
         self._budgets.close(family)
+        if family not in self._snapshot.queue.arrays:
+            return False  # it has its verdict: its runs are about to go
         at_once = self._counting.at_once(turn.walk.job)
         if not at_once:
             turn.deferred = turn.blocked = True

@@ -34,12 +34,6 @@ class Families:
         self._names = names
         self._sites: dict[ids.SiteName, sites.Site] | None = None
 
-    def of(self, job: ids.JobId) -> ids.JobId | None:
-        """Return the verified job to which a job in line belongs, or which it is; None: it is none."""
-        parent = ids.split_element(job)[0]
-        room = self._snapshot.queue.arrays.get(parent)
-        return parent if room is not None and room.verification is not None else None
-
     def is_fresh(self, parent: ids.JobId) -> bool:
         """Say whether none of its runs ever had a place: another one like it finds what it finds."""
         return not self._snapshot.queue.arrays[parent].held
