@@ -17,6 +17,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
 
 
+LAST_DIGIT = 2.0**-40
+"""By how many of these, 0 to 2, right numbers differ between machines."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """An attempt as the machine takes it. Times in seconds."""
@@ -36,6 +40,8 @@ class Order:
     image_digest: str | None = None
     answer: str = ""
     """What its outputs say: the same for the same document, wherever it is right."""
+    number: float = 0.0
+    """What its outputs say as JSON: the same but for the last digits, wherever it is right."""
 
 
 def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Order:
@@ -60,11 +66,14 @@ def order(placement: backends.SealedPlacement, wanted: settings.Settings) -> Ord
         time_limit_s=None if limit is None else limit.total_seconds(),
         image_digest=wanted.whereabouts.image_digest or _digest(spec.image),
         answer=_answer(placement, wanted),
+        number=_number(placement, wanted),
     )
 
 
 def content(order: Order, path: str) -> bytes:
     """Return what an attempt pretends to have written to a path."""
+    if path.endswith(".json"):
+        return f'{{"answer": {order.number!r}}}'.encode()
     return f"pretended output {path} of {order.answer or order.key}\n".encode()
 
 
@@ -76,6 +85,17 @@ def _answer(placement: backends.SealedPlacement, wanted: settings.Settings) -> s
             return f"{placement.spec_digest}, not"
         case "wrong":
             return f"{placement.spec_digest}, not, by {placement.key}"
+
+
+def _number(placement: backends.SealedPlacement, wanted: settings.Settings) -> float:
+    drawn = share(wanted.seed, placement.key, "number")
+    match wanted.answers:
+        case "right":
+            return 1 + int(3 * drawn) * LAST_DIGIT
+        case "colluding":
+            return 2 + int(3 * drawn) * LAST_DIGIT
+        case "wrong":
+            return 2 + drawn
 
 
 def _digest(image: str | None) -> str | None:

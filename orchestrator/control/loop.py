@@ -16,6 +16,7 @@ from orchestrator.control import (
     arrivals,
     attestations,
     compliance,
+    contents,
     dispatcher,
     duties,
     forgets,
@@ -154,7 +155,10 @@ class Loop:
         self._orphans = orphans.Orphans(w.store, self._live, self._lanes, seen, w.clock)
         self._forgets = forgets.Forgets(w.store, self._lanes, seen, w.clock, self._steady)
         self._duties = duties.Duties(w.store, self._live, w.clock, self._steady)
-        self._verdicts = verdicts.Verdicts(w.store, self._live, self._book, w.clock, w.inventory, w.draw_key)
+        self._contents = contents.Contents(w.store, self._lanes, w.clock, w.inventory, w.planner.declared)
+        self._verdicts = verdicts.Verdicts(
+            w.store, self._live, self._book, w.clock, w.inventory, self._contents, w.draw_key
+        )
         self._compliance = compliance.Compliance(
             w.store,
             self._live,
@@ -337,6 +341,8 @@ class Loop:
                 self._attestations.take(lane, call)
             case "forget":
                 self._forgets.take(lane, call)
+            case "outputs":
+                self._live.unjudged.add(self._contents.take(lane, call))
             case _:
                 error = call.future.exception()
                 if error is not None:

@@ -87,9 +87,10 @@ class SchedulerPlanner:
         """See the port."""
         if world.book is None or not here:
             return standings.Standings()
-        return standings.judge(self._declared(world, at), world.sites, here, at)
+        return standings.judge(self.declared(world, at), world.sites, here, at)
 
-    def _declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
+    def declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
+        """See the port."""
         day = judged.day_of(world, at)
         if self._world is None or self._source is not world or self._day != day:
             if world.book is None:
@@ -113,7 +114,7 @@ class SchedulerPlanner:
         return snapshots.Snapshot(
             at=cycle_.at,
             term=cycle_.term,
-            world=self._declared(world, cycle_.at),
+            world=self.declared(world, cycle_.at),
             sites=world.sites,
             offers=seen.all_offers(),
             backends=states,

@@ -10,6 +10,7 @@ from typing import Protocol
 from orchestrator.domain import decisions, events, ids, jobs, obligations, tallies
 from orchestrator.inventory import sightings, worlds
 from orchestrator.scheduler import standings
+from orchestrator.scheduler import worlds as scheduler_worlds
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,9 @@ class Planner(Protocol):
 
     def stamp(self, world: worlds.World, at: dt.datetime) -> Stamp:
         """Return what a verdict given now rests on. Quick, and safe from the executor's threads."""
+
+    def declared(self, world: worlds.World, at: dt.datetime) -> scheduler_worlds.World:
+        """Return the declared world as plans read it. Raises ValueError without a rule book."""
 
     def standings(self, world: worlds.World, here: Sequence[jobs.Job], at: dt.datetime) -> standings.Standings:
         """Judge jobs again at the sites where they are, or were last. Without a rule book nobody can be judged."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.control import entries, index, ledger, marks, runs
+from orchestrator.control import contents, entries, index, ledger, marks, runs
 from orchestrator.domain import elements, events, ids, jobs, journal, sites
 from orchestrator.inventory import blames, worlds
 from orchestrator.ports import environment, stores
-from orchestrator.verification import decisions, draws, families, receipts, results
+from orchestrator.verification import decisions, draws, families, receipts, results, tolerance
 
 _PAGE = 200
 
@@ -29,19 +29,23 @@ class Verdicts:
     book: ledger.Ledger
     clock: environment.Clock
     inventory: worlds.Inventory
+    contents: contents.Contents
     draw_key: bytes = field(repr=False)
     _broken: dict[ids.JobId, int] = field(default_factory=dict)
     """Version of the row at which a job contradicted itself: it is not looked at again before that changes."""
 
     def run(self, term: ids.Term, commit: Callable[[], object]) -> None:
         """Look at what has ended since the last turn. ``commit`` makes what is staged durable. Raises StoreError."""
+        self.live.unjudged.update(self.contents.waiting())
         for id in list(self.live.unjudged):
             parent = self.live.get(id)
             try:
                 if parent is None:
                     self._look_late(id, term)
                 elif parent.stop is None and self._broken.get(id) != parent.version:
-                    self._look(parent, commit)
+                    self._look(parent, term, commit)
+                else:
+                    self.contents.forget(id)
             except stores.StoreError:
                 raise
             except Exception as error:  # noqa: BLE001 -- one job that contradicts itself must not stop all others
@@ -49,14 +53,18 @@ class Verdicts:
                 self._broken[id] = parent.version if parent is not None else 0
             self.live.unjudged.discard(id)
 
-    def _look(self, parent: jobs.Job, commit: Callable[[], object]) -> None:
+    def _look(self, parent: jobs.Job, term: ids.Term, commit: Callable[[], object]) -> None:
         wanted = parent.spec.verification
         if wanted is None:
             return
         request = results.request(wanted, runs.subject(parent.spec, parent.spec_digest))
-        children = runs.children(parent, self._rows(parent.id))
+        rows = list(self._rows(parent.id))
+        children = runs.children(parent, rows)
         audit = self._is_checked(parent.id, wanted)
-        step = families.step(request, children, results.exact, audit=audit)
+        relation = self._relation(parent, children, rows, term)
+        if relation is None:
+            return  # what is to be compared is on its way
+        step = families.step(request, children, relation, audit=audit)
         now = self.clock.now()
         for number in step.create:
             if number >= wanted.replicas:
@@ -66,7 +74,7 @@ class Verdicts:
             return
         commit()  # so that all that follows from the verdict is one commit
         found = [child.result for child in children.values() if child.result is not None]
-        receipt = receipts.receipt(parent.id, now, request, found, results.exact, audit=audit)
+        receipt = receipts.receipt(parent.id, now, request, found, relation, audit=audit)
         accepted = step.verdict.accepted
         self.book.stage(
             parent.id,
@@ -84,12 +92,26 @@ class Verdicts:
             stop = events.StopRequested(now, jobs.StopCause.SETTLED, entries.CONTROLLER, text)
             self.book.stage(ids.element_id(parent.id, number), stop)
         commit()
+        self.contents.forget(parent.id)
+
+    def _relation(
+        self, parent: jobs.Job, children: Mapping[int, families.Child], rows: Iterable[jobs.Job], term: ids.Term
+    ) -> results.Relation | None:
+        """Return how two results compare; None: not all that is needed for it is here yet."""
+        apart = parent.spec.verification.tolerance if parent.spec.verification is not None else None
+        if apart is None:
+            return results.exact
+        found = [child.result for child in children.values() if child.result is not None]
+        needed = {ids.JobId(name): paths for name, paths in tolerance.needed(found).items()}
+        files = self.contents.of(parent, needed, rows, term)
+        return None if files is None else tolerance.relation(files, apart)
 
     def _look_late(self, id: ids.JobId, term: ids.Term) -> None:
         """Judge again with a run that ended after the verdict: what holds stays, and who answers for it is noted."""
         parent = self.store.job(id)
         wanted, state = (parent.spec.verification, parent.array_state) if parent is not None else (None, None)
-        if parent is None or wanted is None or state is None or state.accepted is None:
+        self.contents.forget(id)
+        if parent is None or wanted is None or state is None or state.accepted is None or wanted.tolerance is not None:
             return
         request = results.request(wanted, runs.subject(parent.spec, parent.spec_digest))
         children = runs.children(parent, self._rows(id))

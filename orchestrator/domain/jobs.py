@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -258,6 +259,21 @@ class Distinct(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far numbers of two results may lie apart: ``|a - b| <= max(absolute, relative * max(|a|, |b|))``.
+
+    Both finite and not negative, ``relative`` below 1. Raises ValueError.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.absolute < math.inf and 0 <= self.relative < 1):
+            raise ValueError("a tolerance is finite and not negative, a relative one below 1")
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The job runs ``replicas`` times in different hands, and holds once ``quorum`` of them left the same outputs.
 
@@ -269,6 +285,8 @@ class Verification:
     quorum: int
     distinct: frozenset[Distinct] = frozenset()
     spot_check: float = 0.0
+    tolerance: Tolerance | None = None
+    """None: outputs agree when they have the same bytes."""
 
     @property
     def children_max(self) -> int:

@@ -180,6 +180,8 @@ def powers(spec: jobs.JobSpec) -> frozenset[offers.Capability]:
         needed.add(power.EGRESS if vouched else power.EGRESS_RULES)
     if spec.secrets:
         needed.add(power.SECRETS)
+    if spec.verification is not None and spec.verification.tolerance is not None:
+        needed.add(power.COPIES)
     return frozenset(needed)
 
 

@@ -1,56 +1,22 @@
-"""May data come to where the control plane is? The rule book is asked about a site that stands in its place.
-
-It has no certificates and no capabilities, so a rule that asks for one refuses: conservative, and said with reasons.
-"""
+"""Data of a job on its way to the control plane: judged before it moves, and written down."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 
-from orchestrator.domain import ids, jobs, journal, reasons, sites, tenants
-from orchestrator.inventory import ledgers, worlds
-from orchestrator.placement import requirements, rows
-from orchestrator.placement.filters import countries
-from orchestrator.policy import conversions, evaluator
+from orchestrator.domain import jobs, journal, reasons
+from orchestrator.inventory import homecomings
 from orchestrator.ports import stores
-from orchestrator.scheduler import caches, classes
 from orchestrator.service import access, contexts, problems
-
-CONTROL_PLANE = ids.SiteName("control-plane/self")
 
 
 def to_control_plane(context: contexts.Context, job: jobs.Job) -> Sequence[reasons.Reason]:
     """Return why this job's data may not come to the control plane; empty: no rule in force refuses."""
-    world = context.world()
+    world, now = context.world(), context.clock.now()
     if world.book is None:
         text = "no rule book is loaded, so nothing can be judged"
         raise problems.ServiceError(problems.Kind.UNAVAILABLE, "policy.unavailable", text)
-    asked = conversions.of_job(
-        job.spec,
-        tenant=world.tenants.get(job.tenant),
-        datasets=world.data_of(job.tenant),
-        control_plane=world.control_plane,
-        directives=world.directives,
-        owner=job.tenant,
-        ledger=ledgers.view(world.ledger, world.book, context.clock.now()),
-    )
-    site, now = _site(world), context.clock.now()
-    found = list(evaluator.explain(asked, conversions.of_site(site), world.book, now))
-    if (elsewhere := _countries(context, world, job, site, now)) is not None:
-        found.append(elsewhere)
-    return [reason for reason in found if reason.effect is reasons.Effect.DENY]
-
-
-def _countries(
-    context: contexts.Context, world: worlds.World, job: jobs.Job, site: sites.Site, now: dt.datetime
-) -> reasons.Reason | None:
-    """Return why the job's own lists of countries, its tenant's and its tier's, keep it away from here."""
-    declared = context.snapshots.declared(world, now)
-    asked = classes.Classes(declared).of(classes.kind_of(job.tenant, job.spec))
-    day = caches.day_of(now)
-    question = requirements.ask(asked.requirement, day, declared.sets_on(day), declared.tables)
-    return countries.Countries().check(question, rows.Row(site))
+    return homecomings.refusals(job, world, world.book, context.snapshots.declared(world, now), now)
 
 
 def record(context: contexts.Context, who: access.Principal, job: jobs.Job, path: str) -> None:
@@ -59,35 +25,3 @@ def record(context: contexts.Context, who: access.Principal, job: jobs.Job, path
     now = context.clock.now()
     entry = journal.Entry("outputs.copied", f"job/{job.id}", now, who.token_id, body, job.tenant)
     contexts.commit(context, stores.Changes(entries=(entry,)))
-
-
-def _site(world: worlds.World) -> sites.Site:
-    plane = world.control_plane or tenants.ControlPlane()
-    operator = world.operators.get(plane.operator) if plane.operator is not None else None
-    return sites.Site(
-        name=CONTROL_PLANE,
-        backend="control-plane",
-        pool="self",
-        adapter="",
-        operator_name=plane.operator,
-        operator=operator,
-        service=None,
-        location=plane.location,
-        admin_from=plane.admin_from,
-        log_store=plane.log_store or plane.location,
-        log_retention_days=None,
-        certifications=(),
-        evidence=(),
-        accepts=sites.Accepts(),
-        accelerator=None,
-        accelerator_memory_gb=None,
-        accelerator_watts=None,
-        count=None,
-        interconnect=None,
-        in_service_since=None,
-        price_per_hour=None,
-        pue=None,
-        carbon=None,
-        facts=plane.facts,
-        facts_valid_to=plane.facts.valid_to,
-    )

@@ -16,7 +16,7 @@ from orchestrator.domain import ids, jobs, journal
 from orchestrator.evidence import canonical
 from orchestrator.inventory import worlds
 from orchestrator.ports import stores
-from orchestrator.service import access, blobs, contexts, lineages, problems, readers, references
+from orchestrator.service import access, blobs, contexts, lineages, movements, outputs, problems, readers, references
 from orchestrator.service import jobs as job_service
 from orchestrator.store import codec_specs
 from orchestrator.wire import errors
@@ -139,7 +139,7 @@ def make_job(context: contexts.Context, who: access.Principal, spec: jobs.JobSpe
         raise problems.invalid([missing])
     size = spec.array.size if spec.array is not None else spec.verification.replicas if spec.verification else 0
     array = jobs.ArrayState(untouched=((0, size),)) if size else None
-    return jobs.Job(
+    job = jobs.Job(
         id=context.ids.job_id(),
         tenant=who.tenant,
         spec=spec,
@@ -148,6 +148,9 @@ def make_job(context: contexts.Context, who: access.Principal, spec: jobs.JobSpe
         submitted_by=who.token_id,
         array_state=array,
     )
+    if spec.verification is not None and spec.verification.tolerance is not None:
+        outputs.refuse(movements.to_control_plane(context, job))  # numbers are compared here
+    return job
 
 
 def _refuse_other_spec(context: contexts.Context, who: access.Principal, job: jobs.Job) -> None:

@@ -124,7 +124,8 @@ def _rest_to_json(spec: jobs.JobSpec, out: dict[str, Any]) -> None:
         wanted = spec.verification
         out["v"] = VERSION_WITH_VERIFICATION
         distinct = sorted(one.value for one in wanted.distinct)
-        out["verification"] = (wanted.replicas, wanted.quorum, distinct, wanted.spot_check)
+        apart = wanted.tolerance and (wanted.tolerance.absolute, wanted.tolerance.relative)
+        out["verification"] = (wanted.replicas, wanted.quorum, distinct, wanted.spot_check, apart)
 
 
 def spec_from_json(value: dict[str, Any]) -> jobs.JobSpec:
@@ -183,8 +184,9 @@ def _secrets_from_json(value: dict[str, Any], version: int) -> tuple[jobs.Secret
 
 
 def _verification_from_json(value: list[Any]) -> jobs.Verification:
-    replicas, quorum, distinct, spot_check = value
-    return jobs.Verification(replicas, quorum, frozenset(jobs.Distinct(one) for one in distinct), spot_check)
+    replicas, quorum, distinct, spot_check, apart = value
+    tolerance = None if apart is None else jobs.Tolerance(*apart)
+    return jobs.Verification(replicas, quorum, frozenset(jobs.Distinct(one) for one in distinct), spot_check, tolerance)
 
 
 def _egress_from_json(whole: dict[str, Any], version: int) -> jobs.Egress | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -161,6 +161,18 @@ class FaultyAdapter(backends.BackendAdapter):
         if not isinstance(inner, backends.Attests):
             return None
         return self._call("attest", lambda: inner.attest(ref, nonce=nonce, audience=audience))
+
+    def list_outputs(self, ref: backends.AttemptRef) -> Sequence[tuple[str, int]]:
+        """See ``Copies``."""
+        inner = self.inner
+        return self._call("outputs", lambda: inner.list_outputs(ref)) if isinstance(inner, backends.Copies) else ()
+
+    def read_output(self, ref: backends.AttemptRef, path: str) -> Iterator[bytes]:
+        """See ``Copies``."""
+        inner = self.inner
+        if not isinstance(inner, backends.Copies):
+            raise errors.PermanentError("outputs.not-found", f"there is no output {path!r}")
+        return self._call("outputs", lambda: inner.read_output(ref, path))
 
     def _weak(self, seen: backends.Observation) -> backends.Observation:
         if self.chaos.happens(self.chaos.rates.unknown):

@@ -17,39 +17,27 @@ import math
 import struct
 import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from orchestrator.domain import executions
+from orchestrator.domain import executions, jobs
 from orchestrator.evidence import canonical
 from orchestrator.verification import results
 
 BYTES_MAX = 64 * 2**20
 """Largest file that is read; a larger one with another digest is UNKNOWN."""
+_COMPARED = frozenset({"json", "csv", "npy"})
 _SAME, _DIFFERENT, _UNKNOWN = results.Answer.SAME, results.Answer.DIFFERENT, results.Answer.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far numbers may lie apart: both finite and not negative, ``relative`` below 1. Raises ValueError."""
-
-    absolute: float
-    relative: float
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.absolute < math.inf and 0 <= self.relative < 1):
-            raise ValueError("a tolerance is finite and not negative, a relative one below 1")
 
 
 class _UnreadableError(ValueError):
     """The file is not what its name says, too large, too deep, or holds what is no number."""
 
 
-def relation(contents: Mapping[str, Mapping[str, bytes]], tolerance: Tolerance) -> results.Relation:
+def relation(contents: Mapping[str, Mapping[str, bytes]], tolerance: jobs.Tolerance) -> results.Relation:
     """Return the relation of results whose files are in ``contents``: by the result's name, then by path."""
 
     def compare(one: results.Result, other: results.Result) -> results.Answer:
@@ -64,14 +52,36 @@ def relation(contents: Mapping[str, Mapping[str, bytes]], tolerance: Tolerance) 
     return compare
 
 
-def compare_bytes(path: str, one: bytes, other: bytes, tolerance: Tolerance) -> results.Answer:
+def needed(found: Iterable[results.Result]) -> dict[str, tuple[str, ...]]:
+    """Return the paths of which content is needed to compare results, by the name of the result.
+
+    What has the same digest everywhere is the same; what no ending makes comparable, or is too large, is not read.
+    """
+    answered = [one for one in found if one.answer() is not None]
+    digests: dict[str, set[str | None]] = {}
+    for one in answered:
+        for file in one.outputs or ():
+            digests.setdefault(file.path, set()).add(file.sha256)
+    apart = {path for path, seen in digests.items() if len(seen) > 1 and _ending(path) in _COMPARED}
+    return {
+        one.name: paths
+        for one in answered
+        if (paths := tuple(f.path for f in one.outputs or () if f.path in apart and f.size_bytes <= BYTES_MAX))
+    }
+
+
+def _ending(path: str) -> str:
+    return path.rpartition(".")[2].lower()
+
+
+def compare_bytes(path: str, one: bytes, other: bytes, tolerance: jobs.Tolerance) -> results.Answer:
     """Compare two files by the ending of their path."""
     if one == other:
         return _SAME
     if max(len(one), len(other)) > BYTES_MAX:
         return _UNKNOWN
     try:
-        match path.rpartition(".")[2].lower():
+        match _ending(path):
             case "json":
                 return _values(_json(one), _json(other), tolerance)
             case "csv":
@@ -88,7 +98,7 @@ def _files(
     one: executions.OutputFile,
     other: executions.OutputFile,
     read: tuple[Mapping[str, bytes], Mapping[str, bytes]],
-    tolerance: Tolerance,
+    tolerance: jobs.Tolerance,
 ) -> results.Answer:
     if one.sha256 == other.sha256:
         return _SAME
@@ -107,13 +117,13 @@ def _all(answers: Iterable[results.Answer]) -> results.Answer:
     return _DIFFERENT if _DIFFERENT in said else _UNKNOWN if _UNKNOWN in said else _SAME
 
 
-def _numbers(one: float, other: float, tolerance: Tolerance) -> results.Answer:
+def _numbers(one: float, other: float, tolerance: jobs.Tolerance) -> results.Answer:
     if math.isnan(one) or math.isnan(other):
         return _UNKNOWN
     return _SAME if math.isclose(one, other, rel_tol=tolerance.relative, abs_tol=tolerance.absolute) else _DIFFERENT
 
 
-def _values(one: Any, other: Any, tolerance: Tolerance) -> results.Answer:
+def _values(one: Any, other: Any, tolerance: jobs.Tolerance) -> results.Answer:
     if isinstance(one, dict) and isinstance(other, dict):
         if one.keys() != other.keys():
             return _DIFFERENT
@@ -127,14 +137,14 @@ def _values(one: Any, other: Any, tolerance: Tolerance) -> results.Answer:
     return _SAME if type(one) is type(other) and one == other else _DIFFERENT
 
 
-def _tables(one: list[list[str]], other: list[list[str]], tolerance: Tolerance) -> results.Answer:
+def _tables(one: list[list[str]], other: list[list[str]], tolerance: jobs.Tolerance) -> results.Answer:
     if [len(row) for row in one] != [len(row) for row in other]:
         return _DIFFERENT
     pairs = (pair for rows in zip(one, other, strict=True) for pair in zip(*rows, strict=True))
     return _all(_cells(mine, theirs, tolerance) for mine, theirs in pairs)
 
 
-def _cells(one: str, other: str, tolerance: Tolerance) -> results.Answer:
+def _cells(one: str, other: str, tolerance: jobs.Tolerance) -> results.Answer:
     if one == other:
         return _SAME
     try:
@@ -144,7 +154,7 @@ def _cells(one: str, other: str, tolerance: Tolerance) -> results.Answer:
     return _numbers(mine, theirs, tolerance)
 
 
-def _arrays(one: npt.NDArray[Any], other: npt.NDArray[Any], tolerance: Tolerance) -> results.Answer:
+def _arrays(one: npt.NDArray[Any], other: npt.NDArray[Any], tolerance: jobs.Tolerance) -> results.Answer:
     if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
         return _DIFFERENT
     if one.dtype.kind != "f":

@@ -119,6 +119,11 @@ def _verification(spec: dict[str, Any]) -> Iterator[Found]:
     replicas, quorum = _number(wanted.get("replicas")), _number(wanted.get("quorum"))
     if replicas is not None and quorum is not None and not replicas < 2 * quorum <= 2 * replicas:
         yield (*path, "quorum"), "is not more than half of the replicas", f"{int(replicas // 2 + 1)} to {int(replicas)}"
+    apart = wanted.get("tolerance")
+    if wanted.get("compare") == "tolerance" and not apart:
+        yield (*path, "tolerance"), "is required to compare within one", "add absolute, relative, or both"
+    if apart and wanted.get("compare") != "tolerance":
+        yield (*path, "compare"), "says nothing of the tolerance", "write `compare: tolerance`, or leave it out"
     if not spec.get("outputs"):
         yield ("spec", "outputs"), "is required with verification", "name the files that are to be compared"
     if spec.get("array") is not None:

@@ -62,6 +62,8 @@ NOT_TEXT = {
         "verification.replicas",
         "verification.quorum",
         "verification.spotCheck",
+        "verification.tolerance.absolute",
+        "verification.tolerance.relative",
     ),
 }
 """Kind -> patterns of the fields that hold a number or a truth value; ``*`` stands for any key or index."""

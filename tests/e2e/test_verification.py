@@ -18,6 +18,8 @@ HANDS = {"one": "FR", "two": "DE", "liar": "IT"}
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
 HONEST = "sleep 1; echo 42 > answer.txt"
 LYING = f'case "$PWD" in */liar/*) echo 41 > answer.txt;; *) {HONEST};; esac'
+NEAR = 'case "$PWD" in */one/*) echo 42.0000001;; */liar/*) echo 43;; *) sleep 1; echo 42;; esac > answer.json'
+WITHIN = {"compare": "tolerance", "tolerance": {"relative": 1e-6}}
 WHO = 'echo "${PWD#*/backends/}" | cut -d/ -f1 > answer.txt'
 
 
@@ -230,7 +232,13 @@ def test_a_control_plane_that_is_killed_forgets_no_run_and_starts_none_twice(pla
         ({"verification": {"replicas": 0}}, "spec.verification.replicas"),
         ({"verification": {"replicas": 101}}, "spec.verification.replicas"),
         ({"verification": {"replicas": 3, "distinct": ["colour"]}}, "spec.verification.distinct[0]"),
-        ({"verification": {"replicas": 3, "compare": "tolerance"}}, "spec.verification.compare"),
+        ({"verification": {"replicas": 3, "compare": "command"}}, "spec.verification.compare"),
+        ({"verification": {"replicas": 3, "compare": "tolerance"}}, "spec.verification.tolerance"),
+        ({"verification": {"replicas": 3, "tolerance": {"relative": 0.1}}}, "spec.verification.compare"),
+        (
+            {"verification": {"replicas": 3, **WITHIN, "tolerance": {"relative": 1}}},
+            "spec.verification.tolerance.relative",
+        ),
         ({"verification": {"replicas": 3, "spotCheck": 1.5}}, "spec.verification.spotCheck"),
         ({"verification": {"quorum": 2}}, "spec.verification.replicas"),
         ({"verification": {"replicas": 3}, "outputs": []}, "spec.outputs"),
@@ -244,3 +252,43 @@ def test_what_cannot_be_compared_is_refused_by_name(plane: Plane, spec: dict[str
     answer = plane.call("POST", "/v1/jobs", job("bad", **{"outputs": [{"path": "answer.txt"}], **spec}))
     assert answer.status == 422, answer
     assert path in {one["path"] for one in answer.json["errors"]}, answer
+
+
+def numbers(plane: Plane, text: str, **more: Any) -> Any:
+    """Submit a shell line whose JSON is compared by number, and return the answer."""
+    wanted = {"replicas": 3, "distinct": ["operator", "country"], **WITHIN}
+    body = job("n", "sh", "-c", text, outputs=[{"path": "answer.json"}], verification=wanted, **more)
+    return plane.call("POST", "/v1/jobs", body)
+
+
+def test_numbers_within_a_tolerance_agree(plane: Plane) -> None:
+    """What is read for it is written down before; a number too far away is a lie all the same."""
+    id = numbers(plane, NEAR).json["id"]
+    status = ended(plane, id)
+    assert (status["phase"], status["reason"]) == ("SUCCEEDED", "Quorum")
+    places = sites(plane, id, 3)
+    assert f"[{places.index('liar/p')}] differs" in condition(status, "Verified")["message"]
+    (said,) = entries(plane, id, "job.verified")
+    assert receipts.rejudge(said["receipt"])
+    assert not said["receipt"]["exact"]
+    for number in range(3):
+        (copied,) = entries(plane, f"{id}[{number}]", "outputs.copied")
+        assert copied == {"paths": ["answer.json"], "to": "control-plane", "for": "verification"}
+    (blame,) = plane.call("GET", "/v1/operators/liar").json["status"]["blames"]
+    assert blame["finding"] == "differs"
+
+
+def test_numbers_that_may_not_come_here_are_not_compared(plane: Plane) -> None:
+    """Said when the job is submitted, with the rule that keeps its data away; nothing is stored."""
+    answer = numbers(plane, NEAR, sovereignty={"countries": {"deny": ["FR"]}})
+    assert (answer.status, answer.code) == (422, "outputs.refused"), answer
+    assert plane.call("GET", "/v1/jobs").json["items"] == []
+
+
+def test_files_that_are_no_numbers_have_the_same_bytes(plane: Plane) -> None:
+    """A tolerance changes nothing for text: two that say the same agree, and nothing is read."""
+    wanted = {"replicas": 3, **WITHIN}
+    body = job("t", "sh", "-c", LYING, outputs=[{"path": "answer.txt"}], verification=wanted)
+    id = plane.call("POST", "/v1/jobs", body).json["id"]
+    assert ended(plane, id)["reason"] == "Quorum"
+    assert [entries(plane, f"{id}[{number}]", "outputs.copied") for number in range(3)] == [[], [], []]

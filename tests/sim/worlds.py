@@ -155,8 +155,8 @@ class World:
         seen = sightings.Sightings()
         self.high = self.high_on_record()
         self.keeper = bundles.Keeper(lambda: self.rules.packs_damaged)
-        self.rules.packs_lost = self.rules.packs_damaged
-        if self.rules.packs_lost:
+        before, self.rules.packs_lost = self.rules.packs_lost, self.rules.packs_damaged
+        if before or self.rules.packs_lost:
             self.steady_tick = False  # a turn of the process before says nothing of what this one knows
         self.inventory = worlds.Inventory(
             self.store,
@@ -363,7 +363,8 @@ class Watched(backends.BackendAdapter):
         self._world = world
         self._name = name
         self._inner = inner
-        for verb in ("observe", "stop", "list_owned", "forget", "close", "offers", "capabilities", "attest"):
+        verbs = ("observe", "stop", "list_owned", "forget", "close", "offers", "capabilities", "attest")
+        for verb in (*verbs, "list_outputs", "read_output"):
             setattr(self, verb, getattr(inner, verb))
 
     def submit(self, placement: backends.SealedPlacement) -> backends.Handle:
@@ -388,4 +389,4 @@ class Watched(backends.BackendAdapter):
     def close(self):
         raise AssertionError
 
-    list_owned = forget = attest = close
+    list_owned = forget = attest = list_outputs = read_output = close

@@ -70,6 +70,9 @@ def _verification(written: documents.Verification) -> jobs.Verification:
         quorum=written.replicas // 2 + 1 if written.quorum is None else written.quorum,
         distinct=frozenset(jobs.Distinct(word) for word in written.distinct),
         spot_check=written.spot_check or 0.0,
+        tolerance=None
+        if written.tolerance is None
+        else jobs.Tolerance(written.tolerance.absolute or 0.0, written.tolerance.relative or 0.0),
     )
 
 
@@ -225,6 +228,9 @@ def _verification_document(wanted: jobs.Verification) -> dict[str, Any]:
         quorum=None if wanted.quorum == wanted.replicas // 2 + 1 else wanted.quorum,
         distinct=sorted(field.value for field in wanted.distinct) or None,
         spotCheck=wanted.spot_check or None,
+        compare=None if wanted.tolerance is None else "tolerance",
+        tolerance=wanted.tolerance
+        and _present(absolute=wanted.tolerance.absolute or None, relative=wanted.tolerance.relative or None),
     )
 
 

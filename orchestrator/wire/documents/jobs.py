@@ -162,6 +162,13 @@ class Checkpoint(fields.Model):
     every: fields.Duration | None = None
 
 
+class Tolerance(fields.Model):
+    """How far numbers may lie apart: the larger of both bounds."""
+
+    absolute: Annotated[float, Field(ge=0, le=1e300), fields.RESOLVED] | None = None
+    relative: Annotated[float, Field(ge=0, le=0.999999), fields.RESOLVED] | None = None
+
+
 class Verification(fields.Model):
     """Run it several times in different hands, and compare."""
 
@@ -169,7 +176,8 @@ class Verification(fields.Model):
     quorum: Annotated[int, Field(ge=1, le=100), fields.RESOLVED] | None = None
     """How many must agree: more than half; that is also what it is where nothing is said."""
     distinct: Annotated[list[Literal["operator", "country"]], Field(max_length=2)] = []
-    compare: Literal["exact"] | None = None
+    compare: Literal["exact", "tolerance"] | None = None
+    tolerance: Tolerance | None = None
     spot_check: Annotated[float, Field(ge=0, le=1), fields.RESOLVED] | None = None
     """The share of jobs whose result a trusted site runs again although enough agree."""
 

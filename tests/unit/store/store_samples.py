@@ -65,6 +65,8 @@ def values(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
     """Return values of any type hint of the domain; every field of a dataclass is drawn, defaults included."""
     if isinstance(kind, typing.NewType):
         return values(kind.__supertype__)
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return st.one_of(*map(values, arguments))
@@ -79,7 +81,7 @@ def values(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
         return st.builds(kind, **{field.name: values(hints[field.name]) for field in dataclasses.fields(kind)})
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(kind)
-    return _PLAIN[kind]
+    raise KeyError(kind)
 
 
 _PLAIN: dict[typing.Any, st.SearchStrategy[typing.Any]] = {
@@ -92,4 +94,5 @@ _PLAIN: dict[typing.Any, st.SearchStrategy[typing.Any]] = {
     dt.datetime: st.datetimes(timezones=st.just(dt.UTC)),
     dt.date: st.dates(),
     dt.timedelta: st.timedeltas(),
+    jobs.Tolerance: st.builds(jobs.Tolerance, st.floats(0, 1e9), st.floats(0, 1, exclude_max=True)),
 }

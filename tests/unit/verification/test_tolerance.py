@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from orchestrator.domain import executions, ids
+from orchestrator.domain import executions, ids, jobs
 from orchestrator.evidence import canonical
 from orchestrator.verification import results, tolerance
 
 A = results.Answer
-NEAR = tolerance.Tolerance(absolute=1e-9, relative=1e-3)
+NEAR = jobs.Tolerance(absolute=1e-9, relative=1e-3)
 LAW = hypothesis.settings(max_examples=100, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 
 
@@ -139,4 +139,4 @@ def test_content_that_is_not_there_or_not_what_the_result_says_is_unknown():
 @pytest.mark.parametrize(("absolute", "relative"), [(-1, 0), (0, 1), (float("inf"), 0), (float("nan"), 0), (0, -0.1)])
 def test_a_tolerance_that_lets_everything_pass_is_refused(absolute, relative):
     with pytest.raises(ValueError, match="tolerance"):
-        tolerance.Tolerance(absolute, relative)
+        jobs.Tolerance(absolute, relative)

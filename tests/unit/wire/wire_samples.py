@@ -303,6 +303,8 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "verification.quorum": 4,
                 "verification.distinct.0": "country",
                 "verification.spotCheck": 0.2,
+                "verification.tolerance.absolute": 0.25,
+                "verification.tolerance.relative": 0.02,
                 "tier": "normal",
                 **_below("sovereignty", _SOVEREIGNTY),
                 "model.id": "llama-4-7b",
@@ -445,7 +447,14 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
 }
 
-VERIFICATION = {"replicas": 5, "quorum": 3, "distinct": ["operator"], "spotCheck": 0.1}
+VERIFICATION = {
+    "replicas": 5,
+    "quorum": 3,
+    "distinct": ["operator"],
+    "spotCheck": 0.1,
+    "compare": "tolerance",
+    "tolerance": {"absolute": 0.5, "relative": 0.01},
+}
 
 UNSUPPORTED: dict[str, dict[str, Any]] = {
     "Job": {
